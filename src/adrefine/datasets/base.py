@@ -1,0 +1,35 @@
+"""What a dataset layout has to tell: where each photo is, its split, its label and its mask."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from adrefine.params import Dataset
+
+# source, mask_source: POSIX paths relative to the root ("" for no mask); split: train | test | pool;
+# label: manifest.GOOD | DEFECT | UNKNOWN; defect_type: "" for good photos.
+SCAN_COLUMNS = ("source", "mask_source", "split", "label", "defect_type")
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+
+
+class Layout(ABC):
+    """One way to lay out a dataset on disk. One file and one registry line each."""
+
+    # Official number of photos by split and label, for example {("train", 0): 2085}; empty: nothing official.
+    official_counts: ClassVar[dict[tuple[str, int], int]] = {}
+
+    @abstractmethod
+    def scan(self, root: Path, params: Dataset) -> pd.DataFrame:
+        """List the photos under `root` without decoding them.
+
+        Returns:
+            SCAN_COLUMNS, sorted by `source`.
+
+        Raises:
+            UserError: a folder or list file that the layout needs is missing; names it and the remedy.
+        """

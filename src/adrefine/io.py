@@ -1,0 +1,79 @@
+"""Files that appear whole or not at all, and byte for byte the same for the same content."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+
+
+@contextmanager
+def atomic_open(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary file that replaces `path` only when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically."""
+    with atomic_open(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write `content` to `path` atomically, as UTF-8 with `\\n` line ends."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically: indented, no NaN or infinity (they are not JSON)."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(path.read_text())
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table atomically: no index, `\\n` line ends, floats with 7 significant digits."""
+    text = table.to_csv(index=False, lineterminator="\n", float_format="%.7g", quoting=csv.QUOTE_MINIMAL)
+    write_text(path, text)
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def derived_seed(*parts: object) -> int:
+    """A 64-bit seed that depends on `parts` alone, so order and number of workers never matter."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+@contextmanager
+def timed(report: Path, key: str, extra: Callable[[], dict[str, float]] | None = None) -> Iterator[None]:
+    """Record the seconds of a block under `key` in `report` (reports/timing.json, which no stage depends on)."""
+    start = time.perf_counter()
+    yield
+    entry = {"seconds": round(time.perf_counter() - start, 3), **(extra() if extra else {})}
+    timings = read_json(report) if report.exists() else {}
+    write_json(report, {**timings, key: entry})

@@ -1,0 +1,52 @@
+"""The one table type: a CSV with one row per image, sorted by `image_id` (DESIGN: data contract).
+
+`label` of a training row is for measuring only. What may learn or decide receives `unlabelled(table)`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from adrefine.errors import UserError
+from adrefine.io import write_csv
+
+GOOD, DEFECT, UNKNOWN = 0, 1, -1
+SPLITS = ("train", "val", "test", "pool")
+
+# Written by ingest. `width`, `height`: the photo's own size; `mask_area`: masked share of the image, 0 without mask;
+# `path`, `mask_path`: relative to the project root; `source`: relative to dataset.root.
+COLUMNS = ("image_id", "path", "mask_path", "split", "label", "defect_type", "width", "height", "mask_area", "source")
+MEASURING_ONLY = ("label", "defect_type", "mask_path", "mask_area", "injected", "source")
+_TEXT = ("image_id", "path", "mask_path", "split", "defect_type", "source", "removed_reason", "kind", "source_id")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a manifest; text columns are never NaN, `image_id` stays text even if it looks like a number."""
+    if not path.exists():
+        raise UserError(f"{path} is missing: run `dvc repro` to make it")
+    table = pd.read_csv(path, dtype={name: str for name in _TEXT}, keep_default_na=False, na_values={
+        name: [""] for name in ("score", "threshold", "removed_round")})
+    missing = [name for name in ("image_id", "path") if name not in table.columns]
+    if missing:
+        raise UserError(f"{path} has no column {', '.join(missing)}: is it a manifest?")
+    return table
+
+
+def write(path: Path, table: pd.DataFrame) -> None:
+    """Write a manifest sorted by `image_id`; refuses a second row for the same image."""
+    twice = table["image_id"][table["image_id"].duplicated()]
+    if len(twice):
+        raise UserError(f"{path}: image_id {twice.iloc[0]} has more than one row")
+    write_csv(path, table.sort_values("image_id", kind="stable"))
+
+
+def unlabelled(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without any column that tells good from defective (nor file names, which often do)."""
+    return table.drop(columns=[name for name in MEASURING_ONLY if name in table.columns])
+
+
+def of_split(table: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Rows of one split (`train | val | test | pool`)."""
+    return table[table["split"] == split]

@@ -1,0 +1,216 @@
+"""params.yaml as types: unknown keys and impossible values are refused with the key's name.
+
+Every key is explained in params.yaml itself. A stage calls `load()` and takes its section.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from adrefine.errors import UserError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no unknown key, no change after loading, no infinity or NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class Dataset(Section):
+    name: Literal["demo", "folder", "mvtec", "ksdd2", "mtd"] = "demo"
+    root: str = "data/raw"
+    image_size: Annotated[int, Field(ge=16, le=4096)] = 448
+    fit: Literal["stretch", "letterbox", "crop"] = "stretch"
+    val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.15
+    test_fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.3
+    max_megapixels: Positive = 100
+    max_quarantined: Share = 0.05
+    near_duplicate: PositiveShare = 0.995
+    seed: int = 0
+
+
+class Validate(Section):
+    min_train: AtLeastOne = 10
+    min_val: Count = 2
+    max_mask_area: PositiveShare = 0.9
+    max_near_leaks: Share = 1.0
+
+
+class Noise(Section):
+    level: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    mode: Literal["no_overlap", "overlap"] = "no_overlap"
+    n_train: AtLeastOne | None = None
+    pool_fraction: Share = 0.5
+    seed: int = 0
+
+
+class NoisePatch(Section):
+    max_patches: AtLeastOne = 4
+    min_side: PositiveShare = 0.025
+    max_side: PositiveShare = 0.1
+
+
+class RandomWalk(Section):
+    steps: AtLeastOne = 60
+    radius: PositiveShare = 0.008
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+
+
+class CutPaste(Section):
+    min_area: PositiveShare = 0.005
+    max_area: PositiveShare = 0.04
+
+
+class Perlin(Section):
+    cells: AtLeastOne = 6
+    coverage: PositiveShare = 0.03
+
+
+class Kinds(Section):
+    noise_patch: Annotated[float, Field(ge=0)] = 1.0
+    random_walk: Annotated[float, Field(ge=0)] = 1.0
+    cutpaste: Annotated[float, Field(ge=0)] = 1.0
+    perlin: Annotated[float, Field(ge=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _some_kind(self) -> Kinds:
+        if not sum(self.model_dump().values()):
+            raise ValueError("at least one kind needs a frequency over 0")
+        return self
+
+
+class Synthesize(Section):
+    per_image: Count = 1
+    kinds: Kinds = Kinds()
+    noise_patch: NoisePatch = NoisePatch()
+    random_walk: RandomWalk = RandomWalk()
+    cutpaste: CutPaste = CutPaste()
+    perlin: Perlin = Perlin()
+    background: Share = 0.03
+    seed: int = 0
+
+
+class Embed(Section):
+    backbone: Literal["efficientnet_lite0", "alexnet", "resnet18", "wide_resnet50_2", "wide_resnet101_2"] = (
+        "efficientnet_lite0")
+    weights: str | None = None
+    scales: Annotated[list[Annotated[int, Field(ge=16, le=4096)]], Field(min_length=1)] = [448, 224, 112]
+    views: AtLeastOne = 4
+    rotate: bool = True
+
+
+class DifferNet(Section):
+    preset: Literal["fast", "paper"] = "fast"
+    pca: Count | None = None
+    hidden: AtLeastOne | None = None
+    blocks: AtLeastOne | None = None
+    epochs: AtLeastOne | None = None
+    learning_rate: Positive | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    feature_noise: Annotated[float, Field(ge=0)] | None = None
+    batch_size: AtLeastOne = 96
+    holdout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    patience: AtLeastOne | None = None
+    finetune_epochs: AtLeastOne | None = None
+    seed: int = 0
+
+
+class Refine(Section):
+    strategy: Literal["vanilla", "osr", "irp"] = "irp"
+    scorer: Literal["in_sample", "out_of_fold"] = "in_sample"
+    folds: Annotated[int, Field(ge=2)] = 5
+    max_rounds: Count = 20
+    min_keep: PositiveShare = 0.5
+    seed: int = 0
+
+
+class Vanilla(Section):
+    pass
+
+
+class Osr(Section):
+    mode: Literal["threshold", "until_size"] = "threshold"
+    lambda_: Positive = Field(1.5, alias="lambda")
+    keep: PositiveShare = 0.8
+
+
+class Irp(Section):
+    lambda_: Positive = Field(1.5, alias="lambda")
+    remove: Literal["max", "all"] = "max"
+
+
+class Evaluate(Section):
+    target_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    gallery: Count = 24
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    dataset: Dataset = Dataset()
+    validate_: Validate = Field(Validate(), alias="validate")
+    noise: Noise = Noise()
+    synthesize: Synthesize = Synthesize()
+    embed: Embed = Embed()
+    detector: Literal["differnet"] = "differnet"
+    differnet: DifferNet = DifferNet()
+    refine: Refine = Refine()
+    vanilla: Vanilla = Vanilla()
+    osr: Osr = Osr()
+    irp: Irp = Irp()
+    evaluate: Evaluate = Evaluate()
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        UserError: the file is missing or not YAML, a key is unknown or a value impossible; names the key.
+    """
+    if not path.exists():
+        raise UserError(f"{path} is missing: run from the project's root")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    return parse(content if content is not None else {}, str(path))
+
+
+def parse(content: Any, where: str = "params.yaml") -> Params:
+    """Check the content of a params file; see `load`."""
+    if not isinstance(content, dict):
+        raise UserError(f"{where} must be a mapping of sections, not {type(content).__name__}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{where}: " + "; ".join(_explain(item) for item in error.errors())) from None
+
+
+def _explain(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(item["loc"][:-1]), n=1)
+        return f"unknown key `{key}`" + (f": did you mean `{near[0]}`?" if near else ": remove it or mend its name")
+    return f"`{key}` = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def _known_keys(section: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = Params
+    for name in section:
+        by_alias = {field.alias or key: field for key, field in model.model_fields.items()}
+        kind = by_alias[name].annotation if name in by_alias else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return []
+        model = kind
+    return [field.alias or key for key, field in model.model_fields.items()]

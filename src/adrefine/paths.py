@@ -1,0 +1,24 @@
+"""Where every stage reads and writes, relative to the project root (DESIGN: data contract)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+INGESTED = Path("data/ingested")
+NOISY = Path("data/noisy")
+SYNTHETIC = Path("data/synthetic")
+PREPARED = Path("data/prepared")
+REFINED = Path("data/refined")
+MODELS = Path("models")
+REPORTS = Path("reports")
+VALIDATION = REPORTS / "validation"
+MANIFEST = "manifest.csv"
+
+
+def side_cache(kind: str) -> Path:
+    """Folder of the content-addressed cache `kind` (`ingest`, `features`): speed only, safe to delete.
+
+    It lets a changed dataset redo the changed photos alone. ADREFINE_CACHE_DIR moves it.
+    """
+    return Path(os.environ.get("ADREFINE_CACHE_DIR", ".adrefine/cache")) / kind
