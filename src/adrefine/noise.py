@@ -1,0 +1,141 @@
+"""Hide a known share of defects among the training photos (METHODS 7; IRP sect. 4.1).
+
+Every choice ranks images by a seed made of their own id, so it depends neither on the order of rows nor on
+the level: the defects hidden at .1 are among those hidden at .2, and the test set is the same at every level.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from adrefine.errors import UserError
+from adrefine.io import derived_seed
+from adrefine.manifest import DEFECT, GOOD, UNKNOWN
+from adrefine.params import Noise
+
+
+def inject(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
+    """Choose the training set: n photos, of which round(level * n) are hidden defects.
+
+    Args:
+        manifest: ingested manifest, one row per image; it is not changed.
+        params: the `noise` section. `n_train` null: as many as there are good or unlabelled training photos.
+
+    Returns:
+        All rows in the given order with new `split`s and two columns: `injected` (1: a defect hidden in the
+        training set) and `in_test` (1: tested on; with mode overlap a hidden defect may be both). Photos and
+        defects that are not used have split `pool`.
+
+    Raises:
+        UserError: no training photo, no test defect left, too few defects or good photos for level and n.
+    """
+    table = _set_defects_aside(manifest, params)
+    table["injected"], table["in_test"] = 0, (table["split"] == "test").astype(int)
+    defects = _candidates(table, params)
+    goods = (table["split"] == "train") & (table["label"] != DEFECT)
+    n = params.n_train or int(goods.sum())
+    k = round(params.level * n)
+    _check(table, params, n, int(goods.sum()), int(defects.sum()))
+    hidden = _first(table[defects], k, params.seed, "hidden")
+    kept = _first(table[goods], n - k, params.seed, "good")
+    table.loc[table["split"] == "train", "split"] = "pool"
+    table.loc[hidden.union(kept), "split"] = "train"
+    table.loc[hidden, "injected"] = 1
+    return table
+
+
+def summary(noisy: pd.DataFrame, params: Noise) -> dict[str, float | int | str]:
+    """What was asked for and what came out; counts are photos, `realised` a share of the training set."""
+    train, test = noisy["split"] == "train", noisy["in_test"] == 1
+    injected = int(noisy["injected"].sum())
+    return {
+        "requested": params.level,
+        "realised": round(injected / int(train.sum()), 6),
+        "mode": params.mode,
+        "seed": params.seed,
+        "n_train": int(train.sum()),
+        "injected": injected,
+        "pool_left": int((_candidates(noisy, params) & (noisy["injected"] == 0)).sum()),
+        "test_good": int((test & (noisy["label"] == GOOD)).sum()),
+        "test_defect": int((test & (noisy["label"] == DEFECT)).sum()),
+    }
+
+
+def _set_defects_aside(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
+    """A copy with labelled training defects in the pool; without overlap, some test defects if empty."""
+    table = manifest.copy()
+    defect = table["label"] == DEFECT
+    table.loc[defect & (table["split"] == "train"), "split"] = "pool"
+    if params.mode == "no_overlap" and not (defect & (table["split"] == "pool")).any():
+        tested = table[defect & (table["split"] == "test")]
+        count = round(params.pool_fraction * len(tested))
+        if count and count == len(tested):
+            raise UserError(f"noise.pool_fraction={params.pool_fraction:g} sets all {count} test defects "
+                            "aside and leaves none to test on: lower it, or set noise.mode=overlap")
+        table.loc[_stratified(tested, params.seed)[:count], "split"] = "pool"
+    return table
+
+
+def _stratified(defects: pd.DataFrame, seed: int) -> pd.Index:
+    """Rows in an order whose every beginning holds the defect types in their proportions."""
+    shuffled = defects.loc[_first(defects, len(defects), seed, "pool")]
+    types = shuffled.groupby("defect_type")["image_id"]
+    position = (types.cumcount() + 0.5) / types.transform("size")
+    return position.sort_values(kind="stable").index
+
+
+def _candidates(table: pd.DataFrame, params: Noise) -> pd.Series:
+    """Which rows may be hidden: the pool's defects; with overlap the test defects as well."""
+    free = (table["split"] == "pool") | (table["injected"] == 1)
+    if params.mode == "overlap":
+        free |= table["split"] == "test"
+    return (table["label"] == DEFECT) & free
+
+
+def _first(table: pd.DataFrame, count: int, seed: int, purpose: str) -> pd.Index:
+    """The `count` rows that come first in an order which depends on seed, purpose and each row's id alone."""
+    ranks = {row: derived_seed("noise", purpose, seed, name) for row, name in table["image_id"].items()}
+    return pd.Index(sorted(ranks, key=lambda row: ranks[row])[:count], dtype=table.index.dtype)
+
+
+def _check(table: pd.DataFrame, params: Noise, n: int, goods: int, defects: int) -> None:
+    """Refuse what the photos at hand cannot make; never repeat a photo to make up the number (METHODS 7)."""
+    if not goods:
+        raise UserError("no photo to train on: the manifest has no good or unlabelled row in split train")
+    k = round(params.level * n)
+    if k and not (table["label"] == DEFECT).any():
+        unknown = (table["label"] == UNKNOWN).any()
+        why = "the photos are not labelled" if unknown else "no photo is labelled a defect"
+        raise UserError(f"noise.level={params.level:g} needs known defects to hide, but {why}: "
+                        "set noise.level=0")
+    if k > defects:
+        raise UserError(f"noise.level={params.level:g} at {n} training photos needs {k} defects to hide, "
+                        f"there are {defects}: " + _remedies(table, params, n, goods, defects))
+    if n - k > goods:
+        level = math.ceil((1 - goods / n) * 1e4) / 1e4
+        enough = level <= 0.5 and round(level * n) <= defects
+        raise UserError(f"noise.n_train={n} at noise.level={params.level:g} needs {n - k} good training "
+                        f"photos, there are {goods}: set noise.n_train to at most "
+                        f"{_largest_n(params.level, goods, defects)}"
+                        + (f", or set noise.level to at least {level:g}" if enough else ""))
+
+
+def _remedies(table: pd.DataFrame, params: Noise, n: int, goods: int, defects: int) -> str:
+    level = math.floor(defects / n * 1e4) / 1e4
+    largest = _largest_n(params.level, goods, defects)
+    options = [f"set noise.level to at most {level:g}"] if n - round(level * n) <= goods else []
+    options += [f"set noise.n_train to at most {largest}"] if largest else []
+    tested = int(((table["label"] == DEFECT) & (table["split"] == "test")).sum())
+    if params.mode == "no_overlap" and defects + tested >= round(params.level * n):
+        options += ["set noise.mode=overlap (tested defects are hidden too)"]
+    return ", or ".join(options)
+
+
+def _largest_n(level: float, goods: int, defects: int) -> int:
+    """The largest training set that `goods` and `defects` can make at `level`; 0 if none."""
+    n = goods + defects
+    while n and (round(level * n) > defects or n - round(level * n) > goods):
+        n -= 1
+    return n
