@@ -1,0 +1,123 @@
+"""Synthetic defects for a whole dataset: in parallel, bounded, the same whatever the order or the workers."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import PIL.Image
+from tqdm import tqdm
+
+from adrefine.defects import GENERATORS, base
+from adrefine.errors import UserError
+from adrefine.io import atomic_open, derived_seed
+from adrefine.params import Synthesize
+
+COLUMNS = ("image_id", "path", "mask_path", "kind", "source_id", "mask_area")
+SPLITS = ("train", "pool")  # of the ingested manifest: what could ever train
+
+
+@dataclass(frozen=True)
+class Job:
+    """One synthetic defect to make: the k-th of a photo."""
+
+    source_id: str
+    source: str
+    k: int
+    folder: Path
+    params: Synthesize
+
+
+def sources(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The photos that get synthetic defects: all that could train, chosen without a look at their labels."""
+    return manifest.loc[manifest["split"].isin(SPLITS), ["image_id", "path"]].sort_values("image_id")
+
+
+def make_all(photos: pd.DataFrame, folder: Path, params: Synthesize,
+             workers: int | None = None) -> pd.DataFrame:
+    """Write `images/` and `masks/` of `per_image` defects of every photo under `folder`.
+
+    Args:
+        photos: columns `image_id` and `path` (PNG, mode L or RGB).
+        workers: processes; null: one a core. The result does not depend on it.
+
+    Returns:
+        The manifest: `image_id`, `path`, `mask_path`, `kind`, `source_id`, `mask_area` (share of the image).
+
+    Raises:
+        UserError: a photo cannot be read.
+    """
+    pairs = zip(photos["image_id"], photos["path"], strict=True)
+    jobs = [Job(image_id, path, k, folder, params) for image_id, path in pairs
+            for k in range(params.per_image)]
+    results = _run(jobs, workers or os.cpu_count() or 1)
+    rows = list(tqdm(results, total=len(jobs), desc="synthesize", unit="image", disable=None))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("image_id", ignore_index=True)
+
+
+def _run(jobs: list[Job], workers: int) -> Iterator[dict[str, object]]:
+    """Results in any order; at most a few jobs a worker are under way."""
+    if min(workers, len(jobs)) < 2:
+        yield from map(_make, jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting = iter(jobs)
+        running: set[Future[dict[str, object]]] = {
+            pool.submit(_make, job) for job in itertools.islice(waiting, 4 * workers)}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {pool.submit(_make, job) for job in itertools.islice(waiting, len(done))}
+                yield from (future.result() for future in done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _make(job: Job) -> dict[str, object]:
+    """Make one defect and write its image and mask; returns its manifest row."""
+    image, grey = _read(job.source)
+    changed, mask, kind = synthesize(image, job.source_id, job.k, job.params)
+    name = f"{job.source_id}_{job.k}"
+    paths = [job.folder / part / f"{name}.png" for part in ("images", "masks")]
+    pixels = np.rint(changed * 255).astype(np.uint8)
+    contents = (pixels[..., 0] if grey else pixels, mask.astype(np.uint8) * 255)
+    for path, content in zip(paths, contents, strict=True):
+        with atomic_open(path) as file:
+            PIL.Image.fromarray(content).save(file, "PNG", compress_level=3)
+    values = (name, paths[0].as_posix(), paths[1].as_posix(), kind, job.source_id, float(mask.mean()))
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def synthesize(image: base.Image, image_id: str, k: int,
+               params: Synthesize) -> tuple[base.Image, base.Mask, str]:
+    """The k-th synthetic defect of a photo: changed image (h, w, 3), mask (h, w) and kind.
+
+    Depends on the photo, `params`, `image_id` and k alone.
+    """
+    rng = np.random.default_rng(derived_seed("synthesize", params.seed, image_id, k))
+    weights = params.kinds.model_dump()
+    total = sum(weights.values())
+    kind = str(rng.choice(list(weights), p=[weight / total for weight in weights.values()]))
+    foreground = base.find_foreground(image, params.background)
+    changed, mask = GENERATORS[kind](image, foreground, rng, getattr(params, kind))
+    return changed, mask, kind
+
+
+def _read(path: str) -> tuple[base.Image, bool]:
+    """A working-size photo as (h, w, 3), 0 to 1, and whether it is grey."""
+    try:
+        with PIL.Image.open(path) as file:
+            grey = file.mode == "L"
+            pixels: npt.NDArray[np.uint8] = np.asarray(file.convert("RGB"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error}): run `dvc repro ingest` to make it again") from None
+    return pixels.astype(np.float32) / np.float32(255), grey

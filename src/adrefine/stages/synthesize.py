@@ -1,0 +1,24 @@
+"""Stage synthesize: photos with synthetic defects, and the masks of those."""
+
+import shutil
+
+from adrefine import manifest, params
+from adrefine.defects import pipeline
+from adrefine.errors import exit_cleanly
+from adrefine.io import timed
+from adrefine.paths import INGESTED, MANIFEST, REPORTS, SYNTHETIC
+
+
+def main() -> None:
+    section = params.load().synthesize
+    photos = pipeline.sources(manifest.read(INGESTED / MANIFEST))
+    with timed(REPORTS / "timing.json", "synthesize"):
+        shutil.rmtree(SYNTHETIC, ignore_errors=True)
+        made = pipeline.make_all(photos, SYNTHETIC, section)
+        manifest.write(SYNTHETIC / MANIFEST, made)
+    kinds = ", ".join(f"{kind} {count}" for kind, count in made["kind"].value_counts().sort_index().items())
+    print(f"synthesize: {len(made)} defects on {len(photos)} photos" + (f" ({kinds})" if kinds else ""))
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)
