@@ -27,7 +27,7 @@ def rows(folder, count=6, mode="L") -> pd.DataFrame:
 
 
 def content(made: pd.DataFrame) -> dict[str, tuple]:
-    return {row.image_id: (row.kind, row.mask_area, *(sha256_file(Path(p)) for p in (row.path, row.mask_path)))
+    return {row.image_id: (row.kind, row.mask_area, *(sha256_file(Path(p)) for p in row[2:4]))
             for row in made.itertuples()}
 
 

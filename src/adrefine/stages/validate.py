@@ -1,0 +1,28 @@
+"""Stage validate: stop here if the ingested photos are not fit to learn from."""
+
+import shutil
+from pathlib import Path
+
+from adrefine import manifest, params
+from adrefine.errors import exit_cleanly
+from adrefine.io import timed, write_json
+from adrefine.paths import INGESTED, MANIFEST, REPORTS, VALIDATION
+from adrefine.validation import checks, run, tables
+
+
+def main() -> None:
+    section = params.load().validate_
+    with timed(REPORTS / "timing.json", "validate"):
+        shutil.rmtree(VALIDATION, ignore_errors=True)
+        photos = manifest.read(INGESTED / MANIFEST)
+        data = tables.derive(photos, tables.read_duplicates(INGESTED / "duplicates.csv"), Path())
+        outcomes = run.run(data, checks.suite(data, section), docs=VALIDATION / "data_docs")
+        result = run.summary(data, outcomes)
+        write_json(VALIDATION / ("summary.json" if result["success"] else "failed.json"), result)
+        if not result["success"]:
+            raise run.explain(outcomes)
+    print(f"validate: {result['checks']} checks passed")
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)
