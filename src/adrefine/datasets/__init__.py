@@ -1,0 +1,89 @@
+"""Dataset layouts by name. `read` is what ingest calls: where the photos are, what they are, what is odd
+about them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adrefine.errors import UserError
+from adrefine.params import Dataset
+from adrefine.paths import side_cache
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from adrefine.datasets.base import Layout
+
+_LAYOUTS = {
+    "demo": "mvtec.MVTec",
+    "folder": "folder.Folder",
+    "mvtec": "mvtec.MVTec",
+    "ksdd2": "ksdd2.KSDD2",
+    "mtd": "mtd.MTD",
+}
+
+
+def layout(name: str) -> Layout:
+    """The layout called `name` in params.yaml; imports that one alone.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in _LAYOUTS:
+        raise UserError(f"dataset.name = {name}: use one of {', '.join(_LAYOUTS)}")
+    module, _, kind = _LAYOUTS[name].partition(".")
+    made: Layout = getattr(import_module(f"adrefine.datasets.{module}"), kind)()
+    return made
+
+
+def locate(params: Dataset) -> Path:
+    """Folder of the photos; the demo is generated there first if it is not there yet.
+
+    Raises:
+        UserError: the folder is missing.
+    """
+    if params.name == "demo":
+        from adrefine.datasets import demo
+
+        root = side_cache("demo") / f"{params.image_size}-{params.seed}"
+        demo.generate(root, params.image_size, params.seed)
+        return root
+    root = Path(params.root).expanduser()
+    if not root.is_dir():
+        raise UserError(
+            f"dataset.root = {params.root} is {'not a folder' if root.exists() else 'missing'}: "
+            "put the photos there, or set dataset.root to their folder"
+        )
+    return root
+
+
+def read(params: Dataset) -> tuple[Path, pd.DataFrame, list[str]]:
+    """Find and list the photos that `params` names.
+
+    Returns:
+        Their root, SCAN_COLUMNS sorted by `source`, and warnings, such as counts that differ from the
+        official ones.
+
+    Raises:
+        UserError: a folder or list is missing, or there is no photo.
+    """
+    from adrefine.datasets.files import tally
+
+    root, kind = locate(params), layout(params.name)
+    table = kind.scan(root, params)
+    if table.empty:
+        raise UserError(f"{root} holds no photo: put some there, or set dataset.root and dataset.name")
+    counts = tally(table)
+    differ = [
+        f"{key} {counts.get(key, 0)} instead of {number}"
+        for key, number in kind.official(root).items()
+        if counts.get(key, 0) != number
+    ]
+    official = (
+        [f"number of photos differs from the official {params.name} dataset: {', '.join(differ)}"]
+        if differ
+        else []
+    )
+    return root, table, official + kind.warnings(root, table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
 
 import pandas as pd
 
@@ -20,9 +19,6 @@ IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".p
 class Layout(ABC):
     """One way to lay out a dataset on disk. One file and one registry line each."""
 
-    # Official number of photos by split and label, for example {("train", 0): 2085}; empty: nothing official.
-    official_counts: ClassVar[dict[tuple[str, int], int]] = {}
-
     @abstractmethod
     def scan(self, root: Path, params: Dataset) -> pd.DataFrame:
         """List the photos under `root` without decoding them.
@@ -33,3 +29,13 @@ class Layout(ABC):
         Raises:
             UserError: a folder or list file that the layout needs is missing; names it and the remedy.
         """
+
+    def official(self, root: Path) -> dict[str, int]:
+        """Official number of photos, by the keys of `files.tally`, such as `train good`; empty: nothing
+        official."""
+        return {}
+
+    def warnings(self, root: Path, table: pd.DataFrame) -> list[str]:
+        """What is odd about a scanned dataset without being an error: one line each, such as a file that
+        nothing uses."""
+        return []

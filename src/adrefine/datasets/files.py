@@ -1,0 +1,110 @@
+"""Finding files below a dataset's root, the same way for every layout."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from adrefine.datasets.base import IMAGE_SUFFIXES, SCAN_COLUMNS
+from adrefine.errors import UserError
+from adrefine.io import derived_seed
+from adrefine.manifest import DEFECT, GOOD
+
+_UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, bytes that are not UTF-8
+
+
+def need_folder(path: Path, remedy: str) -> Path:
+    """The folder `path`.
+
+    Raises:
+        UserError: it is missing or not a folder; `remedy` says what to do.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path} is {'not a folder' if path.exists() else 'missing'}: {remedy}")
+    return path
+
+
+def folders(path: Path) -> list[str]:
+    """Names of the folders in `path`, sorted, hidden ones left out."""
+    return sorted(entry.name for entry in _entries(path) if _is_folder(entry))
+
+
+def photos(root: Path, folder: str, suffixes: set[str] = IMAGE_SUFFIXES) -> list[str]:
+    """Image files directly in `root/folder`, as sorted paths relative to the root. A link counts as what it
+    leads to: ingest decides whether to follow it."""
+    return [
+        f"{folder}/{entry.name}"
+        for entry in _entries(root / folder)
+        if not _is_folder(entry) and Path(entry.name).suffix.lower() in suffixes
+    ]
+
+
+def photos_below(root: Path, folder: str) -> list[str]:
+    """Image files in `root/folder` ("" for the root) and its sub-folders, sorted. A link to a folder is
+    listed itself, so that ingest can say that it is not followed."""
+    found = []
+    for entry in _entries(root / folder):
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        if _is_folder(entry) and not entry.is_symlink():
+            found += photos_below(root, name)
+        elif _is_folder(entry) or Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
+            found.append(name)
+    return sorted(found)
+
+
+def held_out(source: str, params: Any) -> bool:
+    """Whether a good photo is one of the `test_fraction` held out for testing: decided by its own path and
+    the seed alone, so that adding a photo moves no other."""
+    return derived_seed("test", params.seed, source) / 2**64 < params.test_fraction
+
+
+def row(
+    source: str, split: str, label: int, mask_source: str = "", defect_type: str = ""
+) -> dict[str, object]:
+    """One row of SCAN_COLUMNS."""
+    return {
+        "source": source,
+        "mask_source": mask_source,
+        "split": split,
+        "label": label,
+        "defect_type": defect_type,
+    }
+
+
+def as_table(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """The rows as SCAN_COLUMNS, sorted by source."""
+    return pd.DataFrame(rows, columns=list(SCAN_COLUMNS)).sort_values("source", ignore_index=True)
+
+
+def tally(table: pd.DataFrame) -> dict[str, int]:
+    """Photos by `good`, `defect`, `<split> good`, `<split> defect` and by type of defect."""
+    names = {GOOD: "good", DEFECT: "defect"}
+    counts: dict[str, int] = {}
+    for split, label, kind in zip(table["split"], table["label"], table["defect_type"], strict=True):
+        for key in {names.get(label, "unlabelled"), f"{split} {names.get(label, 'unlabelled')}", kind} - {""}:
+            counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: ingest lists it among the unreadable photos
+        return False
+
+
+def _entries(path: Path) -> list[os.DirEntry[str]]:
+    try:
+        found = [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    for entry in found:
+        if _UNUSABLE.search(entry.name):
+            raise UserError(
+                f"{path}: the file name {entry.name!r} has characters that no table can hold: rename it"
+            )
+    return sorted(found, key=lambda entry: entry.name)

@@ -1,0 +1,1 @@
+"""Makes `tests/` importable, for the modules that several tests share (`trees`)."""
