@@ -1,0 +1,242 @@
+"""From photos on disk to the ingested dataset: verified, converted, hashed, at working size, each image once.
+
+Every photo is decoded in a pool of processes into the side cache; this process keeps about 2 kB of each. Only
+when all are known, and too few are bad to stop, are the outputs made: images are hard links into the side
+cache, and the manifest comes last, so a run that was cut short never looks complete.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from tqdm import tqdm
+
+from adrefine import datasets, io, manifest
+from adrefine.errors import UserError
+from adrefine.ingestion import duplicates, worker
+from adrefine.ingestion.parallel import process_all
+from adrefine.ingestion.worker import Job, Photo, Settings
+from adrefine.params import Dataset
+from adrefine.paths import MANIFEST, side_cache
+
+IMAGES, MASKS = "images", "masks"
+DUPLICATES, QUARANTINE, SUMMARY = "duplicates.csv", "quarantine.csv", "summary.json"
+_SHOWN = 5  # items that a message names
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ingest did. `decoded` and `reused` (from the side cache) differ from run to run, the rest does
+    not."""
+
+    photos: int
+    splits: dict[str, int]
+    decoded: int
+    reused: int
+    quarantined: int
+    exact: int
+    near: int
+    leaks: int
+    warnings: list[str]
+
+    def lines(self) -> list[str]:
+        """For people."""
+        splits = ", ".join(f"{name} {count}" for name, count in self.splits.items())
+        return [
+            f"{self.photos} images ({splits}); {self.decoded} decoded, {self.reused} reused, "
+            f"{self.quarantined} in quarantine",
+            f"duplicates: {self.exact} exact (left out), {self.near} near; between training and test: "
+            f"{self.leaks}",
+        ]
+
+
+def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
+    """Write `images/`, `masks/`, `manifest.csv`, `duplicates.csv`, `quarantine.csv` and `summary.json` to
+    `out`.
+
+    Args:
+        params: which dataset, and how its photos are prepared.
+        out: what an earlier run left there is removed first.
+        workers: processes; None: one per available core.
+
+    Raises:
+        UserError: nothing found, a split is empty, a mask does not fit its photo, too many photos are
+            unusable.
+    """
+    _clear(out)
+    root, table, warnings = datasets.read(params)
+    cache = side_cache("ingest") / worker.config_key(params.image_size, params.fit)
+    settings = Settings(
+        root.resolve(), cache.absolute(), params.image_size, params.fit, params.max_megapixels
+    )
+    photos, thumbnails = _process(settings, table, workers)
+    usable = _without_bad(photos, params, out / QUARANTINE)
+    _check_masks(usable)
+    usable["split"] = _with_val(usable, params)
+    kept, exact = duplicates.drop_exact(usable)
+    _check_splits(kept, root)
+    near = duplicates.find_near(kept, thumbnails[kept.index], params.near_duplicate)
+    twice = pd.concat([exact, near], ignore_index=True)
+    warnings = warnings + _mask_warnings(kept) + _label_warnings(exact)
+    summary = _summary(photos, kept, twice, warnings)
+    _write(out, settings, kept, twice, summary)
+    return summary
+
+
+def _summary(photos: pd.DataFrame, kept: pd.DataFrame, twice: pd.DataFrame, warnings: list[str]) -> Summary:
+    usable = photos[photos["problem"] == ""]
+    return Summary(
+        photos=len(kept),
+        splits={name: int((kept["split"] == name).sum()) for name in manifest.SPLITS},
+        decoded=int((~usable["reused"]).sum()),
+        reused=int(usable["reused"].sum()),
+        quarantined=len(photos) - len(usable),
+        exact=int((twice["kind"] == "exact").sum()),
+        near=int((twice["kind"] == "near").sum()),
+        leaks=int(twice["leak"].sum()),
+        warnings=warnings,
+    )
+
+
+def _process(
+    settings: Settings, table: pd.DataFrame, workers: int | None
+) -> tuple[pd.DataFrame, npt.NDArray[np.float16]]:
+    """The scanned table with what each photo turned out to be, and the (n, 256) thumbnails in its order."""
+    jobs = [
+        Job(index, *names)
+        for index, names in enumerate(zip(table["source"], table["mask_source"], strict=True))
+    ]
+    found: list[Photo | None] = [None] * len(jobs)
+    thumbnails = np.zeros((len(jobs), worker.decode.THUMBNAIL**2), dtype=np.float16)
+    for photo in _progress(process_all(settings, jobs, workers), len(jobs)):
+        if len(photo.thumbnail):
+            thumbnails[photo.index] = photo.thumbnail
+            photo.thumbnail = photo.thumbnail[:0].copy()
+        found[photo.index] = photo
+    done = [photo for photo in found if photo is not None]
+    columns = ("sha256", "width", "height", "mask_sha256", "mask_area", "reused", "problem", "clash")
+    results = pd.DataFrame({name: [getattr(photo, name) for photo in done] for name in columns})
+    results["image_id"] = results["sha256"].str[:16]
+    return pd.concat([table, results], axis=1), thumbnails
+
+
+def _progress(photos: Iterator[Photo], total: int) -> Iterator[Photo]:
+    interval = 0.2 if sys.stderr.isatty() else 10.0  # a log file needs no animation
+    return iter(
+        tqdm(photos, total=total, desc="ingest", unit="photo", mininterval=interval, maxinterval=interval)
+    )
+
+
+def _without_bad(photos: pd.DataFrame, params: Dataset, quarantine: Path) -> pd.DataFrame:
+    """The usable photos; the others go to `quarantine`, and stop the run if they are too many."""
+    bad = photos.loc[photos["problem"] != "", ["source", "problem"]].rename(columns={"problem": "reason"})
+    io.write_csv(quarantine, bad)
+    usable = photos[photos["problem"] == ""].copy()
+    share = len(bad) / len(photos)
+    if share > params.max_quarantined or usable.empty:
+        first = bad.iloc[0]
+        raise UserError(
+            f"{len(bad)} of {len(photos)} photos ({share:.1%}) cannot be used, more than "
+            f"dataset.max_quarantined = {params.max_quarantined:g}; the first: {first['source']}: "
+            f"{first['reason']}. See {quarantine}: mend or remove them, or raise dataset.max_quarantined"
+        )
+    return usable
+
+
+def _check_masks(photos: pd.DataFrame) -> None:
+    clashes = [text for text in photos["clash"] if text]
+    if clashes:
+        rest = f" and {len(clashes) - _SHOWN} more" if len(clashes) > _SHOWN else ""
+        first = "; ".join(clashes[:_SHOWN]) + rest
+        raise UserError(
+            f"{len(clashes)} masks are of another size than their photo: {first}. "
+            "Export them again at the size of the photo"
+        )
+
+
+def _with_val(photos: pd.DataFrame, params: Dataset) -> pd.Series:
+    """Splits, with `val` for training photos drawn by their content and the seed alone: adding a photo moves
+    no other."""
+    drawn = photos["image_id"].map(
+        lambda name: io.derived_seed("val", params.seed, name) / 2**64 < params.val_fraction
+    )
+    good = (photos["split"] == "train") & (photos["label"] != manifest.DEFECT)
+    return photos["split"].mask(good & drawn, "val")
+
+
+def _check_splits(kept: pd.DataFrame, root: Path) -> None:
+    there = set(kept["split"])
+    if "train" not in there:
+        raise UserError(
+            f"{root}: no photo is left to train on: add good photos, or lower dataset.val_fraction and "
+            "dataset.test_fraction"
+        )
+    if "test" not in there and (kept["label"] != manifest.UNKNOWN).any():
+        raise UserError(f"{root}: no photo is left to test on: add photos to the test set")
+
+
+def _mask_warnings(kept: pd.DataFrame) -> list[str]:
+    lost = kept[(kept["label"] == manifest.DEFECT) & (kept["mask_sha256"] != "") & (kept["mask_area"] == 0)]
+    if lost.empty:
+        return []
+    return [
+        f"{len(lost)} defective photos have a mask that marks nothing (dataset.fit = crop can cut a defect "
+        f"off), such as {lost['source'].min()}: kept as defective photos without mask"
+    ]
+
+
+def _label_warnings(exact: pd.DataFrame) -> list[str]:
+    torn = exact[exact["label_conflict"] == 1]
+    if torn.empty:
+        return []
+    row = torn.iloc[0]
+    return [
+        f"{len(torn)} photos are there as good and as defective, such as {row['source']} and "
+        f"{row['other_source']}: the second was kept"
+    ]
+
+
+def _write(out: Path, settings: Settings, kept: pd.DataFrame, twice: pd.DataFrame, summary: Summary) -> None:
+    for folder in (IMAGES, MASKS):
+        (out / folder).mkdir(parents=True)
+    table = kept.assign(
+        path=[(out / IMAGES / f"{name}.png").as_posix() for name in kept["image_id"]], mask_path=""
+    )
+    for path, sha256 in zip(table["path"], table["sha256"], strict=True):
+        _link(worker.image_file(settings.cache, sha256), Path(path))
+    marked = table["mask_area"] > 0
+    table.loc[marked, "mask_path"] = [
+        (out / MASKS / f"{name}.png").as_posix() for name in table["image_id"][marked]
+    ]
+    for path, sha256 in zip(table["mask_path"][marked], table["mask_sha256"][marked], strict=True):
+        _link(worker.mask_file(settings.cache, sha256), Path(path))
+    io.write_csv(out / DUPLICATES, twice)
+    io.write_json(
+        out / SUMMARY,
+        {key: value for key, value in vars(summary).items() if key not in ("decoded", "reused")},
+    )
+    manifest.write(out / MANIFEST, table[list(manifest.COLUMNS)])
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or a file system without links
+        shutil.copyfile(source, target)
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier run left, the manifest first."""
+    for name in (MANIFEST, SUMMARY, DUPLICATES, QUARANTINE):
+        (out / name).unlink(missing_ok=True)
+    for name in (IMAGES, MASKS):
+        if (out / name).exists():
+            shutil.rmtree(out / name)
