@@ -97,7 +97,7 @@ class Synthesize(Section):
     random_walk: RandomWalk = RandomWalk()
     cutpaste: CutPaste = CutPaste()
     perlin: Perlin = Perlin()
-    background: Share = 0.03
+    background: Share | Literal["auto"] = "auto"
     seed: int = 0
 
 
@@ -112,8 +112,9 @@ class Embed(Section):
 
 class DifferNet(Section):
     preset: Literal["fast", "paper"] = "fast"
-    pca: Count | None = None
+    standardize: bool | None = None
     hidden: AtLeastOne | None = None
+    layers: AtLeastOne | None = None
     blocks: AtLeastOne | None = None
     epochs: AtLeastOne | None = None
     learning_rate: Positive | None = None
@@ -153,6 +154,7 @@ class Irp(Section):
 class Evaluate(Section):
     target_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01
     gallery: Count = 24
+    localize: Count = 24
 
 
 class Params(Section):
@@ -170,6 +172,17 @@ class Params(Section):
     osr: Osr = Osr()
     irp: Irp = Irp()
     evaluate: Evaluate = Evaluate()
+
+    def headline(self) -> dict[str, Any]:
+        """The settings a reader of the report needs, flat."""
+        return {
+            "dataset": self.dataset.name, "image size": self.dataset.image_size, "backbone": self.embed.backbone,
+            "views": self.embed.views, "detector": self.detector, "preset": self.differnet.preset,
+            "noise level": self.noise.level, "noise mode": self.noise.mode, "noise seed": self.noise.seed,
+            "strategy": self.refine.strategy, "scorer": self.refine.scorer,
+            **{f"{self.refine.strategy} {key}": value
+               for key, value in getattr(self, self.refine.strategy).model_dump(by_alias=True).items()},
+            "target false-positive rate": self.evaluate.target_fpr}
 
 
 def load(path: Path = Path("params.yaml")) -> Params:

@@ -1,0 +1,55 @@
+"""Frozen feature extractors: one interface, one file and one registry line each."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from adrefine.errors import UserError
+
+
+class Backbone(nn.Module):
+    """A frozen network that turns images into feature maps of chosen layers.
+
+    Attributes:
+        channels: channels of each returned feature map.
+        mean, std: per-channel input normalization for images in 0..1.
+    """
+
+    channels: tuple[int, ...]
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # ImageNet, torchvision's convention
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    @abstractmethod
+    def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Feature maps [(b, c_i, h_i, w_i)] of normalized images (b, 3, h, w)."""
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Feature maps [(b, c_i, h_i, w_i)] of images (b, 3, h, w) with values in 0..1."""
+        mean = torch.tensor(self.mean, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+        std = torch.tensor(self.std, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+        return self.maps((images - mean) / std)
+
+    def freeze(self) -> Backbone:
+        """Switch to evaluation mode and stop gradients to the weights (not to the input)."""
+        self.eval()
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+        return self
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """A state dict from a local file, read as data (`weights_only`), never as code."""
+    if not path.is_file():
+        raise UserError(f"embed.weights: {path} is missing: give the path of a torchvision weights file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"embed.weights: {path} is not a weights file: {str(error).splitlines()[0]}") from None
+    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    if not isinstance(state, dict):
+        raise UserError(f"embed.weights: {path} holds no state dict")
+    return state

@@ -1,0 +1,64 @@
+"""torchvision's AlexNet and ResNets, from a local weights file or downloaded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+
+from adrefine.backbones.base import Backbone, read_weights
+from adrefine.errors import UserError
+
+# Layers read and their channels. AlexNet: the last convolution, as DifferNet; ResNets: stages 2 and 3, as PatchCore.
+LAYERS: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
+    "alexnet": (("features",), (256,)),
+    "resnet18": (("layer2", "layer3"), (128, 256)),
+    "wide_resnet50_2": (("layer2", "layer3"), (512, 1024)),
+    "wide_resnet101_2": (("layer2", "layer3"), (512, 1024)),
+}
+_STEM = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3")
+
+
+class Vision(Backbone):
+    """Maps of the LAYERS of a torchvision network.
+
+    Raises:
+        UserError: no weights file is given and the download fails, or the file is of another network.
+    """
+
+    def __init__(self, name: str, weights: Path | None) -> None:
+        super().__init__()
+        self.layers, self.channels = LAYERS[name]
+        net = _load(name, weights)
+        steps = ("features",) if name == "alexnet" else _STEM
+        self.steps = torch.nn.ModuleDict({step: getattr(net, step) for step in steps})
+
+    def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
+        found = []
+        for name, step in self.steps.items():
+            images = step(images)
+            if name in self.layers:
+                found.append(images)
+        return found
+
+
+def _load(name: str, weights: Path | None) -> Any:
+    from torchvision.models import get_model
+
+    if weights is None:
+        try:
+            return get_model(name, weights="DEFAULT")
+        except (URLError, OSError) as error:
+            raise UserError(
+                f"embed.backbone {name}: its weights are not on this machine and could not be downloaded ({error}). "
+                "Set embed.weights to a local file, or embed.backbone to efficientnet_lite0, which needs no download"
+            ) from None
+    net = get_model(name, weights=None)
+    try:
+        net.load_state_dict(read_weights(weights))
+    except RuntimeError as error:
+        first = str(error).splitlines()[0]
+        raise UserError(f"embed.weights: {weights} does not fit {name}: {first}") from None
+    return net

@@ -1,0 +1,196 @@
+"""DifferNet (Rudolph et al. 2021; METHODS 1): a normalizing flow on frozen multi-scale features."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from adrefine import runtime
+from adrefine.detectors.base import Detector, Images, Scores, write_log
+from adrefine.detectors.flow import build_flow, latent_score, negative_log_likelihood, trainable
+from adrefine.errors import UserError
+from adrefine.features.store import Store
+from adrefine.io import derived_seed, read_json, write_json
+from adrefine.params import DifferNet as Params
+
+# `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: chosen on held-out likelihood and checked in
+# benchmarks/results/regularization.md: noise on the features and early stopping are what a small set needs.
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"standardize": False, "hidden": 2048, "layers": 3, "blocks": 8, "epochs": 400, "learning_rate": 2e-4,
+              "weight_decay": 1e-5, "feature_noise": 0.0, "holdout": 0.0, "patience": 400, "finetune_epochs": 400},
+    "fast": {"standardize": True, "hidden": 128, "layers": 1, "blocks": 4, "epochs": 60, "learning_rate": 2e-3,
+             "weight_decay": 1e-5, "feature_noise": 0.5, "holdout": 0.15, "patience": 6, "finetune_epochs": 3},
+}
+_STATE = "differnet.pt"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The preset with the explicit keys of params.yaml laid over it."""
+
+    standardize: bool
+    hidden: int
+    layers: int
+    blocks: int
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    feature_noise: float
+    holdout: float
+    patience: int
+    finetune_epochs: int
+    batch_size: int
+    seed: int
+
+    @staticmethod
+    def of(params: Params) -> Settings:
+        """Preset values, replaced by those keys of `params` that are not null."""
+        given = {key: value for key, value in params.model_dump().items() if value is not None and key != "preset"}
+        return Settings(**{**PRESETS[params.preset], **given})
+
+
+class DifferNet(Detector):
+    """Flow on the vectors of every view; the image score is the mean of z² over dimensions and views."""
+
+    def __init__(self, params: Params) -> None:
+        self.settings = Settings.of(params)
+        self.device = runtime.device()
+        self.flow: torch.nn.Module | None = None
+        self.centre = self.spread = torch.empty(0)
+        self.log: list[dict[str, float]] = []
+
+    def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
+        """See `Detector.fit`. Early stopping watches the likelihood of a part of `images` held out by id."""
+        if len(images) < 2:
+            raise UserError(f"DifferNet needs at least 2 training images, got {len(images)}")
+        vectors = Store(images.prepared).vectors(images.ids)
+        held = self._held_out(images.ids)
+        if not warm_start or self.flow is None:
+            self._start(vectors[~held].reshape(-1, vectors.shape[-1]))
+        train, watched = self._inputs(vectors[~held]), self._inputs(vectors[held])
+        epochs = self.settings.finetune_epochs if warm_start else self.settings.epochs
+        self.log = self._train(train, watched, epochs)
+        return self.log
+
+    def score(self, images: Images) -> Scores:
+        """Mean over views of the mean of z²; about 1 on the training distribution."""
+        return Scores(self._scores_of(Store(images.prepared).vectors(images.ids)))
+
+    def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
+        """Absolute input gradient of the score, averaged over channels and views, smoothed (IRP sect. 3.1)."""
+        from adrefine.detectors.gradient_maps import gradient_maps
+
+        return gradient_maps(self.latent, Store(images.prepared).meta, files)
+
+    def latent(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Image score (n,) of raw feature vectors (n, dim); differentiable."""
+        z, _ = self._ready()((vectors - self.centre) / self.spread)
+        return latent_score(z)
+
+    def clone(self) -> DifferNet:
+        return copy.deepcopy(self)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {"flow": self._ready().state_dict(), "centre": self.centre, "spread": self.spread}
+        torch.save({key: _on_cpu(value) for key, value in state.items()}, folder / _STATE)
+        write_json(folder / "settings.json", asdict(self.settings))
+        write_log(folder, self.log)
+
+    def load(self, folder: Path) -> None:
+        if not (folder / _STATE).exists():
+            raise UserError(f"{folder} holds no DifferNet model: run `dvc repro train`")
+        self.settings = Settings(**read_json(folder / "settings.json"))
+        state = torch.load(folder / _STATE, map_location=self.device, weights_only=True)
+        self.centre, self.spread = state["centre"], state["spread"]
+        self.flow = self._new_flow(len(self.centre))
+        self.flow.load_state_dict(state["flow"])
+
+    def _ready(self) -> torch.nn.Module:
+        if self.flow is None:
+            raise UserError("this DifferNet is not trained: call fit or load first")
+        return self.flow
+
+    def _new_flow(self, dim: int) -> torch.nn.Module:
+        s = self.settings
+        return build_flow(dim, s.blocks, s.hidden, s.layers, s.seed).to(self.device)
+
+    def _start(self, rows: np.ndarray) -> None:
+        """Fix the scale of the inputs and make a new flow; a warm start keeps both."""
+        flat = torch.from_numpy(rows)
+        if self.settings.standardize:
+            self.centre = flat.mean(dim=0).to(self.device)
+            self.spread = (flat.std(dim=0) + 1e-3).to(self.device)  # a constant feature must not explode
+        else:
+            self.centre = torch.zeros(flat.shape[1], device=self.device)
+            self.spread = torch.ones(flat.shape[1], device=self.device)
+        self.flow = self._new_flow(flat.shape[1])
+
+    def _held_out(self, ids: tuple[str, ...]) -> np.ndarray:
+        """Boolean (n,): the images watched for early stopping, by id, so that warm starts hold out the same ones."""
+        count = round(self.settings.holdout * len(ids))
+        if not 0 < count < len(ids) - 1:
+            return np.zeros(len(ids), dtype=bool)
+        draws = np.array([derived_seed("holdout", self.settings.seed, image_id) for image_id in ids])
+        return draws <= np.sort(draws)[count - 1]
+
+    def _inputs(self, vectors: np.ndarray) -> torch.Tensor:
+        """(n, views, dim) raw vectors as (n · views, dim) flow inputs on the device."""
+        flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1])).to(self.device)
+        return (flat - self.centre) / self.spread
+
+    def _train(self, train: torch.Tensor, watched: torch.Tensor, epochs: int) -> list[dict[str, float]]:
+        flow, s = self._ready(), self.settings
+        generator = runtime.seed_everything(s.seed + 1)
+        optimizer = torch.optim.Adam(
+            trainable(flow), lr=s.learning_rate, betas=(0.8, 0.8), eps=1e-4, weight_decay=s.weight_decay)
+        log: list[dict[str, float]] = []
+        best, best_epoch, best_state = float("inf"), 0, None
+        for epoch in range(epochs):
+            loss = self._epoch(train, optimizer, generator)
+            log.append({"epoch": epoch, "train_nll": loss, "holdout_nll": self._likelihood(watched)})
+            if not len(watched):
+                continue
+            if log[-1]["holdout_nll"] < best - 1e-4:
+                best, best_epoch, best_state = log[-1]["holdout_nll"], epoch, copy.deepcopy(flow.state_dict())
+            elif epoch - best_epoch >= s.patience:
+                break
+        if best_state is not None:
+            flow.load_state_dict(best_state)
+        return log
+
+    def _epoch(self, train: torch.Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> float:
+        flow, s, total = self._ready(), self.settings, 0.0
+        flow.train()
+        for rows in torch.randperm(len(train), generator=generator).split(s.batch_size):
+            batch = train[rows.to(train.device)]
+            if s.feature_noise:
+                noise = torch.randn(batch.shape, generator=generator).to(batch.device)
+                batch = batch + s.feature_noise * noise
+            loss = negative_log_likelihood(*flow(batch))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += float(loss.detach()) * len(rows)
+        flow.eval()
+        return total / len(train)
+
+    @torch.inference_mode()
+    def _likelihood(self, watched: torch.Tensor) -> float:
+        return float(negative_log_likelihood(*self._ready()(watched))) if len(watched) else float("nan")
+
+    @torch.inference_mode()
+    def _scores_of(self, vectors: np.ndarray, rows: int = 4096) -> np.ndarray:
+        """Image scores (n,) of raw vectors (n, views, dim), in bounded batches."""
+        flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1]))
+        scores = [self.latent(part.to(self.device)).cpu() for part in flat.split(rows)]
+        return torch.cat(scores).view(vectors.shape[:2]).double().mean(dim=1).numpy()
+
+
+def _on_cpu(value: Any) -> Any:
+    return {key: item.cpu() for key, item in value.items()} if isinstance(value, dict) else value.cpu()

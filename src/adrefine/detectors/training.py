@@ -1,0 +1,53 @@
+"""Train the initial model, and the oracle: the same detector without the hidden defects."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from adrefine import detectors, manifest
+from adrefine.detectors.base import Images
+from adrefine.io import write_json
+from adrefine.params import Params
+
+ABSENT = "absent.json"  # stands in models/oracle where nobody knows which training images are defects
+
+
+def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, oracle: Path) -> dict[str, int]:
+    """Fit on the whole noisy training set, and on it without the injected defects: the ceiling of any strategy.
+
+    The `injected` column chooses the oracle's images and nothing else. Without injected defects the oracle is
+    the initial model; with unlabelled images there is none.
+
+    Returns:
+        Epochs of each model.
+    """
+    rows = manifest.of_split(noisy, "train")
+    everything = Images(tuple(sorted(rows["image_id"])), prepared)
+    epochs = {"initial": _fit(params, everything, initial)}
+    clean = tuple(sorted(rows.loc[rows["injected"] == 0, "image_id"]))
+    if len(clean) < len(everything):
+        epochs["oracle"] = _fit(params, Images(clean, prepared), oracle)
+    elif (rows["label"] == manifest.UNKNOWN).any():
+        write_json(oracle / ABSENT, {"reason": "the training images have no labels: there is no ceiling to measure"})
+    else:
+        shutil.copytree(initial, oracle, dirs_exist_ok=True)
+    return epochs
+
+
+def _fit(params: Params, images: Images, folder: Path) -> int:
+    detector = detectors.create(params)
+    log = detector.fit(images)
+    detector.save(folder)
+    return len(log)
+
+
+def load(params: Params, folder: Path) -> detectors.Detector | None:
+    """The detector in `folder`; None where `train` wrote that there is none."""
+    if (folder / ABSENT).exists():
+        return None
+    detector = detectors.create(params)
+    detector.load(folder)
+    return detector

@@ -1,0 +1,175 @@
+"""What refinement gained: the initial, the refined and the oracle model measured on the same test images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from adrefine import manifest
+from adrefine.detectors.base import Detector, Images
+from adrefine.errors import UserError
+from adrefine.io import derived_seed
+from adrefine.metrics import cleaning, detection, localization
+from adrefine.params import Evaluate
+from adrefine.report import gallery
+from adrefine.report.data import ReportData
+
+MODELS = ("initial", "refined", "oracle")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything evaluate reads. `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined
+    manifest with labels; `summary`, `history`, `round_scores`: as the refine stage wrote them."""
+
+    models: dict[str, Detector]
+    refined: pd.DataFrame
+    history: pd.DataFrame
+    round_scores: pd.DataFrame
+    summary: dict[str, Any]
+    noise: dict[str, Any]
+    prepared: Path
+
+
+def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> ReportData:
+    """Score test and held-out images with every model and gather metrics, tables and maps for the report."""
+    table = inputs.refined
+    test = table[table["in_test"] == 1].sort_values("image_id", ignore_index=True)
+    train = manifest.of_split(table, "train").sort_values("image_id", ignore_index=True)
+    scores = {name: _scores(model, test, inputs.prepared) for name, model in inputs.models.items()}
+    thresholds = {name: _threshold(model, table, inputs.prepared, params) for name, model in inputs.models.items()}
+    metrics = _metrics(inputs, params, train, test, scores, thresholds)
+    data = ReportData(
+        settings=settings, metrics=metrics, train=train, history=inputs.history,
+        rounds=_rounds(inputs, train, test), test=test.assign(**scores), thresholds=thresholds,
+        stop_reason=inputs.summary["stop_reason"], notes=_notes(table, test, metrics))
+    return replace(data, maps=_gallery_maps(inputs, data, params.gallery))
+
+
+def _labelled(test: pd.DataFrame) -> bool:
+    return set(test["label"]) == {manifest.GOOD, manifest.DEFECT}
+
+
+def _scores(model: Detector, rows: pd.DataFrame, prepared: Path) -> np.ndarray:
+    return model.score(Images(tuple(rows["image_id"]), prepared)).image if len(rows) else np.zeros(0)
+
+
+def _threshold(model: Detector, table: pd.DataFrame, prepared: Path, params: Evaluate) -> float:
+    """From held-out photos that are not known to be defective; never from test images."""
+    held = table[(table["split"] == "val") & (table["label"] != manifest.DEFECT)]
+    if held.empty:
+        raise UserError("there is no held-out good photo to set the threshold with: raise dataset.val_fraction")
+    return detection.conformal_threshold(_scores(model, held, prepared), params.target_fpr)
+
+
+def _metrics(inputs: Inputs, params: Evaluate, train: pd.DataFrame, test: pd.DataFrame,
+             scores: dict[str, np.ndarray], thresholds: dict[str, float]) -> dict[str, Any]:
+    """The content of reports/metrics.json: numbers only, nothing that is not defined (DESIGN: data contract)."""
+    found: dict[str, Any] = {}
+    if _labelled(test):
+        found["detection"] = {name: detection.detection_metrics(test["label"], scores[name], thresholds[name])
+                              for name in scores}
+        found["localization"] = _localization(inputs, params, test)
+    injected = train["injected"]
+    labelled = bool((train["label"] != manifest.UNKNOWN).all())
+    found["cleaning"] = cleaning.cleaning_metrics(
+        injected, train["kept"], train["relative_score"], inputs.summary["rounds"])
+    if not labelled:  # nobody knows which removed photos were defects
+        found["cleaning"] = {name: found["cleaning"][name] for name in ("removed", "rounds")}
+    if "oracle" in scores and "detection" in found:
+        values = [found["detection"][name]["auroc"] for name in MODELS]
+        gap = cleaning.oracle_gap_closed(*values)
+        found["cleaning"] |= {} if gap is None else {"oracle_gap_closed": gap}
+    found["noise"] = {name: inputs.noise[name] for name in ("requested", "realised", "n_train")}
+    return {name: _rounded(part) for name, part in found.items() if part}
+
+
+def _rounded(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {name: _rounded(value) for name, value in part.items()}
+    return round(float(part), 6) if isinstance(part, float | np.floating) else int(part)
+
+
+def _localization(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[str, Any]:
+    """Pixel metrics over `params.localize` test photos, half of them defective with a mask, drawn by their id."""
+    masked = test[(test["label"] == manifest.DEFECT) & (test["mask_path"] != "")]
+    half = (params.localize + 1) // 2
+    chosen = pd.concat([_draw(masked, half), _draw(test[test["label"] == manifest.GOOD], params.localize - half)])
+    if not params.localize or masked.empty:
+        return {}
+    masks = [_mask(row.mask_path, row.path) for row in chosen.itertuples()]
+    result = {}
+    for name, model in inputs.models.items():
+        maps = model.maps(Images(tuple(chosen["image_id"]), inputs.prepared), [Path(p) for p in chosen["path"]])
+        if maps is not None:
+            result[name] = localization.localization_metrics(maps, masks)
+    return result
+
+
+def _draw(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    order = rows["image_id"].map(lambda image_id: derived_seed("localize", image_id) >> 1)
+    return rows.loc[order.sort_values().index[:count]]
+
+
+def _mask(mask_path: str, path: str) -> np.ndarray:
+    with Image.open(mask_path or path) as image:
+        return np.asarray(image.convert("L")) > 0 if mask_path else np.zeros(image.size[::-1], dtype=bool)
+
+
+def _rounds(inputs: Inputs, train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """One row per model of the refinement, round 0 being the initial one."""
+    rows = []
+    scores = inputs.round_scores.set_index("image_id").reindex(test["image_id"])
+    removed_in = train["removed_round"].astype("Float64").fillna(float("inf")).to_numpy(dtype=float)
+    unknown = bool((train["label"] == manifest.UNKNOWN).any())
+    for column in scores.columns:
+        number = int(column.removeprefix("round_"))
+        kept = removed_in > number
+        rows.append({
+            "round": number, "kept": int(kept.sum()), "removed": int((removed_in == number).sum()),
+            "residual_noise": float("nan") if unknown else float(train["injected"][kept].mean()),
+            "auroc": detection.auroc(test["label"], scores[column]) if _labelled(test) else float("nan")})
+    return pd.DataFrame(rows, columns=["round", "kept", "removed", "residual_noise", "auroc"])
+
+
+def _gallery_maps(inputs: Inputs, data: ReportData, limit: int) -> dict[str, np.ndarray]:
+    """Maps of the refined model, which never learned what was removed, for the photos that the report shows."""
+    ids = gallery.needed_maps(data, limit)
+    files = inputs.refined.set_index("image_id")["path"].loc[ids].map(Path).tolist()
+    maps = inputs.models["refined"].maps(Images(tuple(ids), inputs.prepared), files)
+    return {} if maps is None else dict(zip(ids, maps, strict=True))
+
+
+def _notes(table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any]) -> list[str]:
+    notes = []
+    if not _labelled(test):
+        notes.append("The test photos are not labelled good and defective, so nothing can be said about detection; "
+                     "the threshold comes from held-out photos that may themselves hold defects.")
+    elif "oracle_gap_closed" not in metrics["cleaning"]:
+        notes.append("Without the hidden defects the detector would be hardly better (less than .002 AUROC), so there "
+                     "is no gain of which refinement could reach a share.")
+    if (manifest.of_split(table, "val")["label"] == manifest.UNKNOWN).any():
+        notes.append("Held-out photos are unlabelled and count as good for the threshold.")
+    return notes
+
+
+def summary_lines(metrics: dict[str, Any], report: Path) -> Sequence[str]:
+    """The short result that `make demo` prints."""
+    noise, cleaned = metrics["noise"], metrics["cleaning"]
+    hidden = round(noise["realised"] * noise["n_train"])
+    lines = [f"training photos     {noise['n_train']}, hidden defects {hidden}"]
+    found = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
+    lines.append(f"removed             {cleaned['removed']}{found}, in {cleaned['rounds']} rounds")
+    if "detection" in metrics:
+        values = " / ".join(f"{metrics['detection'][name]['auroc']:.3f}" for name in MODELS
+                            if name in metrics["detection"])
+        lines.append(f"test AUROC          {values} (before / after / ceiling)")
+    if "oracle_gap_closed" in cleaned:
+        lines.append(f"of the possible gain {cleaned['oracle_gap_closed']:.0%} was reached")
+    return [*lines, f"report              {report}"]

@@ -1,0 +1,70 @@
+"""Images to feature vectors: every view and scale through the frozen backbone, pooled over space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from adrefine import backbones, runtime
+from adrefine.features.views import transform
+from adrefine.params import Embed
+
+# Forward passes of two images stay in the CPU's cache: twice the throughput of sixteen.
+_CHUNK = {"cpu": 2, "cuda": 64}
+
+
+class Extractor:
+    """Turns images into (views, dim) vectors with the backbone, scales and views of `params`.
+
+    The vector of a view is, scale by scale and layer by layer, the spatial mean and standard deviation of each
+    channel (DifferNet sect. 3.1 takes the mean; the deviation adds .005 to .02 AUROC, benchmarks/results).
+    """
+
+    def __init__(self, params: Embed, dtype: torch.dtype | None = None) -> None:
+        self.params, self.device = params, runtime.device()
+        self.dtype = dtype or runtime.inference_dtype()
+        net = backbones.load(params)
+        self.dim = 2 * sum(net.channels) * len(params.scales)
+        self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def extract(self, images: torch.Tensor) -> np.ndarray:
+        """Vectors (b, views, dim) float16 of images (b, 1 or 3, h, w) in 0..1."""
+        images = images.to(self.device, non_blocking=True)
+        count = self.params.views
+        views = [transform(images, view, count, self.params.rotate) for view in range(count)]
+        vectors = torch.cat([self.pooled(chunk) for view in views for chunk in view.split(_CHUNK[self.device.type])])
+        return vectors.view(count, len(images), self.dim).transpose(0, 1).half().cpu().numpy()
+
+    def pooled(self, images: torch.Tensor) -> torch.Tensor:
+        """Vectors (b, dim) float32 of one view (b, 1 or 3, h, w); differentiable with respect to the images."""
+        parts = []
+        for scale in self.params.scales:
+            resized = resize(images, scale).expand(-1, 3, -1, -1).to(self.dtype)
+            for found in self.net(resized.contiguous(memory_format=torch.channels_last)):
+                parts += _mean_and_deviation(found.float())
+        return torch.cat(parts, dim=1)
+
+
+def resize(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Images (b, c, h, w) as (b, c, side, side), antialiased; unchanged where they have that size."""
+    if images.shape[-2:] == (side, side):
+        return images
+    return F.interpolate(images, (side, side), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _mean_and_deviation(maps: torch.Tensor) -> list[torch.Tensor]:
+    variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0)
+    return [mean, (variance + 1e-8).sqrt()]  # the offset keeps the gradient finite where a channel is constant
+
+
+def read_image(path: Path) -> torch.Tensor:
+    """An ingested PNG as (1 or 3, h, w) float32 in 0..1; grey images keep one channel."""
+    with Image.open(path) as image:
+        pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+    pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return torch.from_numpy(np.ascontiguousarray(pixels)).float() / 255

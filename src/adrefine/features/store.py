@@ -1,0 +1,91 @@
+"""Feature vectors on disk: a memory-mapped float16 array and the image of each of its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from adrefine.errors import UserError
+from adrefine.io import read_json, write_csv, write_json
+
+
+class Store:
+    """Read-only features: `features.npy` (n, views, dim) float16, `index.csv` (image_id per row), `meta.json`.
+
+    Rows are read on demand; opening a store of any size costs no memory for its features.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "meta.json").exists():
+            raise UserError(f"{folder} holds no features: run `dvc repro embed`")
+        self.folder, self.meta = folder, read_json(folder / "meta.json")
+        index = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
+        self.ids = index["image_id"].tolist()
+        self._row = {image_id: row for row, image_id in enumerate(self.ids)}
+        self.features = np.load(folder / "features.npy", mmap_mode="r")
+
+    def vectors(self, ids: Iterable[str]) -> np.ndarray:
+        """Features (n, views, dim) float32 of the images `ids`, in that order."""
+        try:
+            rows = [self._row[image_id] for image_id in ids]
+        except KeyError as error:
+            raise UserError(f"{self.folder} has no features of image {error}: run `dvc repro embed`") from None
+        return self.features[rows].astype(np.float32)
+
+
+def write_store(folder: Path, ids: list[str], vectors: Iterable[np.ndarray], shape: tuple[int, int],
+                meta: dict[str, object]) -> None:
+    """Stream `vectors` (each (views, dim) = `shape`) of the images `ids` into a new store."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not ids:
+        raise UserError("there is no image to embed: data/ingested/manifest.csv is empty")
+    target = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+        folder / "features.npy", mode="w+", dtype=np.float16, shape=(len(ids), *shape))
+    for row, vector in enumerate(vectors):
+        target[row] = vector
+    target.flush()
+    write_csv(folder / "index.csv", pd.DataFrame({"image_id": ids}))
+    write_json(folder / "meta.json", meta)  # last: a store without it is not complete
+
+
+class VectorCache:
+    """Content-addressed vectors in one SQLite file per configuration; a kill loses at most the open transaction.
+
+    Keys are digests of the image file. Deleting the file costs time, never correctness.
+    """
+
+    def __init__(self, folder: Path, config: str, shape: tuple[int, int]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{hashlib.sha256(config.encode()).hexdigest()[:16]}.sqlite"
+        self.shape = shape
+        with self._open() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+
+    def missing(self, keys: Iterable[str]) -> list[str]:
+        """Those of `keys` that are not stored."""
+        with self._open() as db:
+            return [key for key in keys if not db.execute("SELECT 1 FROM vectors WHERE key=?", (key,)).fetchone()]
+
+    def put(self, items: Iterable[tuple[str, np.ndarray]]) -> None:
+        """Store vectors (views, dim) by key in one transaction."""
+        rows = [(key, np.ascontiguousarray(value, dtype=np.float16).tobytes()) for key, value in items]
+        with self._open() as db:
+            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+
+    def stream(self, keys: Iterable[str]) -> Iterator[np.ndarray]:
+        """Vectors (views, dim) float16 of `keys`, one at a time, in their order."""
+        with self._open() as db:
+            for key in keys:
+                (blob,) = db.execute("SELECT value FROM vectors WHERE key=?", (key,)).fetchone()
+                yield np.frombuffer(blob, dtype=np.float16).reshape(self.shape)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.path, timeout=60)) as db, db:
+            yield db

@@ -1,0 +1,43 @@
+"""The one place that decides device, precision and seeds."""
+
+from __future__ import annotations
+
+import os
+import random
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+@lru_cache(maxsize=1)
+def device() -> torch.device:
+    """CUDA where there is one, else the CPU. ADREFINE_DEVICE (cpu, cuda, cuda:1 ...) overrides."""
+    import torch
+
+    name = os.environ.get("ADREFINE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def inference_dtype() -> torch.dtype:
+    """bfloat16 where the hardware multiplies it natively (twice as fast as float32), else float32."""
+    import torch
+
+    if device().type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    native = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    return torch.bfloat16 if native() else torch.float32
+
+
+def seed_everything(seed: int) -> torch.Generator:
+    """Seed torch, numpy and random for libraries that draw globally; returns a CPU generator to pass around."""
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  FrEIA permutes with numpy's global generator
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,39 @@
+"""Stage evaluate: measure what refinement gained, and show what was removed and why."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from adrefine import manifest, params, paths
+from adrefine.errors import exit_cleanly
+from adrefine.io import read_json, timed, write_json, write_text
+
+
+def main() -> None:
+    """Read the models and data/refined/, write reports/metrics.json, reports/plots/ and reports/report.html."""
+    from adrefine import evaluation
+    from adrefine.detectors.training import load
+    from adrefine.report import html, plots
+
+    settings = params.load()
+    with timed(paths.REPORTS / "timing.json", "evaluate"):
+        models = {name: model for name in evaluation.MODELS
+                  if (model := load(settings, paths.MODELS / name)) is not None}
+        inputs = evaluation.Inputs(
+            models=models,
+            refined=manifest.read(paths.REFINED / paths.MANIFEST),
+            history=pd.read_csv(paths.REFINED / "history.csv", dtype={"image_id": str}),
+            round_scores=pd.read_csv(paths.REFINED / "round_scores.csv", dtype={"image_id": str}),
+            summary=read_json(paths.REFINED / "summary.json"),
+            noise=read_json(paths.NOISY / "summary.json"),
+            prepared=paths.PREPARED / settings.detector)
+        data = evaluation.evaluate(inputs, settings.evaluate, settings.headline())
+        plots.write_all(data, paths.REPORTS / "plots")
+        write_text(paths.REPORTS / "report.html", html.render(data, paths.REPORTS / "plots"))
+        write_json(paths.REPORTS / "metrics.json", data.metrics)
+    for line in evaluation.summary_lines(data.metrics, paths.REPORTS / "report.html"):
+        print(line)
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

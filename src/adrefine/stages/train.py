@@ -1,0 +1,23 @@
+"""Stage train: the chosen detector on the noisy training set, and its ceiling without the hidden defects."""
+
+from __future__ import annotations
+
+from adrefine import manifest, params, paths
+from adrefine.errors import exit_cleanly
+from adrefine.io import timed
+
+
+def main() -> None:
+    """Read the noisy manifest and the prepared inputs, write models/initial/ and models/oracle/."""
+    from adrefine.detectors.training import train
+
+    settings = params.load()
+    noisy = manifest.read(paths.NOISY / paths.MANIFEST)
+    with timed(paths.REPORTS / "timing.json", "train"):
+        epochs = train(settings, noisy, paths.PREPARED / settings.detector,
+                       paths.MODELS / "initial", paths.MODELS / "oracle")
+    print("train: " + ", ".join(f"{name} model {count} epochs" for name, count in epochs.items()))
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

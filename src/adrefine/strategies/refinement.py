@@ -1,0 +1,59 @@
+"""A refinement of the noisy training set, from tables to tables. No label comes in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from adrefine import detectors, manifest, strategies
+from adrefine.detectors.base import Detector, Images
+from adrefine.errors import UserError
+from adrefine.params import Params
+from adrefine.strategies import engine, scorers
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What `run` found: the decisions (see engine.Outcome), the refined model, and how each round's model scored.
+
+    round_scores: image_id and a column per round of scores of the test images, for evaluate to measure with.
+    """
+
+    outcome: engine.Outcome
+    model: Detector
+    round_scores: pd.DataFrame
+
+
+def run(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path) -> Refinement:
+    """Refine the training rows of `noisy`, starting from the model in `initial`.
+
+    Raises:
+        UserError: `noisy` still has a column that tells good from defective: pass `manifest.unlabelled(noisy)`.
+    """
+    told = [name for name in manifest.MEASURING_ONLY if name in noisy.columns]
+    if told:
+        raise UserError(f"refinement must not see the column {told[0]}: pass manifest.unlabelled(table)")
+    images = Images(tuple(sorted(manifest.of_split(noisy, "train")["image_id"])), prepared)
+    watched = Images(tuple(sorted(noisy.loc[noisy["in_test"] == 1, "image_id"])), prepared)
+    model = detectors.create(params)
+    model.load(initial)
+    strategy = strategies.create(params, len(images))
+    scorer = scorers.create(params.refine, detectors.create(params), images.ids)
+    columns: dict[str, object] = {"image_id": list(watched.ids)}
+
+    def watch(number: int, current: Detector) -> None:
+        columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
+
+    outcome = engine.refine(model, images, strategy, scorer, params.refine, watch)
+    return Refinement(outcome, model, pd.DataFrame(columns))
+
+
+def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:
+    """The training set as it stood after each round, as manifests; round 0 is the start."""
+    rows = manifest.of_split(noisy, "train")
+    gone = outcome.images.set_index("image_id")["removed_round"]
+    removed_in = rows["image_id"].map(gone).astype("Float64").fillna(float("inf"))
+    numbers = [0, *sorted(int(number) for number in gone.dropna().unique())]
+    return {number: rows[(removed_in > number).to_numpy(dtype=bool)] for number in numbers}

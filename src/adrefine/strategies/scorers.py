@@ -1,0 +1,63 @@
+"""How the scores that a strategy sees are obtained."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import pandas as pd
+
+from adrefine.detectors.base import Detector, Images
+from adrefine.errors import UserError
+from adrefine.io import derived_seed
+from adrefine.params import Refine
+
+
+class Scorer(ABC):
+    """Scores the images still kept, without labels."""
+
+    @abstractmethod
+    def scores(self, model: Detector, kept: Images) -> pd.Series:
+        """Image score by image_id; `model` is the detector trained on `kept`."""
+
+
+class InSample(Scorer):
+    """The model scores the images that it has learned, as OSR, IRP and META do.
+
+    A flow that trains long enough memorizes its outliers, and then this ranks defects no better than chance
+    (METHODS 8); early stopping or `OutOfFold` help.
+    """
+
+    def scores(self, model: Detector, kept: Images) -> pd.Series:
+        return pd.Series(model.score(kept).image, index=list(kept.ids))
+
+
+class OutOfFold(Scorer):
+    """Every image is scored by a model that never saw it: k models, each trained without one fold.
+
+    Folds follow from the image id and the seed. From the second round on the fold models start warm.
+    """
+
+    def __init__(self, fresh: Detector, ids: tuple[str, ...], folds: int, seed: int) -> None:
+        if folds > len(ids) // 2:
+            raise UserError(f"refine.folds = {folds} is too many for {len(ids)} training images: at most "
+                            f"{len(ids) // 2}")
+        order = sorted(ids, key=lambda image_id: derived_seed("fold", seed, image_id))
+        self.fold_of = {image_id: rank % folds for rank, image_id in enumerate(order)}
+        self.models = [fresh.clone() for _ in range(folds)]
+        self.started = False
+
+    def scores(self, model: Detector, kept: Images) -> pd.Series:
+        result = pd.Series(np.nan, index=list(kept.ids))
+        for fold, fold_model in enumerate(self.models):
+            inside = kept.only(i for i in kept.ids if self.fold_of[i] == fold)
+            fold_model.fit(kept.only(i for i in kept.ids if self.fold_of[i] != fold), warm_start=self.started)
+            if len(inside):
+                result[list(inside.ids)] = fold_model.score(inside).image
+        self.started = True
+        return result
+
+
+def create(params: Refine, fresh: Detector, ids: tuple[str, ...]) -> Scorer:
+    """The scorer policy that `refine.scorer` names; `fresh` is an untrained detector."""
+    return InSample() if params.scorer == "in_sample" else OutOfFold(fresh, ids, params.folds, params.seed)
