@@ -134,3 +134,25 @@ def test_foreground_skips_background_specks_and_keeps_dark_spots_of_the_part():
     assert foreground.sum() > 0.9 * 60 * 60
     assert base.find_foreground(image, 0.0).all()
     assert base.find_foreground(image * 0, 0.03).all()  # nothing but background: better anywhere than nowhere
+
+
+@pytest.mark.parametrize(("part", "background"), [(0.6, 0.25), (0.3, 0.9)])
+def test_auto_background_is_the_shade_of_the_border(part, background):
+    noise = np.random.default_rng(0).normal(0, 0.03, (200, 200, 1))
+    image = (background + noise + np.zeros(3)).astype(np.float32)
+    image[50:150, 40:160] += part - background
+    image[90:110, 90:110] -= part - background  # a hole shows the background
+    foreground = base.find_foreground(image, None)
+    assert foreground[60:85, 50:150].mean() > 0.95
+    assert not foreground[95:105, 95:105].any()
+    assert not foreground[:45].any()
+    assert not foreground[:, :35].any()
+
+
+@pytest.mark.parametrize("look", ["flat", "grey", "black", "gradient", "halves"])
+def test_a_texture_or_gradient_that_fills_the_photo_has_no_background(look):
+    ramp = np.linspace(0.1, 0.9, 120)
+    image = {"gradient": ramp[:, None, None] * np.ones((1, 120, 3)),
+             "halves": (ramp > 0.5)[:, None, None] * np.ones((1, 120, 3))}.get(look)
+    image = photo(look, (120, 120)) if image is None else image.astype(np.float32)
+    assert base.find_foreground(image, None).all()
