@@ -14,15 +14,17 @@ class ReportData:
     """All that plots and the HTML report need. Label-based parts are absent where labels are unknown.
 
     Attributes:
-        settings: flat facts for the header: dataset, detector, strategy, scorer, noise level, backbone, image size.
+        settings: flat facts for the table: dataset (also in the header), detector, strategy, scorer, noise
+            level, backbone, image size.
         metrics: the content of reports/metrics.json.
-        train: one row per training image: image_id, path, mask_path, source, label (0, 1, -1 unknown), defect_type,
-            injected (0/1), kept (0/1), removed_round (NaN if kept), score, threshold (last ones seen by the strategy).
+        train: one row per training image: image_id, path, mask_path, source, label (0, 1, -1 unknown),
+            defect_type, injected (0/1), kept (0/1), removed_round (NaN if kept), score, threshold (last ones
+            seen by the strategy).
         history: one row per round and scored image: round, image_id, score, threshold, removed (0/1).
         rounds: one row per model: round (0: initial), kept, removed (in that round), residual_noise and auroc
             (NaN where labels are unknown).
-        test: one row per test image: image_id, path, mask_path, source, label, defect_type and the image scores
-            `initial`, `refined`, `oracle` (a column is absent where there is no such model).
+        test: one row per test image: image_id, path, mask_path, source, label, defect_type and the image
+            scores `initial`, `refined`, `oracle` (a column is absent where there is no such model).
         thresholds: decision threshold of each model, from held-out good images.
         stop_reason: why the strategy stopped, as a sentence.
         maps: anomaly map by image_id, (h, w) float32, of the refined model; for gallery images only.

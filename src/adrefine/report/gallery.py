@@ -1,0 +1,219 @@
+"""Which photos the report shows, and why each is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from adrefine.manifest import DEFECT, GOOD
+from adrefine.report import pictures
+from adrefine.report.data import ReportData
+from adrefine.report.words import flags, good, hidden, in_order_of_removal, number
+
+_SIDES = (256, 192, 128, 96)  # thumbnail sides in pixels; the first that fits is taken
+_BUDGET = 5_500_000  # characters of all thumbnails, so that the page stays under 8 MB
+
+
+@dataclass(frozen=True)
+class Card:
+    """A photo of the gallery. `tone` colours the badge: defect | good | empty; `bar` and `tick`: 0 to 100."""
+
+    name: str
+    photo: str | None
+    overlay: str | None
+    outlined: bool
+    badge: str
+    tone: str
+    why: str
+    ratio: str
+    bar: float | None
+    tick: float
+
+
+@dataclass(frozen=True)
+class Section:
+    """A group of photos; `total` counts those beyond the limit too."""
+
+    key: str
+    title: str
+    intro: str
+    total: int
+    cards: list[Card]
+
+
+# key: title, introduction. In the order of the page.
+_SECTIONS = {
+    "found": (
+        "Hidden defects found",
+        "Defective photos that hid among the training photos and were taken out, in order of removal.",
+    ),
+    "lost": (
+        "Good photos removed",
+        "Labelled good, taken out nevertheless. Either a false removal or a wrong label: look twice.",
+    ),
+    "removed": (
+        "Removed photos",
+        "Taken out because they look unlike the others, in order of removal. You decide whether rightly.",
+    ),
+    "suspicious": (
+        "Most suspicious photos that stayed",
+        "The highest scores among the photos still used for training, the highest first.",
+    ),
+    "overlooked": (
+        "Hidden defects that stayed",
+        "Defective photos still used for training, other than those just shown.",
+    ),
+    "missed": (
+        "Test defects missed",
+        "Defective test photos that the refined detector lets pass, the least suspicious first.",
+    ),
+    "alarms": (
+        "False alarms in the test",
+        "Good test photos that the refined detector rejects, the highest score first.",
+    ),
+}
+_TESTED = ("missed", "alarms")
+
+
+def select(data: ReportData, limit: int) -> dict[str, pd.DataFrame]:
+    """All rows of each non-empty section, the ones to show (at most `limit`) first."""
+    train = data.train.assign(hidden=hidden(data.train), good=good(data.train))
+    if "score" not in train:
+        train["score"] = np.nan
+    removed = in_order_of_removal(train)
+    stayed = train[~flags(train, "kept", 0)].dropna(subset=["score"])
+    stayed = stayed.sort_values(["score", "image_id"], ascending=[False, True])
+    shown = set(stayed["image_id"].head(limit))
+    known = removed["hidden"] | removed["good"]
+    sections = {
+        "found": removed[removed["hidden"]],
+        "lost": removed[removed["good"]],
+        "removed": removed[~known],
+        "suspicious": stayed,
+        "overlooked": stayed[stayed["hidden"] & ~stayed["image_id"].isin(shown)],
+        **_test_errors(data),
+    }
+    return {key: sections[key] for key in _SECTIONS if len(sections.get(key, ()))}
+
+
+def needed_maps(data: ReportData, limit: int) -> list[str]:
+    """Sorted ids of the photos that the gallery will show: only their anomaly maps are worth computing."""
+    return sorted({name for rows in select(data, limit).values() for name in rows["image_id"].head(limit)})
+
+
+def sections(data: ReportData, limit: int) -> list[Section]:
+    """The gallery, thumbnails included; they shrink until the page is of reasonable size."""
+    chosen = select(data, limit) if limit else {}
+    usual = float(np.median([pictures.contrast(heat) for heat in data.maps.values()])) if data.maps else 0.0
+    drawn: list[Section] = []
+    for side in _SIDES:
+        artist = _Artist(data.maps, usual, side)
+        drawn = [_section(key, rows, limit, artist) for key, rows in chosen.items()]
+        if (
+            sum(len(card.photo or "") + len(card.overlay or "") for part in drawn for card in part.cards)
+            <= _BUDGET
+        ):
+            break
+    return drawn
+
+
+def _test_errors(data: ReportData) -> dict[str, pd.DataFrame]:
+    model = next(
+        (name for name in ("refined", "initial") if name in data.test and name in data.thresholds), None
+    )
+    if model is None or "label" not in data.test:
+        return {}
+    threshold = data.thresholds[model]
+    test = data.test.assign(
+        score=data.test[model], threshold=threshold, hidden=False, good=data.test["label"] == GOOD
+    ).sort_values(["score", "image_id"])
+    over = test["score"] > threshold
+    return {"missed": test[(test["label"] == DEFECT) & ~over], "alarms": test[test["good"] & over].iloc[::-1]}
+
+
+@dataclass(frozen=True)
+class _Artist:
+    """Draws a row's photo and overlay as data URIs, `side` pixels at most."""
+
+    maps: dict[str, np.ndarray]
+    usual: float  # see pictures.overlay
+    side: int
+
+    def __call__(self, row: dict[Any, Any]) -> tuple[str | None, str | None, bool]:
+        """Photo and overlay, None where there is none, and whether the true defect is outlined."""
+        photo, heat = pictures.thumbnail(Path(_text(row, "path")), self.side), self.maps.get(row["image_id"])
+        if photo is None or heat is None:
+            return (None if photo is None else pictures.data_uri(photo)), None, False
+        mask = _text(row, "mask_path")
+        border = pictures.outline(Path(mask), photo.shape[:2]) if mask else None
+        drawn = pictures.overlay(photo, heat, self.usual, border)
+        return pictures.data_uri(photo), pictures.data_uri(drawn), border is not None
+
+
+def _section(key: str, rows: pd.DataFrame, limit: int, artist: _Artist) -> Section:
+    shown = rows.head(limit).to_dict("records")
+    ratios = [_ratio(row) for row in shown]
+    # One scale a section, so that its bars compare; a single extreme score does not flatten the others.
+    longest = max([1.5, *(min(ratio, 4.0) for ratio in ratios if ratio is not None)])
+    cards = [_card(key, row, ratio, longest, artist) for row, ratio in zip(shown, ratios, strict=True)]
+    title, intro = _SECTIONS[key]
+    # Of the photos that stayed, "the first 24 of 300" would only say how many there are.
+    return Section(key, title, intro, len(shown) if key == "suspicious" else len(rows), cards)
+
+
+def _card(key: str, row: dict[Any, Any], ratio: float | None, longest: float, artist: _Artist) -> Card:
+    photo, overlay, outlined = artist(row)
+    badge, tone = _badge(key, row)
+    return Card(
+        name=_text(row, "source") or Path(_text(row, "path")).name or str(row["image_id"]),
+        photo=photo,
+        overlay=overlay,
+        outlined=outlined,
+        badge=badge,
+        tone=tone,
+        why=_why(key, row),
+        ratio="" if ratio is None else f"{ratio:.2f} × {'threshold' if key in _TESTED else 'limit'}",
+        bar=None if ratio is None else round(100 * min(max(ratio, 0.0) / longest, 1.0), 1),
+        tick=round(100 / longest, 1),
+    )
+
+
+def _badge(key: str, row: dict[Any, Any]) -> tuple[str, str]:
+    kind = _text(row, "defect_type")
+    detail = f": {kind}" if kind and kind not in ("good", "defect") else ""
+    if key == "missed":
+        return f"missed defect{detail}", "defect"
+    if key == "alarms":
+        return "good (false alarm)", "good"
+    if row["hidden"]:
+        return f"hidden defect{detail}", "defect"
+    if row["good"]:
+        return ("good (false removal)" if key == "lost" else "labelled good"), "good"
+    return "", ""
+
+
+def _why(key: str, row: dict[Any, Any]) -> str:
+    score, limit = number(float(row["score"])), float(row.get("threshold", np.nan))
+    if key in _TESTED:
+        return f"Score {score}, alarm threshold {number(limit)}."
+    if key in ("found", "lost", "removed"):
+        when = row.get("removed_round", np.nan)
+        start = f"Round {int(when)}: score" if pd.notna(when) else "Score"
+        return f"{start} {score}, limit {number(limit)}." if np.isfinite(limit) else f"{start} {score}."
+    if not np.isfinite(limit):
+        return f"Score {score}."
+    return f"Score {score}, limit {number(limit)}{': still over it' if float(row['score']) > limit else ''}."
+
+
+def _ratio(row: dict[Any, Any]) -> float | None:
+    score, limit = float(row["score"]), float(row.get("threshold", np.nan))
+    return score / limit if np.isfinite(score) and np.isfinite(limit) and limit > 0 else None
+
+
+def _text(row: dict[Any, Any], key: str) -> str:
+    value = row.get(key)
+    return value if isinstance(value, str) else ""

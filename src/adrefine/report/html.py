@@ -1,0 +1,171 @@
+"""The report: one HTML file that opens anywhere, offline, and says what was removed and why."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from adrefine.report import gallery, words
+from adrefine.report.data import ReportData
+
+_METRICS = {  # column titles, and what a reader should know of each
+    "auroc": ("AUROC", "chance that a defective photo scores over a good one"),
+    "aupr": ("AUPR", "average precision"),
+    "f1_max": ("best F1", "at the threshold that suits the test best; for comparison with papers"),
+    "mcc": ("MCC", "at the alarm threshold"),
+    "recall": ("caught", "share of defects over the alarm threshold"),
+    "fpr": ("false alarms", "share of good photos over the alarm threshold"),
+    "pixel_auroc": ("pixel AUROC", "AUROC of single pixels"),
+    "aupro": ("AUPRO", "overlap with each defect, up to 30 % false-positive pixels"),
+}
+_PLOTS = {  # title, caption, whether it takes the full width
+    "auroc_by_round": (
+        "Did it help?",
+        "Each dot is the detector after a round of cleaning, measured on test photos.",
+        False,
+    ),
+    "removal": (
+        "Was the right thing removed?",
+        "Orange should rise along the dashed line, blue should stay at the bottom.",
+        False,
+    ),
+    "roc": (
+        "How good is the detector now?",
+        "The closer to the upper left corner, the more defects are caught for the same false alarms.",
+        False,
+    ),
+    "scores_by_round": (
+        "How the scores moved",
+        "How many training photos got which score. Those right of the dashed limit were candidates "
+        "for removal.",
+        True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot as a data URI; `alt` says in words what it shows."""
+
+    source: str
+    title: str
+    caption: str
+    alt: str
+    wide: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; `titles` are (heading, explanation)."""
+
+    titles: list[tuple[str, str]]
+    rows: list[list[str]]
+
+
+def render(data: ReportData, plots: Path, limit: int = 24) -> str:
+    """The whole report as one HTML page without scripts, external files or timestamps.
+
+    Parts that need labels are missing where there are none; a photo that cannot be read leaves a placeholder.
+
+    Args:
+        plots: folder written by `plots.write_all`; plots that are not there are left out.
+        limit: most photos in each section of the gallery (evaluate.gallery).
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    subline, tone = words.subline(data)
+    return environment.get_template("report.html").render(
+        headline=words.headline(data),
+        subline=subline,
+        tone=tone,
+        cards=words.cards(data),
+        notes=data.notes,
+        stop_reason=data.stop_reason,
+        labelled=bool(words.hidden(data.train).any()),
+        measured=words.figure(data.metrics, "detection", "refined", "auroc") is not None,
+        ceiling=words.figure(data.metrics, "detection", "oracle", "auroc") is not None,
+        dataset=str(data.settings.get("dataset", "")),
+        plots=_plots(data, plots),
+        sections=gallery.sections(data, limit),
+        with_maps=bool(data.maps),
+        metrics=_metrics(data),
+        rounds=_rounds(data.rounds),
+        settings=[(key, _setting(value)) for key, value in data.settings.items()],
+    )
+
+
+def _plots(data: ReportData, folder: Path) -> list[Plot]:
+    found = []
+    for name, (title, caption, wide) in _PLOTS.items():
+        path = folder / f"{name}.png"
+        if path.is_file():
+            source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+            found.append(Plot(source, title, caption, _alt(name, data), wide))
+    return found
+
+
+def _alt(name: str, data: ReportData) -> str:
+    values = [
+        (words.MODELS[model], words.figure(data.metrics, "detection", model, "auroc"))
+        for model in words.MODELS
+    ]
+    aurocs = ", ".join(f"{model} {value:.3f}" for model, value in values if value is not None)
+    return {
+        "roc": f"ROC curves of the test photos. AUROC: {aurocs}.",
+        "auroc_by_round": f"Line plot of the test AUROC after each round. AUROC: {aurocs}.",
+        "removal": f"Hidden defects found and good photos lost as photos are removed. {words.headline(data)}",
+        "scores_by_round": "Histograms of the training photos' scores in some rounds, with the limit.",
+    }[name]
+
+
+def _metrics(data: ReportData) -> Table | None:
+    names = [
+        name for name in _METRICS if any(_metric(data, model, name) is not None for model in words.MODELS)
+    ]
+    rows = [
+        [title, *(_three(_metric(data, model, name)) for name in names)]
+        for model, title in words.MODELS.items()
+        if any(_metric(data, model, name) is not None for name in names)
+    ]
+    return Table([("detector", ""), *(_METRICS[name] for name in names)], rows) if rows else None
+
+
+def _metric(data: ReportData, model: str, name: str) -> float | None:
+    group = "localization" if name in ("pixel_auroc", "aupro") else "detection"
+    return words.figure(data.metrics, group, model, name)
+
+
+def _three(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _rounds(rounds: pd.DataFrame) -> Table | None:
+    shown = {
+        "round": ("round", "0: before cleaning", "{:.0f}".format),
+        "kept": ("photos kept", "", "{:,.0f}".format),
+        "removed": ("removed", "in this round", "{:,.0f}".format),
+        "residual_noise": ("still hidden", "hidden defects among the photos kept", words.percent),
+        "auroc": ("test AUROC", "of the detector trained on them", "{:.3f}".format),
+    }
+    names = [name for name in shown if name in rounds and rounds[name].notna().any()]
+    cells = [
+        [shown[name][2](row[name]) if pd.notna(row[name]) else "–" for name in names]
+        for row in rounds.to_dict("records")
+    ]
+    return Table([shown[name][:2] for name in names], cells) if cells else None
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
