@@ -97,7 +97,7 @@ class Synthesize(Section):
     random_walk: RandomWalk = RandomWalk()
     cutpaste: CutPaste = CutPaste()
     perlin: Perlin = Perlin()
-    background: Share | Literal["auto"] = "auto"
+    background: Share | None = None
     seed: int = 0
 
 
