@@ -103,7 +103,7 @@ def _localization(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[
     chosen = pd.concat([_draw(masked, half), _draw(test[test["label"] == manifest.GOOD], params.localize - half)])
     if not params.localize or masked.empty:
         return {}
-    masks = [_mask(row.mask_path, row.path) for row in chosen.itertuples()]
+    masks = [_mask(*paths) for paths in zip(chosen["mask_path"], chosen["path"], strict=True)]
     result = {}
     for name, model in inputs.models.items():
         maps = model.maps(Images(tuple(chosen["image_id"]), inputs.prepared), [Path(p) for p in chosen["path"]])

@@ -26,8 +26,9 @@ def read(path: Path) -> pd.DataFrame:
     """Read a manifest; text columns are never NaN, `image_id` stays text even if it looks like a number."""
     if not path.exists():
         raise UserError(f"{path} is missing: run `dvc repro` to make it")
-    table = pd.read_csv(path, dtype={name: str for name in _TEXT}, keep_default_na=False, na_values={
-        name: [""] for name in ("score", "threshold", "removed_round")})
+    names = pd.read_csv(path, nrows=0).columns
+    table = pd.read_csv(path, dtype={name: str for name in _TEXT if name in names}, keep_default_na=False,
+                        na_values={name: [""] for name in names if name not in _TEXT})
     missing = [name for name in ("image_id", "path") if name not in table.columns]
     if missing:
         raise UserError(f"{path} has no column {', '.join(missing)}: is it a manifest?")

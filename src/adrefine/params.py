@@ -169,8 +169,8 @@ class Params(Section):
     differnet: DifferNet = DifferNet()
     refine: Refine = Refine()
     vanilla: Vanilla = Vanilla()
-    osr: Osr = Osr()
-    irp: Irp = Irp()
+    osr: Osr = Field(default_factory=Osr.model_construct)
+    irp: Irp = Field(default_factory=Irp.model_construct)
     evaluate: Evaluate = Evaluate()
 
     def headline(self) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -41,3 +43,23 @@ def seed_everything(seed: int) -> torch.Generator:
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.Generator().manual_seed(seed)
+
+
+def use_one_core() -> None:
+    """Let the calling thread's torch operations run on one core."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def one_core_each() -> Iterator[None]:
+    """Within the block torch uses one core per Python thread; then as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

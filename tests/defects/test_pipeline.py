@@ -68,15 +68,13 @@ def test_seed_and_frequencies_decide(tmp_path):
     assert len(set(kinds)) == 4
 
 
-def test_labels_do_not_choose_the_sources():
-    table = pd.DataFrame({"image_id": list("fedcba"), "path": list("fedcba"), "label": [0, 1, -1, 0, 0, 1],
-                          "split": ["train", "train", "train", "pool", "val", "test"]})
-    permuted = table.assign(label=table["label"].to_numpy()[::-1])
-    assert list(pipeline.sources(table)["image_id"]) == ["c", "d", "e", "f"]
-    pd.testing.assert_frame_equal(pipeline.sources(table), pipeline.sources(permuted))
+def test_whatever_could_train_is_a_source_and_so_is_every_test_defect():
+    table = pd.DataFrame({
+        "image_id": list("fedcba"), "path": list("FEDCBA"), "label": [0, 1, 1, 0, 0, 1],
+        "split": ["train", "pool", "test", "test", "val", "train"]})
+    assert list(pipeline.sources(table)["image_id"]) == ["a", "d", "e", "f"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 def test_unreadable_photo_is_named(tmp_path, workers):
     photos = rows(tmp_path / "in")
     (tmp_path / "in" / "04.png").write_bytes(b"not a picture")

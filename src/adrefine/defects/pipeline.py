@@ -19,10 +19,10 @@ from tqdm import tqdm
 from adrefine.defects import GENERATORS, base
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, derived_seed
+from adrefine.manifest import DEFECT
 from adrefine.params import Synthesize
 
 COLUMNS = ("image_id", "path", "mask_path", "kind", "source_id", "mask_area")
-SPLITS = ("train", "pool")  # of the ingested manifest: what could ever train
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,14 @@ class Job:
 
 
 def sources(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The photos that get synthetic defects: all that could train, chosen without a look at their labels."""
-    return manifest.loc[manifest["split"].isin(SPLITS), ["image_id", "path"]].sort_values("image_id")
+    """The photos that get synthetic defects: all that could ever train.
+
+    Defective test photos are among them, for `inject_noise` may hide them in the training set. If they had no
+    synthetic twin, its absence would tell a hidden defect from a good photo.
+    """
+    could_hide = (manifest["split"] == "test") & (manifest["label"] == DEFECT)
+    chosen = manifest["split"].isin(("train", "pool")) | could_hide
+    return manifest.loc[chosen, ["image_id", "path"]].sort_values("image_id")
 
 
 def make_all(photos: pd.DataFrame, folder: Path, params: Synthesize,

@@ -42,7 +42,7 @@ def _one(image: torch.Tensor, extractor: Extractor, score: Callable[[torch.Tenso
     total = torch.zeros_like(image[:, :1])
     for view in range(views):
         seen = transform(image, view, views, rotate).detach().requires_grad_()
-        score(extractor.pooled(seen)).sum().backward()  # type: ignore[no-untyped-call]
+        score(extractor.pooled(seen)).sum().backward()
         assert seen.grad is not None
         total += turn(seen.grad.abs().mean(dim=1, keepdim=True), -angle_of(view, views, rotate))
     heat = (total / views)[0, 0].cpu().numpy()

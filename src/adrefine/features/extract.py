@@ -29,7 +29,7 @@ class Extractor:
         self.dtype = dtype or runtime.inference_dtype()
         net = backbones.load(params)
         self.dim = 2 * sum(net.channels) * len(params.scales)
-        self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def extract(self, images: torch.Tensor) -> np.ndarray:
@@ -65,6 +65,6 @@ def _mean_and_deviation(maps: torch.Tensor) -> list[torch.Tensor]:
 def read_image(path: Path) -> torch.Tensor:
     """An ingested PNG as (1 or 3, h, w) float32 in 0..1; grey images keep one channel."""
     with Image.open(path) as image:
-        pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
-    pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return torch.from_numpy(np.ascontiguousarray(pixels)).float() / 255
+        pixels = np.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+    channels = torch.from_numpy(pixels)[None] if pixels.ndim == 2 else torch.from_numpy(pixels).permute(2, 0, 1)
+    return channels.float().div(255).contiguous()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -40,12 +40,12 @@ class Store:
 
 
 def write_store(folder: Path, ids: list[str], vectors: Iterable[np.ndarray], shape: tuple[int, int],
-                meta: dict[str, object]) -> None:
+                meta: Mapping[str, object]) -> None:
     """Stream `vectors` (each (views, dim) = `shape`) of the images `ids` into a new store."""
     folder.mkdir(parents=True, exist_ok=True)
     if not ids:
         raise UserError("there is no image to embed: data/ingested/manifest.csv is empty")
-    target = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+    target = np.lib.format.open_memmap(
         folder / "features.npy", mode="w+", dtype=np.float16, shape=(len(ids), *shape))
     for row, vector in enumerate(vectors):
         target[row] = vector

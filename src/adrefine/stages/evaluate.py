@@ -29,7 +29,7 @@ def main() -> None:
             prepared=paths.PREPARED / settings.detector)
         data = evaluation.evaluate(inputs, settings.evaluate, settings.headline())
         plots.write_all(data, paths.REPORTS / "plots")
-        write_text(paths.REPORTS / "report.html", html.render(data, paths.REPORTS / "plots"))
+        write_text(paths.REPORTS / "report.html", html.render(data, paths.REPORTS / "plots", settings.evaluate.gallery))
         write_json(paths.REPORTS / "metrics.json", data.metrics)
     for line in evaluation.summary_lines(data.metrics, paths.REPORTS / "report.html"):
         print(line)
