@@ -43,12 +43,21 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
     test = table[table["in_test"] == 1].sort_values("image_id", ignore_index=True)
     train = manifest.of_split(table, "train").sort_values("image_id", ignore_index=True)
     scores = {name: _scores(model, test, inputs.prepared) for name, model in inputs.models.items()}
-    thresholds = {name: _threshold(model, table, inputs.prepared, params) for name, model in inputs.models.items()}
+    thresholds = {
+        name: _threshold(model, table, inputs.prepared, params) for name, model in inputs.models.items()
+    }
     metrics = _metrics(inputs, params, train, test, scores, thresholds)
     data = ReportData(
-        settings=settings, metrics=metrics, train=train, history=inputs.history,
-        rounds=_rounds(inputs, train, test), test=test.assign(**scores), thresholds=thresholds,
-        stop_reason=inputs.summary["stop_reason"], notes=_notes(table, test, metrics))
+        settings=settings,
+        metrics=metrics,
+        train=train,
+        history=inputs.history,
+        rounds=_rounds(inputs, train, test),
+        test=test.assign(**scores),
+        thresholds=thresholds,
+        stop_reason=inputs.summary["stop_reason"],
+        notes=_notes(table, test, metrics),
+    )
     return replace(data, maps=_gallery_maps(inputs, data, params.gallery))
 
 
@@ -64,22 +73,33 @@ def _threshold(model: Detector, table: pd.DataFrame, prepared: Path, params: Eva
     """From held-out photos that are not known to be defective; never from test images."""
     held = table[(table["split"] == "val") & (table["label"] != manifest.DEFECT)]
     if held.empty:
-        raise UserError("there is no held-out good photo to set the threshold with: raise dataset.val_fraction")
+        raise UserError(
+            "there is no held-out good photo to set the threshold with: raise dataset.val_fraction"
+        )
     return detection.conformal_threshold(_scores(model, held, prepared), params.target_fpr)
 
 
-def _metrics(inputs: Inputs, params: Evaluate, train: pd.DataFrame, test: pd.DataFrame,
-             scores: dict[str, np.ndarray], thresholds: dict[str, float]) -> dict[str, Any]:
+def _metrics(
+    inputs: Inputs,
+    params: Evaluate,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    scores: dict[str, np.ndarray],
+    thresholds: dict[str, float],
+) -> dict[str, Any]:
     """The content of reports/metrics.json: numbers only, nothing that is not defined (DESIGN: data contract)."""
     found: dict[str, Any] = {}
     if _labelled(test):
-        found["detection"] = {name: detection.detection_metrics(test["label"], scores[name], thresholds[name])
-                              for name in scores}
+        found["detection"] = {
+            name: detection.detection_metrics(test["label"], scores[name], thresholds[name])
+            for name in scores
+        }
         found["localization"] = _localization(inputs, params, test)
     injected = train["injected"]
     labelled = bool((train["label"] != manifest.UNKNOWN).all())
     found["cleaning"] = cleaning.cleaning_metrics(
-        injected, train["kept"], train["relative_score"], inputs.summary["rounds"])
+        injected, train["kept"], train["relative_score"], inputs.summary["rounds"]
+    )
     if not labelled:  # nobody knows which removed photos were defects
         found["cleaning"] = {name: found["cleaning"][name] for name in ("removed", "rounds")}
     if "oracle" in scores and "detection" in found:
@@ -100,13 +120,17 @@ def _localization(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[
     """Pixel metrics over `params.localize` test photos, half of them defective with a mask, drawn by their id."""
     masked = test[(test["label"] == manifest.DEFECT) & (test["mask_path"] != "")]
     half = (params.localize + 1) // 2
-    chosen = pd.concat([_draw(masked, half), _draw(test[test["label"] == manifest.GOOD], params.localize - half)])
+    chosen = pd.concat(
+        [_draw(masked, half), _draw(test[test["label"] == manifest.GOOD], params.localize - half)]
+    )
     if not params.localize or masked.empty:
         return {}
     masks = [_mask(*paths) for paths in zip(chosen["mask_path"], chosen["path"], strict=True)]
     result = {}
     for name, model in inputs.models.items():
-        maps = model.maps(Images(tuple(chosen["image_id"]), inputs.prepared), [Path(p) for p in chosen["path"]])
+        maps = model.maps(
+            Images(tuple(chosen["image_id"]), inputs.prepared), [Path(p) for p in chosen["path"]]
+        )
         if maps is not None:
             result[name] = localization.localization_metrics(maps, masks)
     return result
@@ -131,10 +155,15 @@ def _rounds(inputs: Inputs, train: pd.DataFrame, test: pd.DataFrame) -> pd.DataF
     for column in scores.columns:
         number = int(column.removeprefix("round_"))
         kept = removed_in > number
-        rows.append({
-            "round": number, "kept": int(kept.sum()), "removed": int((removed_in == number).sum()),
-            "residual_noise": float("nan") if unknown else float(train["injected"][kept].mean()),
-            "auroc": detection.auroc(test["label"], scores[column]) if _labelled(test) else float("nan")})
+        rows.append(
+            {
+                "round": number,
+                "kept": int(kept.sum()),
+                "removed": int((removed_in == number).sum()),
+                "residual_noise": float("nan") if unknown else float(train["injected"][kept].mean()),
+                "auroc": detection.auroc(test["label"], scores[column]) if _labelled(test) else float("nan"),
+            }
+        )
     return pd.DataFrame(rows, columns=["round", "kept", "removed", "residual_noise", "auroc"])
 
 
@@ -149,11 +178,15 @@ def _gallery_maps(inputs: Inputs, data: ReportData, limit: int) -> dict[str, np.
 def _notes(table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any]) -> list[str]:
     notes = []
     if not _labelled(test):
-        notes.append("The test photos are not labelled good and defective, so nothing can be said about detection; "
-                     "the threshold comes from held-out photos that may themselves hold defects.")
+        notes.append(
+            "The test photos are not labelled good and defective, so nothing can be said about detection; "
+            "the threshold comes from held-out photos that may themselves hold defects."
+        )
     elif "oracle_gap_closed" not in metrics["cleaning"]:
-        notes.append("Without the hidden defects the detector would be hardly better (less than .002 AUROC), so there "
-                     "is no gain of which refinement could reach a share.")
+        notes.append(
+            "Without the hidden defects the detector would be hardly better (less than .002 AUROC), so there "
+            "is no gain of which refinement could reach a share."
+        )
     if (manifest.of_split(table, "val")["label"] == manifest.UNKNOWN).any():
         notes.append("Held-out photos are unlabelled and count as good for the threshold.")
     return notes
@@ -167,8 +200,9 @@ def summary_lines(metrics: dict[str, Any], report: Path) -> Sequence[str]:
     found = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
     lines.append(f"removed             {cleaned['removed']}{found}, in {cleaned['rounds']} rounds")
     if "detection" in metrics:
-        values = " / ".join(f"{metrics['detection'][name]['auroc']:.3f}" for name in MODELS
-                            if name in metrics["detection"])
+        values = " / ".join(
+            f"{metrics['detection'][name]['auroc']:.3f}" for name in MODELS if name in metrics["detection"]
+        )
         lines.append(f"test AUROC          {values} (before / after / ceiling)")
     if "oracle_gap_closed" in cleaned:
         lines.append(f"of the possible gain {cleaned['oracle_gap_closed']:.0%} was reached")

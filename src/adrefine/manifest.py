@@ -17,9 +17,30 @@ SPLITS = ("train", "val", "test", "pool")
 
 # Written by ingest. `width`, `height`: the photo's own size; `mask_area`: masked share of the image, 0 without mask;
 # `path`, `mask_path`: relative to the project root; `source`: relative to dataset.root.
-COLUMNS = ("image_id", "path", "mask_path", "split", "label", "defect_type", "width", "height", "mask_area", "source")
+COLUMNS = (
+    "image_id",
+    "path",
+    "mask_path",
+    "split",
+    "label",
+    "defect_type",
+    "width",
+    "height",
+    "mask_area",
+    "source",
+)
 MEASURING_ONLY = ("label", "defect_type", "mask_path", "mask_area", "injected", "source")
-_TEXT = ("image_id", "path", "mask_path", "split", "defect_type", "source", "removed_reason", "kind", "source_id")
+_TEXT = (
+    "image_id",
+    "path",
+    "mask_path",
+    "split",
+    "defect_type",
+    "source",
+    "removed_reason",
+    "kind",
+    "source_id",
+)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -27,8 +48,12 @@ def read(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise UserError(f"{path} is missing: run `dvc repro` to make it")
     names = pd.read_csv(path, nrows=0).columns
-    table = pd.read_csv(path, dtype={name: str for name in _TEXT if name in names}, keep_default_na=False,
-                        na_values={name: [""] for name in names if name not in _TEXT})
+    table = pd.read_csv(
+        path,
+        dtype={name: str for name in _TEXT if name in names},
+        keep_default_na=False,
+        na_values={name: [""] for name in names if name not in _TEXT},
+    )
     missing = [name for name in ("image_id", "path") if name not in table.columns]
     if missing:
         raise UserError(f"{path} has no column {', '.join(missing)}: is it a manifest?")

@@ -72,8 +72,10 @@ def _set_defects_aside(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
         tested = table[defect & (table["split"] == "test")]
         count = round(params.pool_fraction * len(tested))
         if count and count == len(tested):
-            raise UserError(f"noise.pool_fraction={params.pool_fraction:g} sets all {count} test defects "
-                            "aside and leaves none to test on: lower it, or set noise.mode=overlap")
+            raise UserError(
+                f"noise.pool_fraction={params.pool_fraction:g} sets all {count} test defects "
+                "aside and leaves none to test on: lower it, or set noise.mode=overlap"
+            )
         table.loc[_stratified(tested, params.seed)[:count], "split"] = "pool"
     return table
 
@@ -108,18 +110,23 @@ def _check(table: pd.DataFrame, params: Noise, n: int, goods: int, defects: int)
     if k and not (table["label"] == DEFECT).any():
         unknown = (table["label"] == UNKNOWN).any()
         why = "the photos are not labelled" if unknown else "no photo is labelled a defect"
-        raise UserError(f"noise.level={params.level:g} needs known defects to hide, but {why}: "
-                        "set noise.level=0")
+        raise UserError(
+            f"noise.level={params.level:g} needs known defects to hide, but {why}: set noise.level=0"
+        )
     if k > defects:
-        raise UserError(f"noise.level={params.level:g} at {n} training photos needs {k} defects to hide, "
-                        f"there are {defects}: " + _remedies(table, params, n, goods, defects))
+        raise UserError(
+            f"noise.level={params.level:g} at {n} training photos needs {k} defects to hide, "
+            f"there are {defects}: " + _remedies(table, params, n, goods, defects)
+        )
     if n - k > goods:
         level = math.ceil((1 - goods / n) * 1e4) / 1e4
         enough = level <= 0.5 and round(level * n) <= defects
-        raise UserError(f"noise.n_train={n} at noise.level={params.level:g} needs {n - k} good training "
-                        f"photos, there are {goods}: set noise.n_train to at most "
-                        f"{_largest_n(params.level, goods, defects)}"
-                        + (f", or set noise.level to at least {level:g}" if enough else ""))
+        raise UserError(
+            f"noise.n_train={n} at noise.level={params.level:g} needs {n - k} good training "
+            f"photos, there are {goods}: set noise.n_train to at most "
+            f"{_largest_n(params.level, goods, defects)}"
+            + (f", or set noise.level to at least {level:g}" if enough else "")
+        )
 
 
 def _remedies(table: pd.DataFrame, params: Noise, n: int, goods: int, defects: int) -> str:

@@ -103,7 +103,8 @@ class Synthesize(Section):
 
 class Embed(Section):
     backbone: Literal["efficientnet_lite0", "alexnet", "resnet18", "wide_resnet50_2", "wide_resnet101_2"] = (
-        "efficientnet_lite0")
+        "efficientnet_lite0"
+    )
     weights: str | None = None
     scales: Annotated[list[Annotated[int, Field(ge=16, le=4096)]], Field(min_length=1)] = [448, 224, 112]
     views: AtLeastOne = 4
@@ -176,13 +177,23 @@ class Params(Section):
     def headline(self) -> dict[str, Any]:
         """The settings a reader of the report needs, flat."""
         return {
-            "dataset": self.dataset.name, "image size": self.dataset.image_size, "backbone": self.embed.backbone,
-            "views": self.embed.views, "detector": self.detector, "preset": self.differnet.preset,
-            "noise level": self.noise.level, "noise mode": self.noise.mode, "noise seed": self.noise.seed,
-            "strategy": self.refine.strategy, "scorer": self.refine.scorer,
-            **{f"{self.refine.strategy} {key}": value
-               for key, value in getattr(self, self.refine.strategy).model_dump(by_alias=True).items()},
-            "target false-positive rate": self.evaluate.target_fpr}
+            "dataset": self.dataset.name,
+            "image size": self.dataset.image_size,
+            "backbone": self.embed.backbone,
+            "views": self.embed.views,
+            "detector": self.detector,
+            "preset": self.differnet.preset,
+            "noise level": self.noise.level,
+            "noise mode": self.noise.mode,
+            "noise seed": self.noise.seed,
+            "strategy": self.refine.strategy,
+            "scorer": self.refine.scorer,
+            **{
+                f"{self.refine.strategy} {key}": value
+                for key, value in getattr(self, self.refine.strategy).model_dump(by_alias=True).items()
+            },
+            "target false-positive rate": self.evaluate.target_fpr,
+        }
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
@@ -214,7 +225,9 @@ def _explain(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(item["loc"][:-1]), n=1)
-        return f"unknown key `{key}`" + (f": did you mean `{near[0]}`?" if near else ": remove it or mend its name")
+        return f"unknown key `{key}`" + (
+            f": did you mean `{near[0]}`?" if near else ": remove it or mend its name"
+        )
     return f"`{key}` = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
 
 

@@ -48,7 +48,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UserError(f"embed.weights: {path} is not a weights file: {str(error).splitlines()[0]}") from None
+        raise UserError(
+            f"embed.weights: {path} is not a weights file: {str(error).splitlines()[0]}"
+        ) from None
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(state, dict):
         raise UserError(f"embed.weights: {path} holds no state dict")

@@ -22,8 +22,9 @@ WORKING = 112  # the foreground is found at about this many pixels a side
 class Generator(Protocol):
     """Adds one defect. `foreground` is never empty; all randomness comes from `rng`."""
 
-    def __call__(self, image: Image, foreground: Mask, rng: np.random.Generator,
-                 params: Any) -> tuple[Image, Mask]:
+    def __call__(
+        self, image: Image, foreground: Mask, rng: np.random.Generator, params: Any
+    ) -> tuple[Image, Mask]:
         """Returns the changed image (h, w, 3) and the mask (h, w) of exactly the pixels that differ."""
 
 
@@ -109,8 +110,13 @@ def grain(shape: tuple[int, ...], size: float, rng: np.random.Generator) -> Floa
     return (noise - noise.mean()) / (noise.std() + 1e-6)
 
 
-def blob(center: tuple[float, float], radii: tuple[float, float], shape: tuple[int, ...],
-         rng: np.random.Generator, square: float = 2.0) -> tuple[Window, Float]:
+def blob(
+    center: tuple[float, float],
+    radii: tuple[float, float],
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    square: float = 2.0,
+) -> tuple[Window, Float]:
     """A turned ellipse with a wavy, soft edge: its window and its opacity (rows, columns), 0 to 1.
 
     Args:

@@ -9,8 +9,9 @@ from adrefine.defects import base
 from adrefine.params import CutPaste
 
 
-def apply(image: base.Image, foreground: base.Mask, rng: np.random.Generator,
-          params: CutPaste) -> tuple[base.Image, base.Mask]:
+def apply(
+    image: base.Image, foreground: base.Mask, rng: np.random.Generator, params: CutPaste
+) -> tuple[base.Image, base.Mask]:
     """Paste one piece of `min_area` to `max_area` of the image; every third is a thin scar."""
     h, w = foreground.shape
     area = base.log_uniform(params.min_area, max(params.min_area, params.max_area), rng) * h * w
@@ -30,8 +31,13 @@ def apply(image: base.Image, foreground: base.Mask, rng: np.random.Generator,
     return base.finish(image, changed, foreground)
 
 
-def _piece(image: base.Image, there: tuple[int, int], source: tuple[int, int], window: base.Window,
-           rng: np.random.Generator) -> base.Image:
+def _piece(
+    image: base.Image,
+    there: tuple[int, int],
+    source: tuple[int, int],
+    window: base.Window,
+    rng: np.random.Generator,
+) -> base.Image:
     """The surroundings of `source`, turned by any angle, in the size of `window` around `there`."""
     y, x = np.mgrid[window].astype(np.float32)
     turn = rng.uniform(0, 2 * np.pi)

@@ -8,15 +8,17 @@ from adrefine.defects import base
 from adrefine.params import NoisePatch
 
 
-def apply(image: base.Image, foreground: base.Mask, rng: np.random.Generator,
-          params: NoisePatch) -> tuple[base.Image, base.Mask]:
+def apply(
+    image: base.Image, foreground: base.Mask, rng: np.random.Generator, params: NoisePatch
+) -> tuple[base.Image, base.Mask]:
     """Replace 1 to `max_patches` soft-edged patches by noise; sides are a share of the image's shorter."""
     changed = image.copy()
     for _ in range(rng.integers(1, params.max_patches + 1)):
         side = rng.uniform(params.min_side, max(params.min_side, params.max_side)) * min(foreground.shape)
         radii = (side / 2, side / 2 * rng.uniform(0.4, 1))
-        window, opacity = base.blob(base.random_point(foreground, rng), radii, foreground.shape, rng,
-                                    square=rng.uniform(2, 6))
+        window, opacity = base.blob(
+            base.random_point(foreground, rng), radii, foreground.shape, rng, square=rng.uniform(2, 6)
+        )
         opacity *= rng.uniform(0.5, 1)
         patch = changed[window]
         changed[window] += opacity[..., None] * (_noise(patch, side, rng) - patch)

@@ -9,8 +9,9 @@ from adrefine.defects import base
 from adrefine.params import Perlin
 
 
-def apply(image: base.Image, foreground: base.Mask, rng: np.random.Generator,
-          params: Perlin) -> tuple[base.Image, base.Mask]:
+def apply(
+    image: base.Image, foreground: base.Mask, rng: np.random.Generator, params: Perlin
+) -> tuple[base.Image, base.Mask]:
     """Blend one group of blobs into the photo; they cover about `coverage` of the image, less at its edge."""
     h, w = foreground.shape
     share = params.coverage * base.log_uniform(0.3, 1.5, rng)
@@ -55,10 +56,11 @@ def gradient_noise(shape: tuple[int, int], cells: int, rng: np.random.Generator)
     return (top + fade_y * (bottom - top)).astype(np.float32)
 
 
-def _distance(shape: tuple[int, int], share: float, center: tuple[int, int],
-              rng: np.random.Generator) -> base.Float:
+def _distance(
+    shape: tuple[int, int], share: float, center: tuple[int, int], rng: np.random.Generator
+) -> base.Float:
     """A bowl that keeps the blobs together about `center`: 0 there, growing with the squared distance."""
-    rows, cols = np.ogrid[:shape[0], :shape[1]]
+    rows, cols = np.ogrid[: shape[0], : shape[1]]
     spread = share * shape[0] * shape[1] * base.log_uniform(0.3, 2, rng)
     return (((rows - center[0]) ** 2 + (cols - center[1]) ** 2) / spread).astype(np.float32)
 

@@ -47,8 +47,9 @@ def sources(manifest: pd.DataFrame) -> pd.DataFrame:
     return manifest.loc[chosen, ["image_id", "path"]].sort_values("image_id")
 
 
-def make_all(photos: pd.DataFrame, folder: Path, params: Synthesize,
-             workers: int | None = None) -> pd.DataFrame:
+def make_all(
+    photos: pd.DataFrame, folder: Path, params: Synthesize, workers: int | None = None
+) -> pd.DataFrame:
     """Write `images/` and `masks/` of `per_image` defects of every photo under `folder`.
 
     Args:
@@ -62,8 +63,9 @@ def make_all(photos: pd.DataFrame, folder: Path, params: Synthesize,
         UserError: a photo cannot be read.
     """
     pairs = zip(photos["image_id"], photos["path"], strict=True)
-    jobs = [Job(image_id, path, k, folder, params) for image_id, path in pairs
-            for k in range(params.per_image)]
+    jobs = [
+        Job(image_id, path, k, folder, params) for image_id, path in pairs for k in range(params.per_image)
+    ]
     results = _run(jobs, workers or os.cpu_count() or 1)
     rows = list(tqdm(results, total=len(jobs), desc="synthesize", unit="image", disable=None))
     return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("image_id", ignore_index=True)
@@ -77,7 +79,8 @@ def _run(jobs: list[Job], workers: int) -> Iterator[dict[str, object]]:
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         waiting = iter(jobs)
         running: set[Future[dict[str, object]]] = {
-            pool.submit(_make, job) for job in itertools.islice(waiting, 4 * workers)}
+            pool.submit(_make, job) for job in itertools.islice(waiting, 4 * workers)
+        }
         try:
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -103,8 +106,9 @@ def _make(job: Job) -> dict[str, object]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def synthesize(image: base.Image, image_id: str, k: int,
-               params: Synthesize) -> tuple[base.Image, base.Mask, str]:
+def synthesize(
+    image: base.Image, image_id: str, k: int, params: Synthesize
+) -> tuple[base.Image, base.Mask, str]:
     """The k-th synthetic defect of a photo: changed image (h, w, 3), mask (h, w) and kind.
 
     Depends on the photo, `params`, `image_id` and k alone.

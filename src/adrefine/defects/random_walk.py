@@ -9,8 +9,9 @@ from adrefine.defects import base
 from adrefine.params import RandomWalk
 
 
-def apply(image: base.Image, foreground: base.Mask, rng: np.random.Generator,
-          params: RandomWalk) -> tuple[base.Image, base.Mask]:
+def apply(
+    image: base.Image, foreground: base.Mask, rng: np.random.Generator, params: RandomWalk
+) -> tuple[base.Image, base.Mask]:
     """Draw one stroke of at most `steps` steps about a central point of the part.
 
     Position, heading, radius and intensity drift with momentum. `radius`: share of the image's shorter side.
@@ -32,8 +33,9 @@ def apply(image: base.Image, foreground: base.Mask, rng: np.random.Generator,
     return base.finish(image, changed, foreground)
 
 
-def walk(steps: int, radius: float, momentum: float,
-         rng: np.random.Generator) -> tuple[base.Float, base.Float, base.Float]:
+def walk(
+    steps: int, radius: float, momentum: float, rng: np.random.Generator
+) -> tuple[base.Float, base.Float, base.Float]:
     """The stroke: positions (n, 2) in pixels from the start, radii (n,) in pixels, intensities (n,) about 1.
 
     Each quantity's rate of change keeps `momentum` of itself every step; n = 4 * steps + 1.
@@ -72,8 +74,9 @@ def _central_point(foreground: base.Mask, rng: np.random.Generator) -> base.Floa
     return np.array([row, column], np.float32) * step
 
 
-def _draw(path: base.Float, radii: base.Float, strength: base.Float,
-          shape: tuple[int, ...]) -> tuple[base.Window, base.Float, base.Float]:
+def _draw(
+    path: base.Float, radii: base.Float, strength: base.Float, shape: tuple[int, ...]
+) -> tuple[base.Window, base.Float, base.Float]:
     """Stamp soft discs along the path: its window, opacity and mean intensity (rows, columns)."""
     center = (path.max(axis=0) + path.min(axis=0)) / 2
     reach = float(np.abs(path - center).max() + 2 * radii.max() + 2)

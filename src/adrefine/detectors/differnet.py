@@ -21,10 +21,32 @@ from adrefine.params import DifferNet as Params
 # `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: chosen on held-out likelihood and checked in
 # benchmarks/results/regularization.md: noise on the features and early stopping are what a small set needs.
 PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {"standardize": False, "hidden": 2048, "layers": 3, "blocks": 8, "epochs": 400, "learning_rate": 2e-4,
-              "weight_decay": 1e-5, "feature_noise": 0.0, "holdout": 0.0, "patience": 400, "finetune_epochs": 400},
-    "fast": {"standardize": True, "hidden": 128, "layers": 1, "blocks": 4, "epochs": 60, "learning_rate": 2e-3,
-             "weight_decay": 1e-5, "feature_noise": 0.5, "holdout": 0.15, "patience": 6, "finetune_epochs": 3},
+    "paper": {
+        "standardize": False,
+        "hidden": 2048,
+        "layers": 3,
+        "blocks": 8,
+        "epochs": 400,
+        "learning_rate": 2e-4,
+        "weight_decay": 1e-5,
+        "feature_noise": 0.0,
+        "holdout": 0.0,
+        "patience": 400,
+        "finetune_epochs": 400,
+    },
+    "fast": {
+        "standardize": True,
+        "hidden": 128,
+        "layers": 1,
+        "blocks": 4,
+        "epochs": 60,
+        "learning_rate": 2e-3,
+        "weight_decay": 1e-5,
+        "feature_noise": 0.5,
+        "holdout": 0.15,
+        "patience": 6,
+        "finetune_epochs": 3,
+    },
 }
 _STATE = "differnet.pt"
 
@@ -50,7 +72,9 @@ class Settings:
     @staticmethod
     def of(params: Params) -> Settings:
         """Preset values, replaced by those keys of `params` that are not null."""
-        given = {key: value for key, value in params.model_dump().items() if value is not None and key != "preset"}
+        given = {
+            key: value for key, value in params.model_dump().items() if value is not None and key != "preset"
+        }
         return Settings(**{**PRESETS[params.preset], **given})
 
 
@@ -148,7 +172,8 @@ class DifferNet(Detector):
         flow, s = self._ready(), self.settings
         generator = runtime.seed_everything(s.seed + 1)
         optimizer = torch.optim.Adam(
-            trainable(flow), lr=s.learning_rate, betas=(0.8, 0.8), eps=1e-4, weight_decay=s.weight_decay)
+            trainable(flow), lr=s.learning_rate, betas=(0.8, 0.8), eps=1e-4, weight_decay=s.weight_decay
+        )
         log: list[dict[str, float]] = []
         best, best_epoch, best_state = float("inf"), 0, None
         for epoch in range(epochs):
@@ -164,7 +189,9 @@ class DifferNet(Detector):
             flow.load_state_dict(best_state)
         return log
 
-    def _epoch(self, train: torch.Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> float:
+    def _epoch(
+        self, train: torch.Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator
+    ) -> float:
         flow, s, total = self._ready(), self.settings, 0.0
         flow.train()
         for rows in torch.randperm(len(train), generator=generator).split(s.batch_size):

@@ -16,8 +16,9 @@ from adrefine.params import Embed
 _SIGMA = 0.015  # smoothing, as a share of the image side
 
 
-def gradient_maps(score: Callable[[torch.Tensor], torch.Tensor], meta: dict[str, Any],
-                  files: list[Path]) -> np.ndarray:
+def gradient_maps(
+    score: Callable[[torch.Tensor], torch.Tensor], meta: dict[str, Any], files: list[Path]
+) -> np.ndarray:
     """|∂ score / ∂ pixel| averaged over channels and views, each view turned back, then smoothed.
 
     Args:
@@ -35,7 +36,9 @@ def gradient_maps(score: Callable[[torch.Tensor], torch.Tensor], meta: dict[str,
     return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
 
 
-def _one(image: torch.Tensor, extractor: Extractor, score: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
+def _one(
+    image: torch.Tensor, extractor: Extractor, score: Callable[[torch.Tensor], torch.Tensor]
+) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
 
     views, rotate = extractor.params.views, extractor.params.rotate

@@ -31,7 +31,9 @@ def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, or
     if len(clean) < len(everything):
         epochs["oracle"] = _fit(params, Images(clean, prepared), oracle)
     elif (rows["label"] == manifest.UNKNOWN).any():
-        write_json(oracle / ABSENT, {"reason": "the training images have no labels: there is no ceiling to measure"})
+        write_json(
+            oracle / ABSENT, {"reason": "the training images have no labels: there is no ceiling to measure"}
+        )
     else:
         shutil.copytree(initial, oracle, dirs_exist_ok=True)
     return epochs

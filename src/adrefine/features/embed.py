@@ -18,7 +18,9 @@ from adrefine.features.store import VectorCache, write_store
 from adrefine.io import sha256_file
 from adrefine.params import Embed
 
-CODE_VERSION = 1  # raise it when a change to this package changes vectors, so that old cache entries are not used
+CODE_VERSION = (
+    1  # raise it when a change to this package changes vectors, so that old cache entries are not used
+)
 _BATCH = {"cpu": 1, "cuda": 16}
 _READERS = 4  # threads that hash files
 _COMMIT = 64
@@ -42,8 +44,14 @@ def embed(images: pd.DataFrame, params: Embed, out: Path, cache: Path) -> dict[s
     todo = {key: path for key, path in zip(keys, paths, strict=True)}
     todo = {key: todo[key] for key in known.missing(todo)}
     _compute(todo, extractor, known)
-    meta = {"backbone": params.backbone, "scales": list(params.scales), "views": params.views,
-            "rotate": params.rotate, "dim": extractor.dim, "weights": params.weights}
+    meta = {
+        "backbone": params.backbone,
+        "scales": list(params.scales),
+        "views": params.views,
+        "rotate": params.rotate,
+        "dim": extractor.dim,
+        "weights": params.weights,
+    }
     write_store(out, ordered["image_id"].tolist(), known.stream(keys), shape, meta)
     return {"images": len(ordered), "computed": len(todo)}
 
@@ -62,12 +70,15 @@ def _compute(todo: dict[str, Path], extractor: Extractor, known: VectorCache) ->
     """
     items = list(todo.items())
     size = _BATCH[extractor.device.type]
-    jobs = iter([items[start:start + size] for start in range(0, len(items), size)])
+    jobs = iter([items[start : start + size] for start in range(0, len(items), size)])
     workers = (os.cpu_count() or 1) if extractor.device.type == "cpu" else 2
     pending: deque[Future[list[tuple[str, np.ndarray]]]] = deque()
     done: list[tuple[str, np.ndarray]] = []
-    with (tqdm(total=len(items), desc="embed", unit="image", disable=not items) as bar, runtime.one_core_each(),
-          ThreadPoolExecutor(workers, initializer=runtime.use_one_core) as pool):
+    with (
+        tqdm(total=len(items), desc="embed", unit="image", disable=not items) as bar,
+        runtime.one_core_each(),
+        ThreadPoolExecutor(workers, initializer=runtime.use_one_core) as pool,
+    ):
         while True:
             while len(pending) < 2 * workers and (job := next(jobs, None)):
                 pending.append(pool.submit(_vectors, job, extractor))

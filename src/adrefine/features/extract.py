@@ -37,7 +37,9 @@ class Extractor:
         images = images.to(self.device, non_blocking=True)
         count = self.params.views
         views = [transform(images, view, count, self.params.rotate) for view in range(count)]
-        vectors = torch.cat([self.pooled(chunk) for view in views for chunk in view.split(_CHUNK[self.device.type])])
+        vectors = torch.cat(
+            [self.pooled(chunk) for view in views for chunk in view.split(_CHUNK[self.device.type])]
+        )
         return vectors.view(count, len(images), self.dim).transpose(0, 1).half().cpu().numpy()
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
@@ -59,12 +61,17 @@ def resize(images: torch.Tensor, side: int) -> torch.Tensor:
 
 def _mean_and_deviation(maps: torch.Tensor) -> list[torch.Tensor]:
     variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0)
-    return [mean, (variance + 1e-8).sqrt()]  # the offset keeps the gradient finite where a channel is constant
+    return [
+        mean,
+        (variance + 1e-8).sqrt(),
+    ]  # the offset keeps the gradient finite where a channel is constant
 
 
 def read_image(path: Path) -> torch.Tensor:
     """An ingested PNG as (1 or 3, h, w) float32 in 0..1; grey images keep one channel."""
     with Image.open(path) as image:
         pixels = np.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
-    channels = torch.from_numpy(pixels)[None] if pixels.ndim == 2 else torch.from_numpy(pixels).permute(2, 0, 1)
+    channels = (
+        torch.from_numpy(pixels)[None] if pixels.ndim == 2 else torch.from_numpy(pixels).permute(2, 0, 1)
+    )
     return channels.float().div(255).contiguous()

@@ -35,18 +35,26 @@ class Store:
         try:
             rows = [self._row[image_id] for image_id in ids]
         except KeyError as error:
-            raise UserError(f"{self.folder} has no features of image {error}: run `dvc repro embed`") from None
+            raise UserError(
+                f"{self.folder} has no features of image {error}: run `dvc repro embed`"
+            ) from None
         return self.features[rows].astype(np.float32)
 
 
-def write_store(folder: Path, ids: list[str], vectors: Iterable[np.ndarray], shape: tuple[int, int],
-                meta: Mapping[str, object]) -> None:
+def write_store(
+    folder: Path,
+    ids: list[str],
+    vectors: Iterable[np.ndarray],
+    shape: tuple[int, int],
+    meta: Mapping[str, object],
+) -> None:
     """Stream `vectors` (each (views, dim) = `shape`) of the images `ids` into a new store."""
     folder.mkdir(parents=True, exist_ok=True)
     if not ids:
         raise UserError("there is no image to embed: data/ingested/manifest.csv is empty")
     target = np.lib.format.open_memmap(
-        folder / "features.npy", mode="w+", dtype=np.float16, shape=(len(ids), *shape))
+        folder / "features.npy", mode="w+", dtype=np.float16, shape=(len(ids), *shape)
+    )
     for row, vector in enumerate(vectors):
         target[row] = vector
     target.flush()
@@ -70,7 +78,9 @@ class VectorCache:
     def missing(self, keys: Iterable[str]) -> list[str]:
         """Those of `keys` that are not stored."""
         with self._open() as db:
-            return [key for key in keys if not db.execute("SELECT 1 FROM vectors WHERE key=?", (key,)).fetchone()]
+            return [
+                key for key in keys if not db.execute("SELECT 1 FROM vectors WHERE key=?", (key,)).fetchone()
+            ]
 
     def put(self, items: Iterable[tuple[str, np.ndarray]]) -> None:
         """Store vectors (views, dim) by key in one transaction."""

@@ -24,7 +24,7 @@ class _Tally:
     Slot 2i + 1 is the i-th distinct score of a defective pixel; even slots lie strictly between two of these.
     """
 
-    good: NDArray[np.int64]       # good pixels
+    good: NDArray[np.int64]  # good pixels
     defective: NDArray[np.int64]  # defective pixels
     overlap: NDArray[np.float64]  # the same, each weighing 1 / area of its region
     regions: int

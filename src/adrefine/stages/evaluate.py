@@ -17,8 +17,11 @@ def main() -> None:
 
     settings = params.load()
     with timed(paths.REPORTS / "timing.json", "evaluate"):
-        models = {name: model for name in evaluation.MODELS
-                  if (model := load(settings, paths.MODELS / name)) is not None}
+        models = {
+            name: model
+            for name in evaluation.MODELS
+            if (model := load(settings, paths.MODELS / name)) is not None
+        }
         inputs = evaluation.Inputs(
             models=models,
             refined=manifest.read(paths.REFINED / paths.MANIFEST),
@@ -26,10 +29,14 @@ def main() -> None:
             round_scores=pd.read_csv(paths.REFINED / "round_scores.csv", dtype={"image_id": str}),
             summary=read_json(paths.REFINED / "summary.json"),
             noise=read_json(paths.NOISY / "summary.json"),
-            prepared=paths.PREPARED / settings.detector)
+            prepared=paths.PREPARED / settings.detector,
+        )
         data = evaluation.evaluate(inputs, settings.evaluate, settings.headline())
         plots.write_all(data, paths.REPORTS / "plots")
-        write_text(paths.REPORTS / "report.html", html.render(data, paths.REPORTS / "plots", settings.evaluate.gallery))
+        write_text(
+            paths.REPORTS / "report.html",
+            html.render(data, paths.REPORTS / "plots", settings.evaluate.gallery),
+        )
         write_json(paths.REPORTS / "metrics.json", data.metrics)
     for line in evaluation.summary_lines(data.metrics, paths.REPORTS / "report.html"):
         print(line)

@@ -13,9 +13,11 @@ def main() -> None:
         result = noise.summary(noisy, section)
         manifest.write(NOISY / MANIFEST, noisy)
         write_json(NOISY / "summary.json", result)
-    print(f"inject_noise: {result['n_train']} training photos, {result['injected']} of them hidden defects "
-          f"({result['realised']:.1%}, asked for {section.level:.1%}); "
-          f"test set {result['test_good']} good, {result['test_defect']} defective")
+    print(
+        f"inject_noise: {result['n_train']} training photos, {result['injected']} of them hidden defects "
+        f"({result['realised']:.1%}, asked for {section.level:.1%}); "
+        f"test set {result['test_good']} good, {result['test_defect']} defective"
+    )
 
 
 if __name__ == "__main__":

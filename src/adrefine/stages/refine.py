@@ -14,8 +14,9 @@ def main() -> None:
     settings = params.load()
     noisy = manifest.read(paths.NOISY / paths.MANIFEST)
     with timed(paths.REPORTS / "timing.json", "refine"):
-        found = refinement.run(settings, manifest.unlabelled(noisy), paths.PREPARED / settings.detector,
-                               paths.MODELS / "initial")
+        found = refinement.run(
+            settings, manifest.unlabelled(noisy), paths.PREPARED / settings.detector, paths.MODELS / "initial"
+        )
     decided = noisy.merge(found.outcome.images, on="image_id", how="left")
     manifest.write(paths.REFINED / paths.MANIFEST, decided)
     for number, rows in refinement.cleaned_versions(noisy, found.outcome).items():
@@ -26,8 +27,10 @@ def main() -> None:
     write_json(paths.REFINED / "summary.json", summary)
     found.model.save(paths.MODELS / "refined")
     removed = int((found.outcome.images["kept"] == 0).sum())
-    print(f"refine: {removed} of {len(found.outcome.images)} training images removed in {found.outcome.rounds} "
-          f"rounds; {found.outcome.stop_reason}")
+    print(
+        f"refine: {removed} of {len(found.outcome.images)} training images removed in {found.outcome.rounds} "
+        f"rounds; {found.outcome.stop_reason}"
+    )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,13 @@ def main() -> None:
     settings = params.load()
     noisy = manifest.read(paths.NOISY / paths.MANIFEST)
     with timed(paths.REPORTS / "timing.json", "train"):
-        epochs = train(settings, noisy, paths.PREPARED / settings.detector,
-                       paths.MODELS / "initial", paths.MODELS / "oracle")
+        epochs = train(
+            settings,
+            noisy,
+            paths.PREPARED / settings.detector,
+            paths.MODELS / "initial",
+            paths.MODELS / "oracle",
+        )
     print("train: " + ", ".join(f"{name} model {count} epochs" for name, count in epochs.items()))
 
 

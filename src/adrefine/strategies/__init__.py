@@ -17,8 +17,11 @@ def create(params: Params, images: int) -> Strategy:
     """The strategy that `refine.strategy` names, for a training set of `images` images."""
     registry: dict[str, Callable[[], Strategy]] = {
         "vanilla": Vanilla,
-        "osr": lambda: (OneShotRemoval(params.osr) if params.osr.mode == "threshold"
-                        else RemovalUntilSize(params.osr, images)),
+        "osr": lambda: (
+            OneShotRemoval(params.osr)
+            if params.osr.mode == "threshold"
+            else RemovalUntilSize(params.osr, images)
+        ),
         "irp": lambda: IterativeRefinement(params.irp),
     }
     return registry[params.refine.strategy]()

@@ -34,8 +34,14 @@ class Outcome:
     rounds: int
 
 
-def refine(model: Detector, images: Images, strategy: Strategy, scorer: Scorer, params: Refine,
-           after_round: Callable[[int, Detector], None] = lambda number, model: None) -> Outcome:
+def refine(
+    model: Detector,
+    images: Images,
+    strategy: Strategy,
+    scorer: Scorer,
+    params: Refine,
+    after_round: Callable[[int, Detector], None] = lambda number, model: None,
+) -> Outcome:
     """Refine the training set `images` of `model`, which is retrained in place from a warm start.
 
     Args:
@@ -70,8 +76,10 @@ def refine(model: Detector, images: Images, strategy: Strategy, scorer: Scorer, 
 def _checked(scores: pd.Series) -> pd.Series:
     bad = scores.index[~(scores < float("inf"))]
     if len(bad):
-        raise UserError(f"the detector gave image {bad[0]} no finite score: its training diverged, lower its "
-                        "learning rate")
+        raise UserError(
+            f"the detector gave image {bad[0]} no finite score: its training diverged, lower its "
+            "learning rate"
+        )
     return scores
 
 
@@ -85,13 +93,21 @@ def _at_least(floor: int, scores: pd.Series, removal: Removal) -> Removal:
 
 
 def _record(number: int, scores: pd.Series, removal: Removal) -> pd.DataFrame:
-    return pd.DataFrame({
-        "round": number, "image_id": scores.index, "score": scores.to_numpy(), "threshold": removal.threshold,
-        "removed": scores.index.isin(removal.ids).astype(int)}).sort_values("image_id", ignore_index=True)
+    return pd.DataFrame(
+        {
+            "round": number,
+            "image_id": scores.index,
+            "score": scores.to_numpy(),
+            "threshold": removal.threshold,
+            "removed": scores.index.isin(removal.ids).astype(int),
+        }
+    ).sort_values("image_id", ignore_index=True)
 
 
 def _nothing_scored(images: Images) -> pd.DataFrame:
-    empty: dict[str, list[float]] = {name: [] for name in ("round", "image_id", "score", "threshold", "removed")}
+    empty: dict[str, list[float]] = {
+        name: [] for name in ("round", "image_id", "score", "threshold", "removed")
+    }
     return pd.DataFrame(empty)
 
 

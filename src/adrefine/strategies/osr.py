@@ -17,7 +17,9 @@ class OneShotRemoval(Strategy):
     def step(self, scores: pd.Series, floor: int) -> Removal:
         threshold = self.factor * float(scores.median())
         ids = over(scores, threshold)
-        stop = "one shot: removed once, as the method says" if ids else "converged: no score over the threshold"
+        stop = (
+            "one shot: removed once, as the method says" if ids else "converged: no score over the threshold"
+        )
         return Removal(ids, threshold, stop)
 
 

@@ -40,8 +40,9 @@ class OutOfFold(Scorer):
 
     def __init__(self, fresh: Detector, ids: tuple[str, ...], folds: int, seed: int) -> None:
         if folds > len(ids) // 2:
-            raise UserError(f"refine.folds = {folds} is too many for {len(ids)} training images: at most "
-                            f"{len(ids) // 2}")
+            raise UserError(
+                f"refine.folds = {folds} is too many for {len(ids)} training images: at most {len(ids) // 2}"
+            )
         order = sorted(ids, key=lambda image_id: derived_seed("fold", seed, image_id))
         self.fold_of = {image_id: rank % folds for rank, image_id in enumerate(order)}
         self.models = [fresh.clone() for _ in range(folds)]

@@ -46,7 +46,8 @@ def run(tables: Mapping[str, pd.DataFrame], checks: list[Check], docs: Path | No
         suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
         definition = gx.ValidationDefinition(name=name, data=batch, suite=suite)
         result = context.validation_definitions.add(definition).run(
-            batch_parameters={"dataframe": table}, result_format=_detail(table))
+            batch_parameters={"dataframe": table}, result_format=_detail(table)
+        )
         outcomes += _outcomes(mine, result.results)
     if docs is not None:
         _write_docs(context, docs)
@@ -60,10 +61,17 @@ def summary(tables: Mapping[str, pd.DataFrame], outcomes: list[Outcome]) -> dict
         "checks": len(outcomes),
         "failed": sum(not outcome.success for outcome in outcomes),
         "photos": len(tables["manifest"]),
-        "results": [{"table": outcome.check.table, "expectation": outcome.check.expectation,
-                     "column": outcome.check.arguments.get("column", ""), "success": outcome.success,
-                     "observed": outcome.observed, "examples": outcome.examples}
-                    for outcome in outcomes],
+        "results": [
+            {
+                "table": outcome.check.table,
+                "expectation": outcome.check.expectation,
+                "column": outcome.check.arguments.get("column", ""),
+                "success": outcome.success,
+                "observed": outcome.observed,
+                "examples": outcome.examples,
+            }
+            for outcome in outcomes
+        ],
     }
 
 
@@ -78,13 +86,18 @@ def _where(outcome: Outcome) -> str:
     """The first offending photos, or the value and its limits, in brackets."""
     observed, arguments = outcome.observed, outcome.check.arguments
     if outcome.examples:
-        named = [" and ".join(row[key] for key in ("source", "other_source") if key in row)
-                 for row in outcome.examples]
+        named = [
+            " and ".join(row[key] for key in ("source", "other_source") if key in row)
+            for row in outcome.examples
+        ]
         more = ", ..." if observed["unexpected"] > len(named) else ""
         return f" ({observed['unexpected']:d} found: {', '.join(named)}{more})"
     if "value" in observed:
-        limits = [f"{words} {arguments[key]:g}"
-                  for key, words in (("min_value", "at least"), ("max_value", "at most")) if key in arguments]
+        limits = [
+            f"{words} {arguments[key]:g}"
+            for key, words in (("min_value", "at least"), ("max_value", "at most"))
+            if key in arguments
+        ]
         return f" ({observed['value']:g}, should be {', '.join(limits)})"
     return ""
 
@@ -118,8 +131,10 @@ def _detail(table: pd.DataFrame) -> dict[str, Any]:
 
 def _outcomes(checks: list[Check], results: Any) -> list[Outcome]:
     """Match results, which come in any order, with their checks; a check that could not run has failed."""
-    found = {(result.expectation_config.type, result.expectation_config.kwargs.get("column", "")): result
-             for result in results}
+    found = {
+        (result.expectation_config.type, result.expectation_config.kwargs.get("column", "")): result
+        for result in results
+    }
     outcomes = []
     for check in checks:
         result = found[_snake(check.expectation), check.arguments.get("column", "")]
@@ -151,8 +166,15 @@ def _snake(name: str) -> str:
 
 
 def _write_docs(context: Any, docs: Path) -> None:
-    context.add_data_docs_site("adrefine", {
-        "class_name": "SiteBuilder",
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())},
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}})
+    context.add_data_docs_site(
+        "adrefine",
+        {
+            "class_name": "SiteBuilder",
+            "store_backend": {
+                "class_name": "TupleFilesystemStoreBackend",
+                "base_directory": str(docs.resolve()),
+            },
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        },
+    )
     context.build_data_docs(site_names=["adrefine"])

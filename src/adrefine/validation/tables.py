@@ -64,8 +64,9 @@ def existing(paths: Iterable[str], root: Path) -> set[str]:
     """Those of `paths` that are there under `root`; each folder is listed once, however many files."""
     wanted = set(paths)
     folders = {os.path.dirname(path) for path in wanted}
-    listing = {folder: set(os.listdir(root / folder)) if (root / folder).is_dir() else set()
-               for folder in folders}
+    listing = {
+        folder: set(os.listdir(root / folder)) if (root / folder).is_dir() else set() for folder in folders
+    }
     return {path for path in wanted if os.path.basename(path) in listing[os.path.dirname(path)]}
 
 
@@ -77,22 +78,29 @@ def _pairs(manifest: pd.DataFrame, duplicates: pd.DataFrame) -> pd.DataFrame:
     return duplicates[list(_PAIR_TEXT)].assign(
         exact_leak=(exact & leak & trains).astype(int),
         exact_conflict=(exact & (duplicates["label_conflict"] == 1)).astype(int),
-        near_leak=(~exact & leak).astype(int))
+        near_leak=(~exact & leak).astype(int),
+    )
 
 
 def _dataset(manifest: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """One row about the whole: photos a split, good test photos, share of test photos with a near leak."""
     split, label = manifest["split"], manifest["label"]
     leaks = pairs[pairs["near_leak"] == 1]
-    tested = {*leaks.loc[leaks["split"] == "test", "image_id"],
-              *leaks.loc[leaks["other_split"] == "test", "other_image_id"]}
+    tested = {
+        *leaks.loc[leaks["split"] == "test", "image_id"],
+        *leaks.loc[leaks["other_split"] == "test", "other_image_id"],
+    }
     test = int((split == "test").sum())
-    return pd.DataFrame([{
-        "train_photos": int((split == "train").sum()),
-        "val_photos": int((split == "val").sum()),
-        "test_photos": test,
-        "good_test_photos": int(((split == "test") & (label == GOOD)).sum()),
-        "labelled": int((label != UNKNOWN).any()),
-        "defects": int((label == DEFECT).sum()),
-        "near_leak_share": round(len(tested) / test, 6) if test else 0.0,
-    }])
+    return pd.DataFrame(
+        [
+            {
+                "train_photos": int((split == "train").sum()),
+                "val_photos": int((split == "val").sum()),
+                "test_photos": test,
+                "good_test_photos": int(((split == "test") & (label == GOOD)).sum()),
+                "labelled": int((label != UNKNOWN).any()),
+                "defects": int((label == DEFECT).sum()),
+                "near_leak_share": round(len(tested) / test, 6) if test else 0.0,
+            }
+        ]
+    )
