@@ -25,8 +25,11 @@ MODELS = ("initial", "refined", "oracle")
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything evaluate reads. `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined
-    manifest with labels; `summary`, `history`, `round_scores`: as the refine stage wrote them."""
+    """Everything evaluate reads.
+
+    `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined manifest with labels;
+    `summary`, `history`, `round_scores`: as the refine stage wrote them.
+    """
 
     models: dict[str, Detector]
     refined: pd.DataFrame
@@ -87,7 +90,7 @@ def _metrics(
     scores: dict[str, np.ndarray],
     thresholds: dict[str, float],
 ) -> dict[str, Any]:
-    """The content of reports/metrics.json: numbers only, nothing that is not defined (DESIGN: data contract)."""
+    """The content of reports/metrics.json: numbers only, undefined ones left out (DESIGN: data contract)."""
     found: dict[str, Any] = {}
     if _labelled(test):
         found["detection"] = {
@@ -117,7 +120,7 @@ def _rounded(part: Any) -> Any:
 
 
 def _localization(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[str, Any]:
-    """Pixel metrics over `params.localize` test photos, half of them defective with a mask, drawn by their id."""
+    """Pixel metrics over `params.localize` test photos, half of them defective, drawn by their id."""
     masked = test[(test["label"] == manifest.DEFECT) & (test["mask_path"] != "")]
     half = (params.localize + 1) // 2
     chosen = pd.concat(
@@ -168,7 +171,7 @@ def _rounds(inputs: Inputs, train: pd.DataFrame, test: pd.DataFrame) -> pd.DataF
 
 
 def _gallery_maps(inputs: Inputs, data: ReportData, limit: int) -> dict[str, np.ndarray]:
-    """Maps of the refined model, which never learned what was removed, for the photos that the report shows."""
+    """Maps of the photos in the report, by the refined model, which never learned what was removed."""
     ids = gallery.needed_maps(data, limit)
     files = inputs.refined.set_index("image_id")["path"].loc[ids].map(Path).tolist()
     maps = inputs.models["refined"].maps(Images(tuple(ids), inputs.prepared), files)

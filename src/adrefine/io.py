@@ -71,7 +71,7 @@ def derived_seed(*parts: object) -> int:
 
 @contextmanager
 def timed(report: Path, key: str, extra: Callable[[], dict[str, float]] | None = None) -> Iterator[None]:
-    """Record the seconds of a block under `key` in `report` (reports/timing.json, which no stage depends on)."""
+    """Record the seconds of a block under `key` in `report` (timing.json, which no stage depends on)."""
     start = time.perf_counter()
     yield
     entry = {"seconds": round(time.perf_counter() - start, 3), **(extra() if extra else {})}

@@ -15,8 +15,8 @@ from adrefine.io import write_csv
 GOOD, DEFECT, UNKNOWN = 0, 1, -1
 SPLITS = ("train", "val", "test", "pool")
 
-# Written by ingest. `width`, `height`: the photo's own size; `mask_area`: masked share of the image, 0 without mask;
-# `path`, `mask_path`: relative to the project root; `source`: relative to dataset.root.
+# Written by ingest. `width`, `height`: the photo's own size; `mask_area`: masked share of the image, 0 without
+# mask; `path`, `mask_path`: relative to the project root; `source`: relative to dataset.root.
 COLUMNS = (
     "image_id",
     "path",

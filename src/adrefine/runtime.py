@@ -35,7 +35,7 @@ def inference_dtype() -> torch.dtype:
 
 
 def seed_everything(seed: int) -> torch.Generator:
-    """Seed torch, numpy and random for libraries that draw globally; returns a CPU generator to pass around."""
+    """Seed torch, numpy and random for libraries that draw globally; returns a CPU generator."""
     import torch
 
     random.seed(seed)

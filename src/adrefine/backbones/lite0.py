@@ -13,7 +13,7 @@ CHANNELS = {2: 24, 4: 40, 7: 80, 10: 112, 14: 192, 15: 320}
 
 
 class Lite0(Backbone):
-    """Maps of the blocks `layers`; batch norms are folded into their convolutions (same result, a third faster)."""
+    """Maps of the blocks `layers`; batch norms are folded into the convolutions: same result, faster."""
 
     mean = (127 / 255, 127 / 255, 127 / 255)
     std = (128 / 255, 128 / 255, 128 / 255)

@@ -11,7 +11,7 @@ import torch
 from adrefine.backbones.base import Backbone, read_weights
 from adrefine.errors import UserError
 
-# Layers read and their channels. AlexNet: the last convolution, as DifferNet; ResNets: stages 2 and 3, as PatchCore.
+# Layers read and their channels. AlexNet: the last convolution (DifferNet); ResNets: stages 2, 3 (PatchCore).
 LAYERS: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
     "alexnet": (("features",), (256,)),
     "resnet18": (("layer2", "layer3"), (128, 256)),
@@ -52,8 +52,9 @@ def _load(name: str, weights: Path | None) -> Any:
             return get_model(name, weights="DEFAULT")
         except (URLError, OSError) as error:
             raise UserError(
-                f"embed.backbone {name}: its weights are not on this machine and could not be downloaded ({error}). "
-                "Set embed.weights to a local file, or embed.backbone to efficientnet_lite0, which needs no download"
+                f"embed.backbone {name}: its weights are not on this machine and could not be downloaded "
+                f"({error}). Set embed.weights to a local file, or embed.backbone to efficientnet_lite0, "
+                "which needs no download"
             ) from None
     net = get_model(name, weights=None)
     try:

@@ -1,4 +1,4 @@
-"""What a detector is: it fits images that it believes to be good, and scores images. It never sees a label."""
+"""What a detector is: it fits images believed to be good, and scores images. It never sees a label."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Scores:
-    """Anomaly scores, higher is more anomalous. image: (n,) float64, positive; maps: (n, h, w) float32 or None."""
+    """Anomaly scores, higher is worse. image: (n,) float64, positive; maps: (n, h, w) float32 or None."""
 
     image: np.ndarray
     maps: np.ndarray | None = None
@@ -56,7 +56,7 @@ class Detector(ABC):
         """Image scores of `images`, in their order."""
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
-        """Anomaly maps (n, h, w) float32 of the image `files` of `images`; None if this detector makes none."""
+        """Anomaly maps (n, h, w) float32 of the image `files` of `images`; None if it makes none."""
         return None
 
     @abstractmethod

@@ -18,8 +18,8 @@ from adrefine.features.store import Store
 from adrefine.io import derived_seed, read_json, write_json
 from adrefine.params import DifferNet as Params
 
-# `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: chosen on held-out likelihood and checked in
-# benchmarks/results/regularization.md: noise on the features and early stopping are what a small set needs.
+# `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: noise on the features and early stopping
+# are what a small training set needs (compared in benchmarks/results/regularization.md).
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "standardize": False,
@@ -106,7 +106,7 @@ class DifferNet(Detector):
         return Scores(self._scores_of(Store(images.prepared).vectors(images.ids)))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
-        """Absolute input gradient of the score, averaged over channels and views, smoothed (IRP sect. 3.1)."""
+        """Absolute input gradient of the score, mean over channels and views, smoothed (IRP sect. 3.1)."""
         from adrefine.detectors.gradient_maps import gradient_maps
 
         return gradient_maps(self.latent, Store(images.prepared).meta, files)
@@ -156,7 +156,7 @@ class DifferNet(Detector):
         self.flow = self._new_flow(flat.shape[1])
 
     def _held_out(self, ids: tuple[str, ...]) -> np.ndarray:
-        """Boolean (n,): the images watched for early stopping, by id, so that warm starts hold out the same ones."""
+        """Boolean (n,): images watched for early stopping; by id, so that warm starts hold out the same."""
         count = round(self.settings.holdout * len(ids))
         if not 0 < count < len(ids) - 1:
             return np.zeros(len(ids), dtype=bool)

@@ -16,7 +16,7 @@ ABSENT = "absent.json"  # stands in models/oracle where nobody knows which train
 
 
 def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, oracle: Path) -> dict[str, int]:
-    """Fit on the whole noisy training set, and on it without the injected defects: the ceiling of any strategy.
+    """Fit on the noisy training set, and on it without the injected defects: the ceiling of any strategy.
 
     The `injected` column chooses the oracle's images and nothing else. Without injected defects the oracle is
     the initial model; with unlabelled images there is none.

@@ -63,10 +63,10 @@ def _config(params: Embed, extractor: Extractor) -> str:
 
 
 def _compute(todo: dict[str, Path], extractor: Extractor, known: VectorCache) -> None:
-    """Send batches through a few threads, each with one CPU core or a share of the GPU, and store what they give.
+    """Send batches through a few threads, each with one CPU core or a share of the GPU; store the vectors.
 
-    On a CPU, threads of one core each never wait for each other inside a layer: as fast as one network on all cores
-    when the machine is idle, several times faster when it is not.
+    On a CPU, threads of one core each never wait for each other inside a layer: as fast as one network on all
+    cores when the machine is idle, several times faster when it is not.
     """
     items = list(todo.items())
     size = _BATCH[extractor.device.type]

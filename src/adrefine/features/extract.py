@@ -20,8 +20,8 @@ _CHUNK = {"cpu": 2, "cuda": 64}
 class Extractor:
     """Turns images into (views, dim) vectors with the backbone, scales and views of `params`.
 
-    The vector of a view is, scale by scale and layer by layer, the spatial mean and standard deviation of each
-    channel (DifferNet sect. 3.1 takes the mean; the deviation adds .005 to .02 AUROC, benchmarks/results).
+    The vector of a view is, scale by scale and layer by layer, the spatial mean and standard deviation of
+    each channel. (DifferNet takes the mean alone; METHODS 8 measured what the deviation adds.)
     """
 
     def __init__(self, params: Embed, dtype: torch.dtype | None = None) -> None:
@@ -43,7 +43,7 @@ class Extractor:
         return vectors.view(count, len(images), self.dim).transpose(0, 1).half().cpu().numpy()
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
-        """Vectors (b, dim) float32 of one view (b, 1 or 3, h, w); differentiable with respect to the images."""
+        """Vectors (b, dim) float32 of one view (b, 1 or 3, h, w); differentiable in the images."""
         parts = []
         for scale in self.params.scales:
             resized = resize(images, scale).expand(-1, 3, -1, -1).to(self.dtype)

@@ -16,7 +16,7 @@ from adrefine.io import read_json, write_csv, write_json
 
 
 class Store:
-    """Read-only features: `features.npy` (n, views, dim) float16, `index.csv` (image_id per row), `meta.json`.
+    """Read-only features: `features.npy` (n, views, dim) float16, `index.csv` (image_id by row), `meta.json`.
 
     Rows are read on demand; opening a store of any size costs no memory for its features.
     """
@@ -63,7 +63,7 @@ def write_store(
 
 
 class VectorCache:
-    """Content-addressed vectors in one SQLite file per configuration; a kill loses at most the open transaction.
+    """Content-addressed vectors, one SQLite file per configuration; a kill loses the open transaction at most.
 
     Keys are digests of the image file. Deleting the file costs time, never correctness.
     """

@@ -12,12 +12,12 @@ _JITTER = 0.1  # brightness and contrast change by at most this share
 
 
 def angle_of(view: int, views: int, rotate: bool) -> float:
-    """Degrees, counter-clockwise, by which view number `view` of `views` is turned; view 0 is never changed."""
+    """Degrees, counter-clockwise, by which view number `view` of `views` is turned; view 0 never is."""
     return 360.0 * view / views if rotate else 0.0
 
 
 def transform(images: torch.Tensor, view: int, views: int, rotate: bool) -> torch.Tensor:
-    """View number `view` of images (b, c, h, w) in 0..1; brightness and contrast follow a low-discrepancy sequence."""
+    """View number `view` of images (b, c, h, w) in 0..1; light follows a low-discrepancy sequence."""
     if view == 0:
         return images
     brightness = 1 + _JITTER * (2 * ((view * _GOLDEN) % 1) - 1)

@@ -10,7 +10,7 @@ from adrefine.io import read_json, timed, write_json, write_text
 
 
 def main() -> None:
-    """Read the models and data/refined/, write reports/metrics.json, reports/plots/ and reports/report.html."""
+    """Read the models and data/refined/, write reports/: metrics.json, plots/ and report.html."""
     from adrefine import evaluation
     from adrefine.detectors.training import load
     from adrefine.report import html, plots

@@ -35,7 +35,7 @@ class Strategy(ABC):
         """One round.
 
         Args:
-            scores: positive image score of each image still kept, indexed by image_id; higher is more anomalous.
+            scores: positive score of each image still kept, indexed by image_id; higher is more anomalous.
             floor: the fewest images that must stay; the engine enforces it.
         """
 

@@ -21,8 +21,9 @@ class Outcome:
     """What a refinement decided.
 
     Attributes:
-        images: one row per training image: image_id, kept (0/1), removed_round (NaN if kept), score, threshold (of
-            the last round that scored it), relative_score (score / median of that round: comparable across rounds).
+        images: one row per training image: image_id, kept (0/1), removed_round (NaN if kept), score, threshold
+            (of the last round that scored it), relative_score (score / median of that round, so that rounds
+            compare).
         history: one row per round and scored image: round, image_id, score, threshold, removed (0/1).
         stop_reason: why it stopped, as a sentence.
         rounds: rounds that removed something.
@@ -47,7 +48,7 @@ def refine(
     Args:
         model: trained on all of `images`.
         strategy, scorer: see there. params: `max_rounds`, `min_keep`.
-        after_round: called with the round's number and the model: (0, initial model), (1, retrained model) ...
+        after_round: called with a round's number and model: (0, initial model), (1, retrained model) ...
     """
     if not len(images):
         raise UserError("there is no training image to refine")

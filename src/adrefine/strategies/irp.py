@@ -11,7 +11,7 @@ from adrefine.strategies.base import Removal, Strategy, over
 class IterativeRefinement(Strategy):
     """Drop what is over λ × median (eq. 5), retrain, repeat until nothing is.
 
-    `remove: max` drops only the arg-max of a round (Algorithm 1), `all` everything over the threshold (eq. 6).
+    `remove: max` drops only the arg-max of a round (Algorithm 1), `all` whatever is over (eq. 6).
     """
 
     def __init__(self, params: Irp) -> None:

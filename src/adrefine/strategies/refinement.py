@@ -16,7 +16,7 @@ from adrefine.strategies import engine, scorers
 
 @dataclass(frozen=True)
 class Refinement:
-    """What `run` found: the decisions (see engine.Outcome), the refined model, and how each round's model scored.
+    """What `run` found: the decisions (see engine.Outcome), the refined model, and every round's scores.
 
     round_scores: image_id and a column per round of scores of the test images, for evaluate to measure with.
     """
@@ -30,7 +30,7 @@ def run(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path) -> R
     """Refine the training rows of `noisy`, starting from the model in `initial`.
 
     Raises:
-        UserError: `noisy` still has a column that tells good from defective: pass `manifest.unlabelled(noisy)`.
+        UserError: `noisy` still has a column that tells good from defective.
     """
     told = [name for name in manifest.MEASURING_ONLY if name in noisy.columns]
     if told:
