@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -193,20 +192,3 @@ def _notes(table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any]) -> 
     if (manifest.of_split(table, "val")["label"] == manifest.UNKNOWN).any():
         notes.append("Held-out photos are unlabelled and count as good for the threshold.")
     return notes
-
-
-def summary_lines(metrics: dict[str, Any], report: Path) -> Sequence[str]:
-    """The short result that `make demo` prints."""
-    noise, cleaned = metrics["noise"], metrics["cleaning"]
-    hidden = round(noise["realised"] * noise["n_train"])
-    lines = [f"training photos     {noise['n_train']}, hidden defects {hidden}"]
-    found = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
-    lines.append(f"removed             {cleaned['removed']}{found}, in {cleaned['rounds']} rounds")
-    if "detection" in metrics:
-        values = " / ".join(
-            f"{metrics['detection'][name]['auroc']:.3f}" for name in MODELS if name in metrics["detection"]
-        )
-        lines.append(f"test AUROC          {values} (before / after / ceiling)")
-    if "oracle_gap_closed" in cleaned:
-        lines.append(f"of the possible gain {cleaned['oracle_gap_closed']:.0%} was reached")
-    return [*lines, f"report              {report}"]

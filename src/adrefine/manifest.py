@@ -15,7 +15,7 @@ from adrefine.io import write_csv
 GOOD, DEFECT, UNKNOWN = 0, 1, -1
 SPLITS = ("train", "val", "test", "pool")
 
-# Written by ingest. `width`, `height`: the photo's own size; `mask_area`: masked share of the image, 0 without
+# Written by ingest. `width`, `height`: the photo's own size; `mask_area`: masked share of it, 0 without
 # mask; `path`, `mask_path`: relative to the project root; `source`: relative to dataset.root.
 COLUMNS = (
     "image_id",

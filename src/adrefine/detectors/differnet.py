@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 _STATE = "differnet.pt"
+_SMALL = 512  # hidden units up to which a second core costs more in waiting than it gives
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,18 @@ class DifferNet(Detector):
         optimizer = torch.optim.Adam(
             trainable(flow), lr=s.learning_rate, betas=(0.8, 0.8), eps=1e-4, weight_decay=s.weight_decay
         )
+        with runtime.one_core_each() if s.hidden <= _SMALL else nullcontext():
+            return self._loop(train, watched, epochs, optimizer, generator)
+
+    def _loop(
+        self,
+        train: torch.Tensor,
+        watched: torch.Tensor,
+        epochs: int,
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+    ) -> list[dict[str, float]]:
+        flow, s = self._ready(), self.settings
         log: list[dict[str, float]] = []
         best, best_epoch, best_state = float("inf"), 0, None
         for epoch in range(epochs):

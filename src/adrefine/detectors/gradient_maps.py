@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
+from adrefine import runtime
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.views import angle_of, transform, turn
 from adrefine.params import Embed
@@ -32,7 +36,17 @@ def gradient_maps(
     names = ("backbone", "weights", "scales", "views", "rotate")
     params = Embed.model_validate({name: meta[name] for name in names})
     extractor = Extractor(params, dtype=torch.float32)  # bfloat16 gradients are too coarse to look at
-    maps = [_one(read_image(path).unsqueeze(0).to(extractor.device), extractor, score) for path in files]
+
+    def one(path: Path) -> np.ndarray:
+        return _one(read_image(path).unsqueeze(0).to(extractor.device), extractor, score)
+
+    with (
+        runtime.one_core_each(),
+        ThreadPoolExecutor(os.cpu_count(), initializer=runtime.use_one_core) as pool,
+    ):
+        maps = list(
+            tqdm(pool.map(one, files), total=len(files), desc="maps", unit="image", disable=not files)
+        )
     return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
 
 

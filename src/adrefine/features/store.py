@@ -63,7 +63,7 @@ def write_store(
 
 
 class VectorCache:
-    """Content-addressed vectors, one SQLite file per configuration; a kill loses the open transaction at most.
+    """Content-addressed vectors, one SQLite file per configuration; a kill loses one transaction at most.
 
     Keys are digests of the image file. Deleting the file costs time, never correctness.
     """

@@ -13,7 +13,7 @@ def main() -> None:
     """Read the models and data/refined/, write reports/: metrics.json, plots/ and report.html."""
     from adrefine import evaluation
     from adrefine.detectors.training import load
-    from adrefine.report import html, plots
+    from adrefine.report import html, plots, summary
 
     settings = params.load()
     with timed(paths.REPORTS / "timing.json", "evaluate"):
@@ -38,7 +38,7 @@ def main() -> None:
             html.render(data, paths.REPORTS / "plots", settings.evaluate.gallery),
         )
         write_json(paths.REPORTS / "metrics.json", data.metrics)
-    for line in evaluation.summary_lines(data.metrics, paths.REPORTS / "report.html"):
+    for line in summary.summary_lines(data.metrics, paths.REPORTS / "report.html"):
         print(line)
 
 

@@ -21,9 +21,9 @@ class Outcome:
     """What a refinement decided.
 
     Attributes:
-        images: one row per training image: image_id, kept (0/1), removed_round (NaN if kept), score, threshold
-            (of the last round that scored it), relative_score (score / median of that round, so that rounds
-            compare).
+        images: one row per training image: image_id, kept (0/1), removed_round (NaN if kept), score and
+            threshold of the last round that scored it, relative_score (score / median of that round, so that
+            rounds compare).
         history: one row per round and scored image: round, image_id, score, threshold, removed (0/1).
         stop_reason: why it stopped, as a sentence.
         rounds: rounds that removed something.

@@ -1,0 +1,26 @@
+"""The result of a run in a few lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_MODELS = ("initial", "refined", "oracle")
+
+
+def summary_lines(metrics: dict[str, Any], report: Path) -> Sequence[str]:
+    """The short result that `make demo` prints."""
+    noise, cleaned = metrics["noise"], metrics["cleaning"]
+    hidden = round(noise["realised"] * noise["n_train"])
+    lines = [f"training photos     {noise['n_train']}, hidden defects {hidden}"]
+    found = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
+    lines.append(f"removed             {cleaned['removed']}{found}, in {cleaned['rounds']} rounds")
+    if "detection" in metrics:
+        values = " / ".join(
+            f"{metrics['detection'][name]['auroc']:.3f}" for name in _MODELS if name in metrics["detection"]
+        )
+        lines.append(f"test AUROC          {values} (before / after / ceiling)")
+    if "oracle_gap_closed" in cleaned:
+        lines.append(f"of the possible gain {cleaned['oracle_gap_closed']:.0%} was reached")
+    return [*lines, f"report              {report}"]
