@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from adrefine.errors import UserError
 
@@ -24,7 +32,16 @@ AtLeastOne = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """A section of params.yaml: no unknown key, no change after loading, no infinity or NaN."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads yes, no, on and off as truth values, and Python counts with those."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and kind not in (bool, bool | None):
+            raise ValueError("neither true nor false is possible here")
+        return value
 
 
 class Dataset(Section):
@@ -205,8 +222,8 @@ def load(path: Path = Path("params.yaml")) -> Params:
     if not path.exists():
         raise UserError(f"{path} is missing: run from the project's root")
     try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        content = yaml.safe_load(path.read_bytes())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return parse(content if content is not None else {}, str(path))
 
@@ -222,7 +239,7 @@ def parse(content: Any, where: str = "params.yaml") -> Params:
 
 
 def _explain(item: Any) -> str:
-    key = ".".join(str(part) for part in item["loc"])
+    key = " ".join(".".join(str(part) for part in item["loc"]).split())
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(item["loc"][:-1]), n=1)
         return f"unknown key `{key}`" + (
