@@ -1,0 +1,163 @@
+"""params.yaml and its types say the same; what is wrong is refused in one line that names the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from adrefine import params
+from adrefine.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+SECTIONS = [field.alias or name for name, field in params.Params.model_fields.items()]
+
+
+def defaults() -> dict:
+    return params.Params().model_dump(by_alias=True)
+
+
+def keys(node: dict, prefix: str = "") -> set[str]:
+    found = {prefix + name for name in node}
+    for name, value in node.items():
+        found |= keys(value, f"{prefix}{name}.") if isinstance(value, dict) else set()
+    return found
+
+
+def refused(content: object) -> str:
+    with pytest.raises(UserError) as caught:
+        params.parse(content)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("params.yaml")
+    return message
+
+
+def test_the_file_gives_the_typed_defaults_and_holds_exactly_their_keys():
+    assert params.load(ROOT / "params.yaml") == params.Params()
+    written = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert keys(written) == keys(defaults())
+
+
+def test_every_key_is_explained_beside_it():
+    """On its line or, for keys without one, on the line of the section that names what they share."""
+    for line in (ROOT / "params.yaml").read_text().splitlines():
+        key, _, rest = line.partition(":")
+        is_header = not key.startswith((" ", "#")) and rest.strip() in ("", "{}")
+        if line.strip() and not line.startswith("#") and not is_header:
+            assert "# " in line or key.strip() == "seed", f"no comment: {line}"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ({"irp": {"lamda": 2}}, ["`irp.lamda`", "did you mean `lambda`?"]),
+        ({"irp": {"lambda_": 2}}, ["`irp.lambda_`", "did you mean `lambda`?"]),
+        ({"osr": {"lambda": 1, "mood": "threshold"}}, ["`osr.mood`", "did you mean `mode`?"]),
+        ({"refnie": {"strategy": "osr"}}, ["`refnie`", "did you mean `refine`?"]),
+        ({"validate_": {}}, ["`validate_`", "did you mean `validate`?"]),
+        ({"synthesize": {"perlin": {"cels": 3}}}, ["`synthesize.perlin.cels`", "did you mean `cells`?"]),
+        ({"noise": {"zzz": 1}}, ["`noise.zzz`", "remove it"]),
+        ({"a\nb": 1}, ["unknown key `a b`"]),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_likely_one(content, named):
+    message = refused(content)
+    assert "unknown key" in message
+    assert all(part in message for part in named)
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ({"irp": {"lambda": 0}}, "irp.lambda"),
+        ({"osr": {"lambda": -1.5}}, "osr.lambda"),
+        ({"irp": {"lambda": float("inf")}}, "irp.lambda"),
+        ({"irp": {"lambda": True}}, "irp.lambda"),
+        ({"noise": {"level": float("nan")}}, "noise.level"),
+        ({"noise": {"level": 0.51}}, "noise.level"),
+        ({"noise": {"seed": True}}, "noise.seed"),
+        ({"embed": {"views": "four"}}, "embed.views"),
+        ({"embed": {"views": 0}}, "embed.views"),
+        ({"embed": {"scales": []}}, "embed.scales"),
+        ({"embed": {"scales": [448, 1]}}, "embed.scales.1"),
+        ({"embed": {"backbone": "resnet99"}}, "embed.backbone"),
+        ({"refine": {"strategy": "magic"}}, "refine.strategy"),
+        ({"refine": {"min_keep": 0}}, "refine.min_keep"),
+        ({"refine": {"folds": 1}}, "refine.folds"),
+        ({"evaluate": {"target_fpr": 1}}, "evaluate.target_fpr"),
+        ({"synthesize": {"random_walk": {"momentum": 1}}}, "synthesize.random_walk.momentum"),
+        ({"synthesize": {"kinds": dict.fromkeys(params.Kinds.model_fields, 0)}}, "synthesize.kinds"),
+        ({"detector": "patchcore"}, "detector"),
+        ({"noise": 3}, "noise"),
+        ({"noise": None}, "noise"),
+        ({3: 4}, "3"),
+    ],
+)
+def test_an_impossible_value_is_refused_with_its_key(content, key):
+    assert f"`{key}`" in refused(content)
+
+
+def test_every_mistake_is_named_at_once():
+    message = refused({"irp": {"lambda": 0}, "noise": {"level": 2}})
+    assert "`irp.lambda`" in message
+    assert "`noise.level`" in message
+
+
+@given(st.sampled_from(["", *SECTIONS]), st.text(max_size=12), st.none() | st.integers())
+@settings(max_examples=60)
+def test_any_unknown_key_is_refused(section, key, value):
+    node = defaults().get(section, {}) if section else defaults()
+    if not isinstance(node, dict) or key in node:
+        return
+    message = refused({section: {key: value}} if section else {key: value})
+    assert "unknown key" in message
+
+
+def test_numbers_may_be_written_as_yaml_reads_them():
+    """YAML 1.1 reads 2e-4 as text."""
+    content = yaml.safe_load("differnet: {learning_rate: 2e-4}")
+    assert content["differnet"]["learning_rate"] == "2e-4"
+    assert params.parse(content).differnet.learning_rate == 2e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"noise: {level: 0.1\nrefine: [", "not valid YAML"),
+        (b"- noise\n- refine\n", "must be a mapping of sections, not list"),
+        (b"noise: {levle: 1}\n", "did you mean `level`?"),
+        (b"noise: \xff\xfe", "not valid YAML"),
+    ],
+)
+def test_a_broken_file_is_one_clear_line(tmp_path, text, says):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(text)
+    with pytest.raises(UserError, match=says.replace("?", r"\?")) as caught:
+        params.load(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_says_where_to_run_and_an_empty_one_means_the_defaults(tmp_path):
+    with pytest.raises(UserError, match="run from the project's root"):
+        params.load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("# nothing yet\n")
+    assert params.load(tmp_path / "params.yaml") == params.Params()
+
+
+def test_loaded_parameters_cannot_be_changed():
+    loaded = params.Params()
+    with pytest.raises(ValueError, match="frozen"):
+        loaded.noise.level = 0.2
+
+
+def test_the_headline_shows_the_chosen_strategy_alone():
+    headline = params.parse({"refine": {"strategy": "osr"}, "osr": {"lambda": 3}}).headline()
+    assert headline["osr lambda"] == 3
+    assert not [name for name in headline if name.startswith("irp")]
+    assert not [value for value in headline.values() if isinstance(value, dict | BaseModel)]
