@@ -32,6 +32,6 @@ def turn(images: torch.Tensor, degrees: float) -> torch.Tensor:
     if rest == 0 and (quarters % 2 == 0 or images.shape[-1] == images.shape[-2]):
         return torch.rot90(images, int(quarters), (2, 3))
     angle = math.radians(degrees)
-    matrix = torch.tensor([[math.cos(angle), math.sin(angle), 0], [-math.sin(angle), math.cos(angle), 0]])
+    matrix = torch.tensor([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0]])
     grid = F.affine_grid(matrix.to(images).expand(len(images), 2, 3), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
