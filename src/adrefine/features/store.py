@@ -52,6 +52,7 @@ def write_store(
     folder.mkdir(parents=True, exist_ok=True)
     if not ids:
         raise UserError("there is no image to embed: data/ingested/manifest.csv is empty")
+    (folder / "meta.json").unlink(missing_ok=True)
     target = np.lib.format.open_memmap(
         folder / "features.npy", mode="w+", dtype=np.float16, shape=(len(ids), *shape)
     )
