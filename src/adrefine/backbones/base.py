@@ -48,9 +48,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UserError(
-            f"embed.weights: {path} is not a weights file: {str(error).splitlines()[0]}"
-        ) from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"embed.weights: {path} is not a weights file: {reason}") from None
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(state, dict):
         raise UserError(f"embed.weights: {path} holds no state dict")
