@@ -1,1 +1,34 @@
-"""Makes `tests/` importable, for the modules that several tests share (`trees`)."""
+"""Makes `tests/` importable, for the modules that several tests share (`trees`, `fakes`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from adrefine.params import Embed
+from trees import pixels, save
+
+
+class Embedded(NamedTuple):
+    """Eight grey photos of 32 × 32 pixels and their features."""
+
+    images: pd.DataFrame
+    params: Embed
+    store: Path
+    cache: Path
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+    from adrefine.features.embed import embed  # imports torch, which most tests do not need
+
+    folder = tmp_path_factory.mktemp("embedded")
+    names = [f"p{number}" for number in range(8)]
+    paths = [str(save(folder / f"{name}.png", pixels(seed, 32, 32))) for seed, name in enumerate(names)]
+    images = pd.DataFrame({"image_id": names, "path": paths})
+    params = Embed(scales=[32], views=2)
+    embed(images, params, folder / "store", folder / "cache")
+    return Embedded(images, params, folder / "store", folder / "cache")

@@ -1,0 +1,65 @@
+"""Stand-ins that several tests share: a detector without a network, and stores of made-up features."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from adrefine.detectors.base import Detector, Images, Scores
+from adrefine.features.store import write_store
+from adrefine.io import derived_seed
+
+Rule = Callable[[str, frozenset[str]], float]
+
+
+def drifting(image_id: str, seen: frozenset[str]) -> float:
+    """A positive score of `image_id` that changes with every image learned, as of a retrained detector."""
+    own = derived_seed("own", image_id) / 2**64
+    drift = derived_seed("drift", image_id, *sorted(seen)) / 2**64
+    return 0.2 + 3 * own**4 + drift
+
+
+class FakeDetector(Detector):
+    """Scores are `rule(image_id, ids it was last fitted on)`; it remembers every fit."""
+
+    def __init__(self, rule: Rule = drifting) -> None:
+        self.rule = rule
+        self.fits: list[tuple[tuple[str, ...], bool]] = []
+
+    @property
+    def seen(self) -> frozenset[str]:
+        return frozenset(self.fits[-1][0]) if self.fits else frozenset()
+
+    def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
+        self.fits.append((images.ids, warm_start))
+        return [{"epoch": 0, "train_nll": 0.0}]
+
+    def score(self, images: Images) -> Scores:
+        return Scores(np.array([self.rule(image_id, self.seen) for image_id in images.ids]))
+
+    def clone(self) -> FakeDetector:
+        return copy.deepcopy(self)
+
+    def save(self, folder: Path) -> None:
+        raise AssertionError("nobody saves this")
+
+    def load(self, folder: Path) -> None:
+        """Nothing to read."""
+
+
+def image_set(count: int, prepared: Path = Path("nowhere")) -> Images:
+    """Images im000, im001 ..."""
+    return Images(tuple(f"im{number:03d}" for number in range(count)), prepared)
+
+
+def vector_store(folder: Path, count: int = 40, dim: int = 6, views: int = 2, outliers: int = 3) -> Images:
+    """A store of correlated Gaussian vectors, the last `outliers` of them far away."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(count, views, dim)) @ rng.normal(size=(dim, dim)) / np.sqrt(dim)
+    vectors[count - outliers :] += 4
+    images = image_set(count, folder)
+    write_store(folder, list(images.ids), vectors.astype(np.float16), (views, dim), {"dim": dim})
+    return images
