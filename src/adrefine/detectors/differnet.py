@@ -6,6 +6,7 @@ import copy
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 _STATE = "differnet.pt"
+# What reading a file cut short, of another version or of another network raises.
+_BROKEN = (OSError, EOFError, UnpicklingError, ValueError, TypeError, KeyError, IndexError, RuntimeError)
 _SMALL = 512  # hidden units up to which a second core costs more in waiting than it gives
 
 
@@ -131,11 +134,17 @@ class DifferNet(Detector):
     def load(self, folder: Path) -> None:
         if not (folder / _STATE).exists():
             raise UserError(f"{folder} holds no DifferNet model: run `dvc repro train`")
-        self.settings = Settings(**read_json(folder / "settings.json"))
-        state = torch.load(folder / _STATE, map_location=self.device, weights_only=True)
-        self.centre, self.spread = state["centre"], state["spread"]
-        self.flow = self._new_flow(len(self.centre))
-        self.flow.load_state_dict(state["flow"])
+        try:
+            self.settings = Settings(**read_json(folder / "settings.json"))
+            state = torch.load(folder / _STATE, map_location=self.device, weights_only=True)
+            self.centre, self.spread = state["centre"], state["spread"]
+            self.flow = self._new_flow(len(self.centre))
+            self.flow.load_state_dict(state["flow"])
+        except _BROKEN as error:
+            raise UserError(
+                f"{folder} holds a broken DifferNet model ({type(error).__name__}): delete it and run "
+                "`dvc repro train`"
+            ) from None
 
     def _ready(self) -> torch.nn.Module:
         if self.flow is None:
