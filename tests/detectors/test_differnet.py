@@ -1,0 +1,252 @@
+"""DifferNet fits, scores, stops early, goes on warm and comes back from disk the same."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from adrefine.detectors.differnet import PRESETS, DifferNet, Settings
+from adrefine.errors import UserError
+from adrefine.features.store import Store
+from adrefine.params import DifferNet as Params
+from fakes import image_set, vector_store
+
+SMALL = {"hidden": 8, "layers": 1, "blocks": 2, "epochs": 8, "patience": 8, "finetune_epochs": 2}
+SMALL |= {"learning_rate": 5e-3, "feature_noise": 0.1, "holdout": 0.2, "batch_size": 16, "standardize": True}
+
+
+def untrained(**changes) -> DifferNet:
+    return DifferNet(Params(**{**SMALL, **changes}))
+
+
+def weights(detector: DifferNet) -> torch.Tensor:
+    return torch.cat([value.flatten().double() for value in detector.flow.state_dict().values()])
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return vector_store(tmp_path_factory.mktemp("vectors"))
+
+
+@pytest.fixture(scope="module")
+def fitted(images) -> DifferNet:
+    detector = untrained()
+    detector.fit(images)
+    return detector
+
+
+def test_the_paper_preset_is_differnet_as_published():
+    assert PRESETS["paper"] == {
+        "standardize": False,
+        "hidden": 2048,
+        "layers": 3,
+        "blocks": 8,
+        "epochs": 400,
+        "learning_rate": 2e-4,
+        "weight_decay": 1e-5,
+        "feature_noise": 0.0,
+        "holdout": 0.0,
+        "patience": 400,
+        "finetune_epochs": 400,
+    }
+    assert Settings.of(Params(preset="paper")).batch_size == 96
+
+
+def test_explicit_keys_overrule_the_preset_also_when_they_are_nought():
+    settings = Settings.of(Params(feature_noise=0, holdout=0, standardize=False, epochs=7))
+    assert (settings.feature_noise, settings.holdout, settings.standardize, settings.epochs) == (
+        0,
+        0,
+        False,
+        7,
+    )
+    assert settings.hidden == PRESETS["fast"]["hidden"]
+
+
+def test_scores_are_positive_and_higher_for_outliers(images):
+    detector = untrained()
+    detector.fit(images.only(images.ids[:-3]))
+    scores = detector.score(images).image
+    assert scores.shape == (40,)
+    assert scores.dtype == np.float64
+    assert (scores > 0).all()
+    assert scores[-3:].min() > scores[:-3].max()
+
+
+def test_scores_follow_the_order_asked_and_no_neighbour(fitted, images):
+    turned = images.only(images.ids[::3])
+    np.testing.assert_allclose(fitted.score(turned).image, fitted.score(images).image[::3], rtol=1e-5)
+
+
+def test_the_score_is_the_mean_of_the_squared_latents_over_views(fitted, images):
+    vectors = torch.from_numpy(Store(images.prepared).vectors(images.ids[:2]))
+    with torch.no_grad():
+        z, _ = fitted.flow((vectors.reshape(-1, 6) - fitted.centre) / fitted.spread)
+    expected = z.square().reshape(2, -1).mean(dim=1)
+    np.testing.assert_allclose(fitted.score(images).image[:2], expected, rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(fitted, images, tmp_path):
+    for name, seed in (("again", 0), ("other", 1)):
+        torch.rand(3)
+        detector = untrained(seed=seed)
+        detector.fit(images)
+        detector.save(tmp_path / name)
+    fitted.save(tmp_path / "first")
+    for file in ("differnet.pt", "settings.json", "training_log.csv"):
+        first, again, other = ((tmp_path / name / file).read_bytes() for name in ("first", "again", "other"))
+        assert first == again
+        assert first != other
+
+
+def test_a_loaded_model_scores_the_same_and_saves_the_same_weights(fitted, images, tmp_path):
+    fitted.save(tmp_path / "a")
+    loaded = DifferNet(Params())
+    loaded.load(tmp_path / "a")
+    np.testing.assert_array_equal(loaded.score(images).image, fitted.score(images).image)
+    assert loaded.settings == fitted.settings
+    loaded.save(tmp_path / "b")
+    assert (tmp_path / "a" / "differnet.pt").read_bytes() == (tmp_path / "b" / "differnet.pt").read_bytes()
+
+
+def test_a_warm_start_goes_on_the_same_after_loading(fitted, images, tmp_path):
+    fitted.save(tmp_path)
+    loaded, direct = DifferNet(Params()), fitted.clone()
+    loaded.load(tmp_path)
+    for detector in (loaded, direct):
+        detector.fit(images.only(images.ids[:-3]), warm_start=True)
+    assert torch.equal(weights(loaded), weights(direct))
+
+
+def test_a_clone_is_independent(fitted, images):
+    before, copy = fitted.score(images).image, fitted.clone()
+    np.testing.assert_array_equal(copy.score(images).image, before)
+    copy.fit(images, warm_start=True)
+    assert not np.array_equal(copy.score(images).image, before)
+    np.testing.assert_array_equal(fitted.score(images).image, before)
+
+
+def test_a_warm_start_keeps_scale_and_weights_and_takes_fewer_epochs(images):
+    detector = untrained(holdout=0)
+    cold = detector.fit(images)
+    centre, before = detector.centre.clone(), weights(detector)
+    warm = detector.fit(images.only(images.ids[:-3]), warm_start=True)
+    assert (len(cold), len(warm)) == (8, 2)
+    assert torch.equal(detector.centre, centre)
+    assert warm[0]["train_nll"] < cold[0]["train_nll"]
+    moved = (weights(detector) - before).norm()
+    fresh = untrained(holdout=0)
+    fresh.fit(images.only(images.ids[:-3]))
+    assert 0 < moved < (weights(fresh) - before).norm()
+
+
+def test_a_cold_fit_forgets_what_was_learned_before(fitted, images):
+    again = fitted.clone()
+    again.fit(images.only(images.ids[:20]), warm_start=True)
+    again.fit(images)
+    assert torch.equal(weights(again), weights(fitted))
+
+
+def script_likelihoods(monkeypatch, detector: DifferNet, values: list[float]) -> list[torch.Tensor]:
+    """Let the held-out likelihood be `values`; returns the weights as they were at each epoch."""
+    script, states = itertools.chain(values), []
+
+    def likelihood(watched: torch.Tensor) -> float:
+        states.append(weights(detector).clone())
+        return next(script)
+
+    monkeypatch.setattr(detector, "_likelihood", likelihood)
+    return states
+
+
+def test_early_stopping_waits_and_restores_the_best_epoch(images, monkeypatch):
+    detector = untrained(epochs=20, patience=3)
+    states = script_likelihoods(monkeypatch, detector, [5, 4, 3, 3.5, 2.9, 3, 3, 3, 1])
+    log = detector.fit(images)
+    assert [row["holdout_nll"] for row in log] == [5, 4, 3, 3.5, 2.9, 3, 3, 3]
+    assert torch.equal(weights(detector), states[4])
+
+
+def test_without_held_out_images_every_epoch_is_run(images):
+    log = untrained(holdout=0, patience=1).fit(images)
+    assert len(log) == 8
+    assert all(np.isnan(row["holdout_nll"]) for row in log)
+
+
+def test_held_out_images_are_not_learned(images, monkeypatch):
+    detector, seen = untrained(standardize=False), []
+    epoch = detector._epoch
+    monkeypatch.setattr(detector, "_epoch", lambda rows, *rest: (seen.append(rows), epoch(rows, *rest))[1])
+    detector.fit(images)
+    held = detector._held_out(images.ids)
+    vectors = torch.from_numpy(Store(images.prepared).vectors(images.ids))
+    assert held.sum() == 8
+    assert torch.equal(seen[0], vectors[~held].reshape(-1, 6))
+
+
+def test_removing_images_never_holds_out_more_of_those_learned():
+    """By id, not by place: what is held out stays so while the images held out stay."""
+    detector, ids = untrained(), image_set(50).ids
+    held = set(np.array(ids)[detector._held_out(ids)])
+    learned = [image_id for image_id in ids if image_id not in held]
+    for gone in (1, 5, 20):
+        left = tuple(image_id for image_id in ids if image_id not in learned[:gone])
+        assert set(np.array(left)[detector._held_out(left)]) <= held
+    shuffled = tuple(np.random.default_rng(0).permutation(ids))
+    assert set(np.array(shuffled)[detector._held_out(shuffled)]) == held
+
+
+def test_the_seed_decides_who_is_held_out():
+    ids = image_set(50).ids
+    assert (untrained()._held_out(ids) != untrained(seed=1)._held_out(ids)).any()
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_the_smallest_training_sets_still_fit(images, count):
+    detector = untrained(epochs=2)
+    assert detector.fit(images.only(images.ids[:count]))
+    assert np.isfinite(detector.score(images).image).all()
+
+
+def test_a_single_image_and_an_untrained_model_are_refused(images, tmp_path):
+    with pytest.raises(UserError, match="at least 2 training images, got 1"):
+        untrained().fit(images.only(images.ids[:1]))
+    for use in (untrained().score, lambda _: untrained().save(tmp_path)):
+        with pytest.raises(UserError, match="not trained"):
+            use(images)
+
+
+def corrupt(folder, file: str, content: bytes | None) -> None:
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("differnet.pt", None),
+        ("differnet.pt", b""),
+        ("differnet.pt", b"no model"),
+        ("settings.json", None),
+        ("settings.json", b"{"),
+        ("settings.json", b'{"hidden": 3, "colour": 2}'),
+    ],
+)
+def test_a_broken_model_folder_says_what_to_run(fitted, tmp_path, file, content):
+    fitted.save(tmp_path)
+    corrupt(tmp_path, file, content)
+    with pytest.raises(UserError, match="dvc repro train"):
+        DifferNet(Params()).load(tmp_path)
+
+
+def test_a_model_of_another_shape_is_refused(fitted, tmp_path):
+    fitted.save(tmp_path)
+    settings = (tmp_path / "settings.json").read_text()
+    (tmp_path / "settings.json").write_text(settings.replace('"hidden": 8', '"hidden": 9'))
+    with pytest.raises(UserError, match="dvc repro train"):
+        DifferNet(Params()).load(tmp_path)
