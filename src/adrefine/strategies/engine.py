@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -75,7 +76,7 @@ def refine(
 
 
 def _checked(scores: pd.Series) -> pd.Series:
-    bad = scores.index[~(scores < float("inf"))]
+    bad = scores.index[~np.isfinite(scores)]
     if len(bad):
         raise UserError(
             f"the detector gave image {bad[0]} no finite score: its training diverged, lower its "
