@@ -1,0 +1,102 @@
+"""A refinement from tables to tables: labels can neither help nor get in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adrefine import detectors, manifest
+from adrefine.errors import UserError
+from adrefine.params import Params
+from adrefine.strategies import refinement
+from fakes import FakeDetector, image_set
+
+SETTINGS = Params.model_validate({"irp": {"lambda": 1.2}})
+TRAIN, TEST = 14, 6
+ROWS = TRAIN + TEST
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    monkeypatch.setattr(detectors, "create", lambda params: FakeDetector())
+
+
+def blind_table() -> pd.DataFrame:
+    ids = list(image_set(ROWS).ids)
+    split = ["train"] * TRAIN + ["test"] * TEST
+    table = pd.DataFrame({"image_id": ids, "path": ids, "split": split})
+    return table.assign(in_test=(table["split"] == "test").astype(int))
+
+
+def run(table: pd.DataFrame, params: Params = SETTINGS) -> refinement.Refinement:
+    return refinement.run(params, table, Path("prepared"), Path("initial"))
+
+
+def same(one: refinement.Refinement, other: refinement.Refinement) -> bool:
+    return (
+        one.outcome.images.equals(other.outcome.images)
+        and one.outcome.history.equals(other.outcome.history)
+        and one.round_scores.equals(other.round_scores)
+        and one.outcome.stop_reason == other.outcome.stop_reason
+    )
+
+
+content = st.lists(st.integers(-1, 1) | st.text(max_size=3), min_size=ROWS, max_size=ROWS)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.dictionaries(st.sampled_from(manifest.MEASURING_ONLY), content), st.randoms())
+def test_no_label_and_no_order_of_rows_changes_the_outcome(columns, random):
+    table = blind_table().assign(**columns)
+    table = table.iloc[random.sample(range(ROWS), ROWS)]
+    assert same(run(manifest.unlabelled(table)), run(blind_table()))
+
+
+@pytest.mark.parametrize("name", manifest.MEASURING_ONLY)
+def test_a_table_that_tells_good_from_defective_is_refused(name):
+    with pytest.raises(UserError, match=f"must not see the column {name}"):
+        run(blind_table().assign(**{name: 0}))
+
+
+def test_it_refines_the_training_images_alone_and_watches_the_test_images():
+    found = run(blind_table())
+    assert found.outcome.rounds > 0
+    assert found.outcome.images["image_id"].tolist() == list(image_set(TRAIN).ids)
+    columns = ["image_id", *(f"round_{number:03d}" for number in range(found.outcome.rounds + 1))]
+    assert found.round_scores.columns.tolist() == columns
+    assert found.round_scores["image_id"].tolist() == list(image_set(ROWS).ids[TRAIN:])
+    last = found.model.score(image_set(ROWS)).image[TRAIN:]
+    assert found.round_scores.iloc[:, -1].tolist() == last.tolist()
+
+
+def test_without_test_images_there_is_nothing_to_watch():
+    found = run(blind_table().iloc[:TRAIN])
+    assert found.outcome.rounds > 0
+    assert found.round_scores.empty
+
+
+def test_what_tests_does_not_change_what_is_removed():
+    fewer = run(blind_table().iloc[: TRAIN + 1])
+    assert fewer.outcome.images.equals(run(blind_table()).outcome.images)
+
+
+def test_cleaned_versions_shrink_round_by_round_to_the_kept_images():
+    found, noisy = run(blind_table()), blind_table().assign(label=0)
+    versions = refinement.cleaned_versions(noisy, found.outcome)
+    assert list(versions) == list(range(found.outcome.rounds + 1))
+    ids = [set(rows["image_id"]) for rows in versions.values()]
+    assert ids[0] == set(image_set(TRAIN).ids)
+    assert all(later < earlier for earlier, later in zip(ids, ids[1:], strict=False))
+    images = found.outcome.images
+    assert ids[-1] == set(images.loc[images["kept"] == 1, "image_id"])
+    assert versions[0].columns.tolist() == noisy.columns.tolist()
+
+
+def test_a_refinement_that_removes_nothing_has_one_version():
+    found = run(blind_table(), Params.model_validate({"refine": {"strategy": "vanilla"}}))
+    versions = refinement.cleaned_versions(blind_table(), found.outcome)
+    assert [len(rows) for rows in versions.values()] == [TRAIN]
