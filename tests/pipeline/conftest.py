@@ -1,0 +1,44 @@
+"""The projects that pipeline tests share. Making one costs a second, running its graph half a minute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import photos, project
+from pipeline.project import Project
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project as committed, never run: clone it."""
+    root = tmp_path_factory.mktemp("template")
+    project.create(root)
+    photos.write_tree(root / project.PHOTOS)
+    project.commit(root)
+    return Project(root)
+
+
+@pytest.fixture(scope="session")
+def first(template: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, project.Run, str]:
+    """A project whose graph ran once from nothing, what DVC said, and the dvc.lock it left."""
+    copy = template.clone(tmp_path_factory.mktemp("project") / "copy")
+    run = copy.repro()
+    return copy, run, copy.lock
+
+
+@pytest.fixture
+def ready(first: tuple[Project, project.Run, str]) -> Project:
+    """A project that has run with the committed settings and photos, which are back in place.
+
+    Its results may still be those of another test's settings: DVC brings back what is wanted.
+    """
+    first[0].reset()
+    return first[0]
+
+
+@pytest.fixture
+def fresh(template: Project, tmp_path: Path) -> Project:
+    """A project that never ran and has no cache."""
+    return template.clone(tmp_path / "copy")

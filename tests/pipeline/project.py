@@ -1,0 +1,204 @@
+"""A throw-away copy of the project with tiny photos and settings, and DVC as a user runs it."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STAGES = ("ingest", "validate", "inject_noise", "synthesize", "embed", "train", "refine", "evaluate")
+PHOTOS = "photos"
+TINY = {
+    "dataset.name": "mvtec",
+    "dataset.root": PHOTOS,
+    "dataset.image_size": 64,
+    "validate.min_train": 5,
+    "validate.min_val": 1,
+    "synthesize.per_image": 1,
+    "embed.scales": [64, 32],
+    "embed.views": 2,
+    "differnet.hidden": 16,
+    "differnet.blocks": 2,
+    "differnet.epochs": 3,
+    "differnet.finetune_epochs": 1,
+    "refine.max_rounds": 3,
+    "evaluate.gallery": 4,
+    "evaluate.localize": 4,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command did. DVC's word for each stage: `ran`, `restored` from the run cache, or `skipped`."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ran(self) -> set[str]:
+        return self._stages(r"^Running stage '(\w+)'")
+
+    @property
+    def restored(self) -> set[str]:
+        return self._stages(r"^Stage '(\w+)' is cached - skipping run")
+
+    @property
+    def skipped(self) -> set[str]:
+        return self._stages(r"^Stage '(\w+)' didn't change, skipping")
+
+    def number(self, pattern: str) -> int:
+        """The number that a stage printed where `pattern` has its group."""
+        found = re.search(pattern, self.out)
+        assert found, f"nothing like {pattern!r} in:\n{self.out}"
+        return int(found[1])
+
+    def _stages(self, pattern: str) -> set[str]:
+        return set(re.findall(pattern, self.out, re.MULTILINE))
+
+
+class Project:
+    """A project folder under test. Settings are always those committed plus the ones given."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._committed = yaml.safe_load(self.git("show", "HEAD:params.yaml"))
+
+    def set(self, changes: Mapping[str, Any]) -> None:
+        """Write params.yaml: the committed one with `changes` (dotted keys)."""
+        (self.root / "params.yaml").write_text(with_changes(self._committed, changes))
+
+    def reset(self) -> None:
+        """Settings and photos as committed."""
+        self.git("checkout", "-q", "--", "params.yaml", PHOTOS)
+        self.git("clean", "-fdq", "--", PHOTOS)
+
+    def repro(self, *arguments: str, check: bool = True) -> Run:
+        """`dvc repro`."""
+        run = self.run("dvc", "repro", *arguments)
+        assert not check or run.code == 0, run.out + run.err
+        return run
+
+    def stage(self, name: str) -> Run:
+        """A stage's own command, without DVC."""
+        return self.run(f"adrefine.stages.{name}")
+
+    def run(self, module: str, *arguments: str) -> Run:
+        """`python -m module arguments` in the project."""
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def start(self, module: str, *arguments: str) -> subprocess.Popen[str]:
+        """As `run`, but at once back, with the output line by line, in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.root,
+            env=self.environment() | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+    def clone(self, root: Path) -> Project:
+        """The project as committed, with no result and no cache of any kind."""
+        subprocess.run(["git", "clone", "-q", str(self.root), str(root)], check=True, env=_git_environment())
+        return Project(root)
+
+    @property
+    def lock(self) -> str:
+        """Text of dvc.lock: the hashes of everything that every stage read and wrote."""
+        return (self.root / "dvc.lock").read_text()
+
+    def git(self, *arguments: str) -> str:
+        return git(self.root, *arguments)
+
+    def environment(self) -> dict[str, str]:
+        """`python` is this one, it imports this copy, and nothing outside the copy is read or written."""
+        there = {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "PYTHONPATH": str(self.root / "src"),
+            "ADREFINE_CACHE_DIR": str(self.root / ".adrefine" / "cache"),
+            "ADREFINE_DEVICE": "cpu",
+            "OMP_NUM_THREADS": "1",
+            "DVC_SITE_CACHE_DIR": str(self.root / ".dvc" / "tmp" / "site"),
+            "DVC_GLOBAL_CONFIG_DIR": str(self.root / ".dvc" / "tmp" / "global"),
+            "DVC_SYSTEM_CONFIG_DIR": str(self.root / ".dvc" / "tmp" / "system"),
+        }
+        return _git_environment() | there
+
+
+def create(root: Path) -> Project:
+    """Copy the repository's files as they are now to `root`, with TINY settings, and commit them.
+
+    The caller adds photos and commits again.
+    """
+    listed = git(REPOSITORY, "ls-files", "-co", "--exclude-standard", "-z").split("\0")
+    for name in filter(None, listed):
+        if (REPOSITORY / name).is_file():  # listed, though it may be deleted
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(REPOSITORY / name, root / name)
+    settings = yaml.safe_load((root / "params.yaml").read_text())
+    (root / "params.yaml").write_text(with_changes(settings, TINY))
+    (root / "dvc.lock").unlink(missing_ok=True)
+    git(root, "init", "-q")
+    commit(root)
+    return Project(root)
+
+
+def commit(root: Path) -> None:
+    """Commit everything in `root`."""
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "State of a test")
+
+
+def git(root: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=root, check=True, capture_output=True, text=True, env=_git_environment()
+    ).stdout
+
+
+def with_changes(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
+    """`settings` as YAML with `changes` made: dotted keys, as after `dvc exp run -S`."""
+    changed = copy.deepcopy(dict(settings))
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        section = changed
+        for name in parents:
+            section = section[name]
+        section[last] = value
+    return yaml.safe_dump(changed, sort_keys=False)
+
+
+def files(*folders: Path) -> dict[str, bytes]:
+    """Content of all files in `folders`, to see whether anything changed."""
+    return {
+        str(path): path.read_bytes()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _git_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+    person = {"NAME": "Test", "EMAIL": "test@example.org"}
+    names = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in person.items()}
+    return kept | names | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}

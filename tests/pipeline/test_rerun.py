@@ -1,0 +1,140 @@
+"""The rerun table of the design: what DVC runs again when something changes, row by row.
+
+Every test changes one thing of the committed state. Where the test before it changed another, DVC restores
+that from its run cache, so "ran" is what the change itself costs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from pipeline import photos
+from pipeline.project import PHOTOS, STAGES, Project
+
+pytestmark = pytest.mark.pipeline
+
+ALL = set(STAGES)
+LEARNING = {"train", "refine", "evaluate"}
+ROWS = {  # a section of params.yaml: all that may run again
+    "dataset": ALL,
+    "noise": {"inject_noise"} | LEARNING,
+    "synthesize": {"synthesize", "embed"} | LEARNING,
+    "embed": {"embed"} | LEARNING,
+    "detector": LEARNING,
+    "differnet": LEARNING,
+    "refine": {"refine", "evaluate"},
+    "irp": {"refine", "evaluate"},
+    "osr": set(),
+    "vanilla": set(),
+    "evaluate": {"evaluate"},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ran"),
+    [
+        ({"irp.lambda": 1.2}, {"refine", "evaluate"}),
+        ({"refine.strategy": "osr"}, {"refine", "evaluate"}),
+        ({"noise.level": 0.2}, {"inject_noise", "train", "refine", "evaluate"}),
+        ({"differnet.learning_rate": 1e-3}, {"train", "refine", "evaluate"}),
+        ({"osr.lambda": 3.0, "osr.keep": 0.7}, set()),
+        ({"evaluate.target_fpr": 0.2}, {"evaluate"}),
+        ({"synthesize.seed": 1}, {"synthesize", "embed", "train", "refine", "evaluate"}),
+        ({"embed.views": 1}, {"embed", "train", "refine", "evaluate"}),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "reruns",
+)
+def test_setting(ready: Project, changes: dict[str, Any], ran: set[str]) -> None:
+    ready.set(changes)
+    assert ready.repro().ran == ran
+
+
+def test_photo_added(ready: Project) -> None:
+    photos.save(ready.root / PHOTOS / "train/good/added.png", photos.plate(5000))
+    run = ready.repro("train")
+    assert run.ran == ALL - {"refine", "evaluate"}
+    assert run.number(r"(\d+) decoded") == 1
+    assert run.number(r"embed: \d+ images, (\d+) new") == 1 + _twins(ready, "train/good/added.png")
+
+
+def test_photo_changed(ready: Project) -> None:
+    photos.save(ready.root / PHOTOS / "train/good/000.png", photos.plate(5001))
+    run = ready.repro("embed")
+    assert run.ran == {"ingest", "validate", "synthesize", "embed"}
+    assert run.number(r"(\d+) decoded") == 1
+    assert run.number(r"embed: \d+ images, (\d+) new") == 1 + _twins(ready, "train/good/000.png")
+
+
+def test_back_to_the_committed_state(ready: Project, first: tuple[Project, Any, str]) -> None:
+    ready.set({"evaluate.target_fpr": 0.3})
+    assert ready.repro().ran <= {"evaluate"}
+    ready.reset()
+    run = ready.repro()
+    assert not run.ran
+    assert "evaluate" in run.restored
+    assert yaml.safe_load(ready.lock) == yaml.safe_load(first[2])
+
+
+def test_nothing_changed(ready: Project) -> None:
+    ready.repro()
+    timing = ready.root / "reports/timing.json"
+    before = timing.stat().st_mtime_ns
+    run = ready.repro()
+    assert (run.ran, run.restored, run.skipped) == (set(), set(), ALL)
+    assert timing.stat().st_mtime_ns == before
+
+
+def test_every_key_costs_what_its_section_promises(template: Project) -> None:
+    with Repo(str(template.root)) as repo:
+        graph, watched = _graph(repo), _watched(repo)
+    for key in _keys(yaml.safe_load((template.root / "params.yaml").read_text())):
+        if key.startswith("validate."):
+            continue  # reruns validate, and what follows only if its verdict changes
+        direct = {stage for stage, names in watched.items() if any(_covers(name, key) for name in names)}
+        assert _with_followers(direct, graph) == ROWS[key.split(".")[0]], key
+
+
+def _twins(project: Project, source: str) -> int:
+    """Synthetic defects made of a photo."""
+    ingested = pd.read_csv(project.root / "data/ingested/manifest.csv", dtype=str).set_index("source")
+    synthetic = pd.read_csv(project.root / "data/synthetic/manifest.csv", dtype=str)
+    return int((synthetic["source_id"] == ingested.loc[source, "image_id"]).sum())
+
+
+def _graph(repo: Repo) -> dict[str, set[str]]:
+    """Stages by name, with those that read what they write."""
+    graph = repo.index.graph
+    return {stage.name: {reader.name for reader in graph.predecessors(stage)} for stage in graph}
+
+
+def _watched(repo: Repo) -> dict[str, list[str]]:
+    """The keys and sections of params.yaml that each stage depends on."""
+    return {
+        stage.name: [name for dep in stage.deps for name in getattr(dep, "params", [])]
+        for stage in repo.index.stages
+    }
+
+
+def _with_followers(stages: set[str], graph: dict[str, set[str]]) -> set[str]:
+    found, open_ = set(), set(stages)
+    while open_:
+        stage = open_.pop()
+        found.add(stage)
+        open_ |= graph[stage] - found
+    return found
+
+
+def _keys(settings: dict[str, Any], above: str = "") -> list[str]:
+    keys = []
+    for name, value in settings.items():
+        keys += _keys(value, f"{above}{name}.") if isinstance(value, dict) else [above + name]
+    return keys
+
+
+def _covers(watched: str, key: str) -> bool:
+    return key == watched or key.startswith(f"{watched}.")
