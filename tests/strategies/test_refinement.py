@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -90,7 +91,7 @@ def test_cleaned_versions_shrink_round_by_round_to_the_kept_images():
     assert list(versions) == list(range(found.outcome.rounds + 1))
     ids = [set(rows["image_id"]) for rows in versions.values()]
     assert ids[0] == set(image_set(TRAIN).ids)
-    assert all(later < earlier for earlier, later in zip(ids, ids[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(ids))
     images = found.outcome.images
     assert ids[-1] == set(images.loc[images["kept"] == 1, "image_id"])
     assert versions[0].columns.tolist() == noisy.columns.tolist()

@@ -1,0 +1,266 @@
+"""The comparison of initial, refined and oracle: the promised numbers, each from the photos it may use."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from adrefine.detectors.base import Images, Scores
+from adrefine.errors import UserError
+from adrefine.evaluation import Inputs, evaluate
+from adrefine.metrics.detection import auroc, conformal_threshold
+from adrefine.params import Evaluate
+from adrefine.report.data import ReportData
+from fakes import FakeDetector
+
+SIDE = 16
+PARAMS = Evaluate(target_fpr=0.1, localize=6, gallery=3)
+DETECTION = {"auroc", "aupr", "f1_max", "mcc", "recall", "fpr"}
+CLEANING = {
+    "removed",
+    "removed_defects",
+    "removed_good",
+    "precision",
+    "recall",
+    "good_retained",
+    "rank_auroc",
+    "residual_noise",
+    "rounds",
+    "oracle_gap_closed",
+}
+# Score of the first good photo of each split; the others rise from there.
+GOOD = {"train": 0.5, "val": 0.6, "test": 0.55}
+
+
+class Rated(FakeDetector):
+    """Adds `skill` to every defect's score; its maps are bright on the left half of a defect."""
+
+    def __init__(self, skill: float, maps: bool = True) -> None:
+        super().__init__(self.rate)
+        self.skill, self.draws = skill, maps
+        self.asked: list[tuple[str, ...]] = []
+
+    def rate(self, image_id: str, seen: frozenset[str]) -> float:
+        split, kind, number = image_id.split("-")
+        return GOOD[split] + int(number) / 20 + self.skill * (kind == "defect")
+
+    def score(self, images: Images) -> Scores:
+        self.asked.append(images.ids)
+        return super().score(images)
+
+    def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
+        assert len(files) == len(images)
+        heat = np.full((len(images), SIDE, SIDE), 0.1, np.float32)
+        heat[["defect" in image_id for image_id in images.ids], :, : SIDE // 2] = self.skill
+        return heat if self.draws else None
+
+
+def rows(folder: Path, split: str, kind: str, count: int) -> pd.DataFrame:
+    ids = [f"{split}-{kind}-{number:02d}" for number in range(count)]
+    photo, mask = np.zeros((SIDE, SIDE), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+    mask[:, : SIDE // 2] = 255
+    Image.fromarray(photo).save(folder / "photo.png")
+    Image.fromarray(mask).save(folder / "mask.png")
+    defect = kind == "defect"
+    return pd.DataFrame(
+        {
+            "image_id": ids,
+            "path": str(folder / "photo.png"),
+            "mask_path": str(folder / "mask.png") if defect else "",
+            "split": split,
+            "label": int(defect),
+            "defect_type": "pit" if defect else "",
+            "injected": int(defect and split == "train"),
+            "in_test": int(split == "test"),
+            "source": ids,
+        }
+    )
+
+
+def manifest_of(folder: Path) -> pd.DataFrame:
+    """Ten training photos, three of them hidden defects; two of those and a good photo are removed."""
+    counts = {"train": (7, 3), "val": (8, 2), "test": (9, 5)}
+    parts = [
+        rows(folder, split, kind, n)
+        for split, both in counts.items()
+        for kind, n in zip(("good", "defect"), both, strict=True)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    gone = {"train-defect-00": 1, "train-defect-01": 2, "train-good-06": 2}
+    table["removed_round"] = table["image_id"].map(gone).astype("Int64")
+    train = table["split"] == "train"
+    table["kept"] = (train & table["removed_round"].isna()).astype(int)
+    score = table["image_id"].map(lambda image_id: Rated(0.3).rate(image_id, frozenset()))
+    return table.assign(score=score.where(train), threshold=1.0, relative_score=score.where(train))
+
+
+@pytest.fixture
+def inputs(tmp_path) -> Inputs:
+    table = manifest_of(tmp_path)
+    test = table.loc[table["in_test"] == 1, "image_id"]
+    rounds = {f"round_{n:03d}": [Rated(0.05 * n).rate(i, frozenset()) for i in test] for n in range(3)}
+    models = {"initial": Rated(0.05), "refined": Rated(0.15), "oracle": Rated(0.25)}
+    history = table.loc[table["split"] == "train", ["image_id", "score", "threshold"]]
+    return Inputs(
+        models=models,
+        refined=table,
+        history=history.assign(round=1, removed=0),
+        round_scores=pd.DataFrame({"image_id": test, **rounds}).iloc[::-1],
+        summary={"stop_reason": "converged", "rounds": 2},
+        noise={"requested": 0.31, "realised": 0.3, "n_train": 10, "mode": "overlap"},
+        prepared=Path("prepared"),
+    )
+
+
+def measure(inputs: Inputs, params: Evaluate = PARAMS) -> ReportData:
+    return evaluate(inputs, params, {"dataset": "fake"})
+
+
+def unlabel(inputs: Inputs, *splits: str) -> Inputs:
+    table = inputs.refined.copy()
+    table.loc[table["split"].isin(splits), ["label", "injected", "mask_path"]] = [-1, 0, ""]
+    return replace(inputs, refined=table)
+
+
+def test_the_metrics_have_exactly_the_promised_keys(inputs):
+    metrics = measure(inputs).metrics
+    assert set(metrics) == {"detection", "localization", "cleaning", "noise"}
+    assert set(metrics["detection"]) == set(metrics["localization"]) == {"initial", "refined", "oracle"}
+    assert all(set(part) == DETECTION for part in metrics["detection"].values())
+    assert all(set(part) == {"pixel_auroc", "aupro"} for part in metrics["localization"].values())
+    assert set(metrics["cleaning"]) == CLEANING
+    assert metrics["noise"] == {"requested": 0.31, "realised": 0.3, "n_train": 10}
+
+
+def leaves(part: object) -> list[object]:
+    return [leaf for item in part.values() for leaf in leaves(item)] if isinstance(part, dict) else [part]
+
+
+def test_the_metrics_are_plain_finite_numbers(inputs):
+    metrics = measure(inputs).metrics
+    assert {type(value) for value in leaves(metrics)} == {int, float}
+    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+
+
+def test_detection_is_that_of_each_models_scores_on_the_test_photos(inputs):
+    data = measure(inputs)
+    assert len(data.test) == 14
+    for name in inputs.models:
+        expected = auroc(data.test["label"], data.test[name])
+        assert data.metrics["detection"][name]["auroc"] == pytest.approx(expected, abs=1e-6)
+    values = [data.metrics["detection"][name]["auroc"] for name in ("initial", "refined", "oracle")]
+    assert values == sorted(set(values))
+
+
+def test_the_gap_closed_is_the_share_of_the_possible_gain(inputs):
+    metrics = measure(inputs).metrics
+    initial, refined, oracle = (metrics["detection"][n]["auroc"] for n in ("initial", "refined", "oracle"))
+    share = (refined - initial) / (oracle - initial)
+    assert metrics["cleaning"]["oracle_gap_closed"] == pytest.approx(share, abs=1e-5)
+
+
+@pytest.mark.parametrize("oracle", [None, Rated(0.05), Rated(0.0)])
+def test_without_a_higher_ceiling_there_is_no_gap(inputs, oracle):
+    models = {name: model for name, model in inputs.models.items() if name != "oracle"}
+    data = measure(replace(inputs, models=models | ({"oracle": oracle} if oracle else {})))
+    assert "oracle_gap_closed" not in data.metrics["cleaning"]
+    assert set(data.metrics["detection"]) == {"initial", "refined", *(["oracle"] if oracle else [])}
+
+
+def test_cleaning_counts_what_was_removed(inputs):
+    cleaned = measure(inputs).metrics["cleaning"]
+    assert (cleaned["removed"], cleaned["removed_defects"], cleaned["removed_good"]) == (3, 2, 1)
+    assert cleaned["rounds"] == 2
+    assert cleaned["precision"] == cleaned["recall"] == pytest.approx(2 / 3, abs=1e-6)
+    assert cleaned["residual_noise"] == pytest.approx(1 / 7, abs=1e-6)
+
+
+def test_the_threshold_is_that_of_the_held_out_good_photos(inputs):
+    good = [Rated(0).rate(f"val-good-{number:02d}", frozenset()) for number in range(8)]
+    data = measure(inputs)
+    assert data.thresholds == dict.fromkeys(inputs.models, conformal_threshold(good, 0.1))
+    assert data.thresholds["initial"] > measure(inputs, Evaluate(target_fpr=0.5)).thresholds["initial"]
+
+
+def test_nothing_about_the_test_photos_moves_the_threshold(inputs):
+    table, before = inputs.refined.copy(), measure(inputs).thresholds
+    test = table["in_test"] == 1
+    table.loc[test, "label"] = 1 - table.loc[test, "label"]
+    assert measure(replace(inputs, refined=table.drop(table.index[test][::3]))).thresholds == before
+
+
+def test_models_score_test_and_held_out_photos_alone(inputs):
+    measure(inputs)
+    for model in inputs.models.values():
+        assert {image_id.split("-")[0] for ids in model.asked for image_id in ids} == {"val", "test"}
+        assert not model.fits
+
+
+def test_without_a_held_out_good_photo_there_is_no_threshold(inputs):
+    table = inputs.refined[inputs.refined["split"] != "val"]
+    with pytest.raises(UserError, match=r"dataset\.val_fraction"):
+        measure(replace(inputs, refined=table))
+
+
+def test_unlabelled_test_photos_have_no_detection_section(inputs):
+    data = measure(unlabel(inputs, "test"))
+    assert set(data.metrics) == {"cleaning", "noise"}
+    assert "oracle_gap_closed" not in data.metrics["cleaning"]
+    assert any("not labelled" in note for note in data.notes)
+    assert data.rounds["auroc"].isna().all()
+
+
+def test_unlabelled_training_photos_are_only_counted(inputs):
+    data = measure(unlabel(inputs, "train", "val"))
+    assert set(data.metrics["cleaning"]) == {"removed", "rounds", "oracle_gap_closed"}
+    assert data.metrics["cleaning"]["removed"] == 3
+    assert data.rounds["residual_noise"].isna().all()
+    assert any("Held-out photos are unlabelled" in note for note in data.notes)
+
+
+def test_without_a_test_photo_the_report_still_comes(inputs):
+    data = measure(replace(inputs, refined=inputs.refined[inputs.refined["in_test"] == 0]))
+    assert set(data.metrics) == {"cleaning", "noise"}
+    assert data.test.empty
+
+
+def test_rounds_tell_what_stayed_and_how_each_model_did(inputs):
+    rounds = measure(inputs).rounds
+    assert rounds["round"].tolist() == [0, 1, 2]
+    assert rounds["kept"].tolist() == [10, 9, 7]
+    assert rounds["removed"].tolist() == [0, 1, 2]
+    assert rounds["residual_noise"].tolist() == pytest.approx([3 / 10, 2 / 9, 1 / 7])
+    test = inputs.round_scores
+    labels = test["image_id"].str.contains("defect").astype(int)
+    expected = [auroc(labels, test[f"round_{number:03d}"]) for number in range(3)]
+    assert rounds["auroc"].tolist() == pytest.approx(expected)
+
+
+def test_maps_that_match_the_masks_are_perfect(inputs):
+    assert measure(inputs).metrics["localization"]["refined"] == {"pixel_auroc": 1.0, "aupro": 1.0}
+
+
+@pytest.mark.parametrize("why", ["localize is 0", "no mask", "no maps"])
+def test_localization_is_left_out_where_it_cannot_be_measured(inputs, why):
+    params = PARAMS.model_copy(update={"localize": 0}) if why == "localize is 0" else PARAMS
+    if why == "no mask":
+        inputs = replace(inputs, refined=inputs.refined.assign(mask_path=""))
+    if why == "no maps":
+        inputs = replace(inputs, models={name: Rated(0.1, maps=False) for name in inputs.models})
+    data = measure(inputs, params)
+    assert "localization" not in data.metrics
+    assert bool(data.maps) == (why != "no maps")
+
+
+def test_the_order_of_rows_changes_nothing(inputs):
+    one = measure(inputs)
+    other = measure(replace(inputs, refined=inputs.refined.sample(frac=1, random_state=1)))
+    assert one.metrics == other.metrics
+    pd.testing.assert_frame_equal(one.test, other.test)
+    pd.testing.assert_frame_equal(one.rounds, other.rounds)
