@@ -174,7 +174,10 @@ def test_without_a_higher_ceiling_there_is_no_gap(inputs, oracle):
 
 
 def test_cleaning_counts_what_was_removed(inputs):
-    cleaned = measure(inputs).metrics["cleaning"]
+    data = measure(inputs)
+    cleaned = data.metrics["cleaning"]
+    ranking = auroc(data.train["injected"], data.train["relative_score"])
+    assert 0.5 < cleaned["rank_auroc"] == pytest.approx(ranking, abs=1e-6)
     assert (cleaned["removed"], cleaned["removed_defects"], cleaned["removed_good"]) == (3, 2, 1)
     assert cleaned["rounds"] == 2
     assert cleaned["precision"] == cleaned["recall"] == pytest.approx(2 / 3, abs=1e-6)
@@ -186,6 +189,8 @@ def test_the_threshold_is_that_of_the_held_out_good_photos(inputs):
     data = measure(inputs)
     assert data.thresholds == dict.fromkeys(inputs.models, conformal_threshold(good, 0.1))
     assert data.thresholds["initial"] > measure(inputs, Evaluate(target_fpr=0.5)).thresholds["initial"]
+    glaring = replace(inputs, models=dict.fromkeys(inputs.models, Rated(9)))
+    assert measure(glaring).thresholds == data.thresholds, "held-out defects do not count"
 
 
 def test_nothing_about_the_test_photos_moves_the_threshold(inputs):
