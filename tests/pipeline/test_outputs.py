@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
@@ -90,6 +91,19 @@ def test_manifest_has_the_last_score_of_each_photo(done: Project) -> None:
 def test_report_is_offline_and_whole(done: Project) -> None:
     _assert_offline(done)
     assert list((done.root / "reports/plots").iterdir())
+
+
+def test_an_experiment_shows_its_figures(done: Project) -> None:
+    done.git("add", "-f", "dvc.lock")
+    done.git("commit", "-q", "-m", "Results")
+    run = done.run("dvc", "exp", "run", "-n", "trial", "-S", "evaluate.target_fpr=0.4")
+    assert run.code == 0, run.err
+    assert run.ran == {"evaluate"}
+    table = pd.read_csv(io.StringIO(done.run("dvc", "exp", "show", "--csv").out)).set_index("Experiment")
+    trial = table.loc["trial"]
+    assert float(trial["evaluate.target_fpr"]) == 0.4
+    assert float(trial["detection.refined.auroc"]) == _metrics(done)["detection"]["refined"]["auroc"]
+    assert float(trial["cleaning.removed"]) == _metrics(done)["cleaning"]["removed"]
 
 
 def test_one_folder_nobody_sorted(fresh: Project) -> None:

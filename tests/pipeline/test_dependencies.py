@@ -1,0 +1,68 @@
+"""What a stage imports is among its dependencies in dvc.yaml, or an edit of it would rerun nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.project import REPOSITORY, STAGES
+
+SOURCE = REPOSITORY / "src"
+PACKAGE = SOURCE / "adrefine"
+PLUMBING = {PACKAGE / name for name in ("__init__.py", "errors.py", "io.py", "params.py", "paths.py")}
+MAPS = PACKAGE / "detectors/gradient_maps.py"  # imported by a method that evaluate alone calls
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_imports_are_dependencies(stage: str) -> None:
+    deps = _dependencies(stage)
+    assert all(dep.exists() for dep in deps)
+    used = _imported(PACKAGE / f"stages/{stage}.py", set() if stage == "evaluate" else {MAPS})
+    missing = {file for file in used - PLUMBING if not any(dep in (file, *file.parents) for dep in deps)}
+    assert {str(file.relative_to(SOURCE)) for file in missing} == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dependencies_are_imported(stage: str) -> None:
+    """A dependency that is not used would rerun the stage for nothing."""
+    used = _imported(PACKAGE / f"stages/{stage}.py", set())
+    idle = {dep for dep in _dependencies(stage) if not any(dep in (file, *file.parents) for file in used)}
+    assert {str(dep.relative_to(SOURCE)) for dep in idle} == set()
+
+
+def _dependencies(stage: str) -> list[Path]:
+    """The code among a stage's dependencies."""
+    deps = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    return [REPOSITORY / dep for dep in deps if dep.startswith("src/")]
+
+
+def _imported(start: Path, without: set[Path]) -> set[Path]:
+    """The project's files that `start` imports, directly or not, at the top or inside a function."""
+    found: set[Path] = set()
+    todo = {start}
+    while todo:
+        file = todo.pop()
+        found.add(file)
+        todo |= set(filter(None, map(_file, _names(file)))) - found - without
+    return found
+
+
+def _names(file: Path) -> Iterator[str]:
+    """Everything in `file` that may be the name of a module."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _file(module: str) -> Path | None:
+    """The project's file of a module; None: somebody else's, or no module."""
+    path = SOURCE.joinpath(*module.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in candidates if file.is_file() and PACKAGE in file.parents), None)
