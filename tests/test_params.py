@@ -109,7 +109,7 @@ def test_every_mistake_is_named_at_once():
 
 
 @given(st.sampled_from(["", *SECTIONS]), st.text(max_size=12), st.none() | st.integers())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_any_unknown_key_is_refused(section, key, value):
     node = defaults().get(section, {}) if section else defaults()
     if not isinstance(node, dict) or key in node:

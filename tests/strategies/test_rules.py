@@ -84,8 +84,8 @@ def test_osr_by_threshold_removes_once(count, factor):
     assert found.history["round"].unique().tolist() == [1]
 
 
+@settings(max_examples=5, deadline=None)
 @given(SIZES)
-@settings(max_examples=5)
 def test_vanilla_removes_nothing(count):
     found = run(count, {"strategy": "vanilla"})
     assert kept(found) == set(image_set(count).ids)
@@ -114,6 +114,7 @@ def test_of_equal_worst_scores_the_first_goes():
     assert step([1, 9, 9], "osr", mode="until_size", keep=0.3).ids == ("i1",)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0.01, 1e6), min_size=1, max_size=20), st.floats(0.001, 1000))
 def test_the_unit_of_the_scores_does_not_matter(scores, unit):
     """Powers of two only: other factors round."""
