@@ -2,9 +2,8 @@
 
     python benchmarks/irp_speed.py --photos 60 --rounds 20
 
-Naive: every round embeds the kept photos again and trains from scratch, as the published code does. Both remove
-the arg-max of every round (λ is set so low that every round removes one) from the same start. Generated demo photos;
-the test photos, embedded beforehand, only measure.
+Naive: every round embeds the kept photos again and trains anew. Both remove the arg-max of every round (λ
+is so low that every round removes one) from the same start. Generated demo photos; test photos only measure.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def main() -> None:
 def cached(
     params: Params, noisy: pd.DataFrame, train: pd.DataFrame, folder: Path
 ) -> tuple[dict[str, float], detectors.Detector]:
-    """Seconds from an empty cache, embedding included: what a first run of the graph costs; the refined model."""
+    """Seconds from an empty cache, embedding included, as a first run of the graph; the refined model."""
     start = time.perf_counter()
     embed(train[["image_id", "path"]], params.embed, folder / "features", folder / "cache")
     embedded = time.perf_counter()

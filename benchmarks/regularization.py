@@ -2,8 +2,8 @@
 
     python benchmarks/regularization.py --name mtd --root ../mtd --n-train 100 --out regularization_mtd_100
 
-Every row changes one thing of the `fast` preset, or starts from nothing. The figures are measured on test photos,
-for information: choose by several datasets, and do not tune the preset to one.
+Every row changes one thing of the `fast` preset, or starts from nothing. Measured on test photos, to inform:
+choose by several datasets, and do not tune the preset to one.
 """
 
 from __future__ import annotations

@@ -17,13 +17,28 @@ LEVELS = st.floats(0, 0.5).map(lambda value: round(value, 3))
 
 
 def make(goods=40, test_defects=60, pool_defects=0, label=0, types=("pit", "scratch", "stain")):
-    parts = [("train", label, goods), ("val", label, 6), ("test", 0 if label == 0 else -1, 9),
-             ("test", 1, test_defects), ("pool", 1, pool_defects), ("pool", label, 3)]
-    rows = [(f"{split}{kind}{i:03d}", split, kind, types[i % len(types)] if kind == 1 else "")
-            for split, kind, count in parts for i in range(count)]
+    parts = [
+        ("train", label, goods),
+        ("val", label, 6),
+        ("test", 0 if label == 0 else -1, 9),
+        ("test", 1, test_defects),
+        ("pool", 1, pool_defects),
+        ("pool", label, 3),
+    ]
+    rows = [
+        (f"{split}{kind}{i:03d}", split, kind, types[i % len(types)] if kind == 1 else "")
+        for split, kind, count in parts
+        for i in range(count)
+    ]
     table = pd.DataFrame(rows, columns=["image_id", "split", "label", "defect_type"])
-    return table.assign(path="images/" + table["image_id"], mask_path="", width=8, height=8, mask_area=0.0,
-                        source=table["image_id"])[list(manifest.COLUMNS)]
+    return table.assign(
+        path="images/" + table["image_id"],
+        mask_path="",
+        width=8,
+        height=8,
+        mask_area=0.0,
+        source=table["image_id"],
+    )[list(manifest.COLUMNS)]
 
 
 def ids(table: pd.DataFrame, **values) -> set[str]:
@@ -100,16 +115,28 @@ def test_labelled_training_defects_are_never_trained_on_unless_hidden():
     assert ids(table, image_id="test1000", split="pool")
 
 
-@pytest.mark.parametrize(("table", "section", "words"), [
-    (make(goods=99), Noise(level=0.5, n_train=78), ["39 defects", "there are 30", "level to at most 0.3846",
-                                                    "n_train to at most 61", "noise.mode=overlap"]),
-    (make(), Noise(level=0.1, n_train=60), ["54 good", "there are 40", "at most 44", "at least 0.3334"]),
-    (make(label=-1, test_defects=0), Noise(level=0.1), ["not labelled", "noise.level=0"]),
-    (make(test_defects=0), Noise(level=0.1), ["no photo is labelled a defect", "noise.level=0"]),
-    (make(goods=0), Noise(level=0.1), ["no photo to train on"]),
-    (make(), Noise(pool_fraction=1.0), ["all 60 test defects", "noise.pool_fraction"]),
-    (make(), Noise(level=0.5, pool_fraction=0.0), ["there are 0", "noise.level to at most 0", "overlap"]),
-])
+@pytest.mark.parametrize(
+    ("table", "section", "words"),
+    [
+        (
+            make(goods=99),
+            Noise(level=0.5, n_train=78),
+            [
+                "39 defects",
+                "there are 30",
+                "level to at most 0.3846",
+                "n_train to at most 61",
+                "noise.mode=overlap",
+            ],
+        ),
+        (make(), Noise(level=0.1, n_train=60), ["54 good", "there are 40", "at most 44", "at least 0.3334"]),
+        (make(label=-1, test_defects=0), Noise(level=0.1), ["not labelled", "noise.level=0"]),
+        (make(test_defects=0), Noise(level=0.1), ["no photo is labelled a defect", "noise.level=0"]),
+        (make(goods=0), Noise(level=0.1), ["no photo to train on"]),
+        (make(), Noise(pool_fraction=1.0), ["all 60 test defects", "noise.pool_fraction"]),
+        (make(), Noise(level=0.5, pool_fraction=0.0), ["there are 0", "noise.level to at most 0", "overlap"]),
+    ],
+)
 def test_impossible_wishes_are_refused_with_the_remedy(table, section, words):
     with pytest.raises(UserError) as error:
         noise.inject(table, section)
@@ -149,6 +176,14 @@ def test_stage_writes_manifest_and_summary(tmp_path, monkeypatch, capsys):
     expected = noise.inject(make(), params.load().noise).sort_values("image_id", ignore_index=True)
     pd.testing.assert_frame_equal(written, expected, check_dtype=False)
     assert read_json(tmp_path / "data/noisy/summary.json") == {
-        "requested": 0.25, "realised": 0.25, "mode": "no_overlap", "seed": 3, "n_train": 20, "injected": 5,
-        "pool_left": 25, "test_good": 9, "test_defect": 30}
+        "requested": 0.25,
+        "realised": 0.25,
+        "mode": "no_overlap",
+        "seed": 3,
+        "n_train": 20,
+        "injected": 5,
+        "pool_left": 25,
+        "test_good": 9,
+        "test_defect": 30,
+    }
     assert "20 training photos, 5 of them hidden" in capsys.readouterr().out

@@ -50,8 +50,11 @@ def touch(table: pd.DataFrame, root: Path) -> Path:
 def failures(table, root, pairs=NO_PAIRS, params=None) -> dict[tuple[str, str], run.Outcome]:
     data = tables.derive(table, pairs, root)
     outcomes = run.run(data, checks.suite(data, params or Validate()))
-    return {(outcome.check.table, outcome.check.arguments.get("column", "")): outcome
-            for outcome in outcomes if not outcome.success}
+    return {
+        (outcome.check.table, outcome.check.arguments.get("column", "")): outcome
+        for outcome in outcomes
+        if not outcome.success
+    }
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +104,14 @@ def test_each_mistake_fails_its_own_check_and_no_other(tmp_path):
         assert found[failed].observed["unexpected"] in (1, 2)  # 2: a repeated value
 
 
-@pytest.mark.parametrize(("table", "failed", "says"), [
-    (photos(test=0), "good_test_photos", "no good test photo"),
-    (photos(train=9), "train_photos", "validate.min_train"),
-    (photos(val=1), "val_photos", "(1, should be at least 2)"),
-])
+@pytest.mark.parametrize(
+    ("table", "failed", "says"),
+    [
+        (photos(test=0), "good_test_photos", "no good test photo"),
+        (photos(train=9), "train_photos", "validate.min_train"),
+        (photos(val=1), "val_photos", "(1, should be at least 2)"),
+    ],
+)
 def test_splits_that_are_too_small_fail(table, failed, says, tmp_path):
     found = failures(table, touch(table, tmp_path))
     assert set(found) == {("dataset", failed)}

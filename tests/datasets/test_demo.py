@@ -40,8 +40,11 @@ def test_layout_is_mvtec(tmp_path: Path) -> None:
     kinds = ("scratch", "pit", "contamination", "missing_part")
     assert set(small(tmp_path / "demo")) == {
         demo.MARKER,
-        *(f"train/good/{i:03d}.png" for i in range(4)), *(f"test/good/{i:03d}.png" for i in range(2)),
-        *(f"test/{kind}/000.png" for kind in kinds), *(f"ground_truth/{kind}/000_mask.png" for kind in kinds)}
+        *(f"train/good/{i:03d}.png" for i in range(4)),
+        *(f"test/good/{i:03d}.png" for i in range(2)),
+        *(f"test/{kind}/000.png" for kind in kinds),
+        *(f"ground_truth/{kind}/000_mask.png" for kind in kinds),
+    }
     for photo in (tmp_path / "demo").rglob("*.png"):
         with Image.open(photo) as image:
             assert (image.mode, image.size) == ("L", (SIZE, SIZE))
@@ -108,8 +111,9 @@ def test_a_complete_demo_is_left_alone_and_other_parameters_replace_it(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_a_failed_run_leaves_nothing_and_spares_what_was_there(tmp_path: Path,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_leaves_nothing_and_spares_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = small(tmp_path / "old")
     render = demo.render
 

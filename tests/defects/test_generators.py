@@ -13,8 +13,13 @@ KINDS = list(GENERATORS)
 
 def photo(kind: str, size=(96, 80), seed=0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    image = {"black": np.zeros((*size, 3)), "white": np.ones((*size, 3)), "flat": np.full((*size, 3), 0.5),
-             "grey": np.repeat(rng.random((*size, 1)), 3, axis=2), "color": rng.random((*size, 3))}[kind]
+    image = {
+        "black": np.zeros((*size, 3)),
+        "white": np.ones((*size, 3)),
+        "flat": np.full((*size, 3), 0.5),
+        "grey": np.repeat(rng.random((*size, 1)), 3, axis=2),
+        "color": rng.random((*size, 3)),
+    }[kind]
     return (np.rint(image * 255) / 255).astype(np.float32)
 
 
@@ -102,8 +107,10 @@ def test_walk_drifts_in_radius_and_intensity():
 def test_strokes_lie_centrally_on_the_part():
     foreground = np.zeros((120, 120), bool)
     foreground[10:110, 10:110] = True
-    centers = [np.argwhere(apply("random_walk", photo("flat", (120, 120)), foreground, seed)[1]).mean(axis=0)
-               for seed in range(60)]
+    centers = [
+        np.argwhere(apply("random_walk", photo("flat", (120, 120)), foreground, seed)[1]).mean(axis=0)
+        for seed in range(60)
+    ]
     distance = np.abs(np.array(centers) - 60).max(axis=1)
     assert np.mean(distance < 25) > 0.4  # uniform placement: a quarter
 
@@ -111,8 +118,10 @@ def test_strokes_lie_centrally_on_the_part():
 @pytest.mark.parametrize("coverage", [0.01, 0.05])
 def test_perlin_covers_about_its_share(coverage):
     image, foreground = photo("flat", (160, 160)), np.ones((160, 160), bool)
-    areas = [perlin.apply(image, foreground, np.random.default_rng(seed), Perlin(coverage=coverage))[1].mean()
-             for seed in range(20)]
+    areas = [
+        perlin.apply(image, foreground, np.random.default_rng(seed), Perlin(coverage=coverage))[1].mean()
+        for seed in range(20)
+    ]
     assert 0.3 * coverage < np.mean(areas) < 1.5 * coverage
 
 
@@ -152,7 +161,9 @@ def test_auto_background_is_the_shade_of_the_border(part, background):
 @pytest.mark.parametrize("look", ["flat", "grey", "black", "gradient", "halves"])
 def test_a_texture_or_gradient_that_fills_the_photo_has_no_background(look):
     ramp = np.linspace(0.1, 0.9, 120)
-    image = {"gradient": ramp[:, None, None] * np.ones((1, 120, 3)),
-             "halves": (ramp > 0.5)[:, None, None] * np.ones((1, 120, 3))}.get(look)
+    image = {
+        "gradient": ramp[:, None, None] * np.ones((1, 120, 3)),
+        "halves": (ramp > 0.5)[:, None, None] * np.ones((1, 120, 3)),
+    }.get(look)
     image = photo(look, (120, 120)) if image is None else image.astype(np.float32)
     assert base.find_foreground(image, None).all()

@@ -27,8 +27,10 @@ def rows(folder, count=6, mode="L") -> pd.DataFrame:
 
 
 def content(made: pd.DataFrame) -> dict[str, tuple]:
-    return {row.image_id: (row.kind, row.mask_area, *(sha256_file(Path(p)) for p in row[2:4]))
-            for row in made.itertuples()}
+    return {
+        row.image_id: (row.kind, row.mask_area, *(sha256_file(Path(p)) for p in row[2:4]))
+        for row in made.itertuples()
+    }
 
 
 def test_order_workers_and_company_do_not_matter(tmp_path):
@@ -69,12 +71,18 @@ def test_seed_and_frequencies_decide(tmp_path):
 
 
 def test_whatever_could_train_is_a_source_and_so_is_every_test_defect():
-    table = pd.DataFrame({
-        "image_id": list("fedcba"), "path": list("FEDCBA"), "label": [0, 1, 1, 0, 0, 1],
-        "split": ["train", "pool", "test", "test", "val", "train"]})
+    table = pd.DataFrame(
+        {
+            "image_id": list("fedcba"),
+            "path": list("FEDCBA"),
+            "label": [0, 1, 1, 0, 0, 1],
+            "split": ["train", "pool", "test", "test", "val", "train"],
+        }
+    )
     assert list(pipeline.sources(table)["image_id"]) == ["a", "d", "e", "f"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_unreadable_photo_is_named(tmp_path, workers):
     photos = rows(tmp_path / "in")
     (tmp_path / "in" / "04.png").write_bytes(b"not a picture")
@@ -95,7 +103,9 @@ def test_stage_with_none_per_image_writes_an_empty_manifest(tmp_path, monkeypatc
 
 def test_stage_paths_are_relative_and_stale_files_go(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    manifest.write(tmp_path / "data/ingested/manifest.csv", rows(tmp_path / "in", 2).assign(split="train"))
+    manifest.write(
+        tmp_path / "data/ingested/manifest.csv", rows(tmp_path / "in", 2).assign(split="train", label=0)
+    )
     (tmp_path / "params.yaml").write_text("synthesize: {seed: 4}\n")
     stale = tmp_path / "data/synthetic/images/old_0.png"
     stale.parent.mkdir(parents=True)

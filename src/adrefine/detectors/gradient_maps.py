@@ -59,8 +59,7 @@ def _one(
     total = torch.zeros_like(image[:, :1])
     for view in range(views):
         seen = transform(image, view, views, rotate).detach().requires_grad_()
-        score(extractor.pooled(seen)).sum().backward()
-        assert seen.grad is not None
-        total += turn(seen.grad.abs().mean(dim=1, keepdim=True), -angle_of(view, views, rotate))
+        (slope,) = torch.autograd.grad(score(extractor.pooled(seen)).sum(), seen)
+        total += turn(slope.abs().mean(dim=1, keepdim=True), -angle_of(view, views, rotate))
     heat = (total / views)[0, 0].cpu().numpy()
     return gaussian_filter(heat, _SIGMA * heat.shape[0]).astype(np.float32)
