@@ -14,7 +14,7 @@ demo: $(VENV)/.installed ## install, run the graph (dvc repro) and print the res
 	@adrefine summary
 
 test: $(VENV)/.dev lint ## ruff, mypy and pytest
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	ruff check .

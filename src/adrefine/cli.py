@@ -18,8 +18,8 @@ def run(arguments: list[str] | None = None) -> None:
     """Parse `arguments` (the command line's by default) and run the subcommand."""
     parser = argparse.ArgumentParser(
         prog="adrefine",
-        description="Find the defects hidden among good training photos. `dvc repro` runs the graph; this command "
-        "does the rest.",
+        description="Find the defects hidden among good training photos. `dvc repro` runs the graph; "
+        "this command does the rest.",
         epilog="Example: dvc repro && adrefine summary",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -1,7 +1,7 @@
 """The generated demo: photos of one turned steel flange, good and defective, in the MVTec layout.
 
-A photo depends on (seed, its name) alone. Nothing is shared with `adrefine.defects`: the demo must not reward a
-detector for knowing our own generators.
+A photo depends on (seed, its name) alone. Nothing is shared with `adrefine.defects`: the demo must not reward
+a detector for knowing our own generators.
 """
 
 from __future__ import annotations

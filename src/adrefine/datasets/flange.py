@@ -1,8 +1,8 @@
 """A photo of a turned steel flange on a rubber belt, rendered: the part, its light, the camera.
 
-A signed distance gives the part's outline and chamfers, concentric grooves scatter the lamp's light along their
-tangent (the bow-tie highlight of turned metal, Kajiya & Kay 1989), a camera adds exposure, blur, shot and read
-noise. A defect changes the metal before the camera sees it.
+A signed distance gives the part's outline and chamfers, concentric grooves scatter the lamp's light along
+their tangent (the bow-tie highlight of turned metal, Kajiya & Kay 1989), a camera adds exposure, blur, shot
+and read noise. A defect changes the metal before the camera sees it.
 
 Lengths are in units of 1/448 of the photo's side, angles in radians, light is linear with 1.0 as white.
 """

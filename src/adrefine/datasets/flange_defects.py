@@ -1,6 +1,7 @@
 """What goes wrong with the flange: scratches, pits, contamination, missing pieces, each with its exact mask.
 
-`strength` is 1 for a defect of medium size and contrast. Units as in `adrefine.datasets.flange`.
+`strength` scales contrast and size: below 1 a defect is barely visible, at 4 blatant. Units as in
+`adrefine.datasets.flange`.
 """
 
 from __future__ import annotations
