@@ -20,8 +20,9 @@ from adrefine.features.store import Store
 from adrefine.io import derived_seed, read_json, write_json
 from adrefine.params import DifferNet as Params
 
-# `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: a small training set needs noise on the
-# features and an early stop (benchmarks/results/regularization_*.md); a flow that trains on learns its outliers.
+# `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: a small training set needs noise on
+# the features and an early stop (benchmarks/results/regularization_*.md): a flow that trains on learns its
+# outliers.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "standardize": False,
