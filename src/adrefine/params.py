@@ -147,7 +147,7 @@ class DifferNet(Section):
 
 class Refine(Section):
     strategy: Literal["vanilla", "osr", "irp"] = "irp"
-    scorer: Literal["in_sample", "out_of_fold"] = "in_sample"
+    scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
     folds: Annotated[int, Field(ge=2)] = 5
     max_rounds: Count = 20
     min_keep: PositiveShare = 0.5
@@ -166,13 +166,13 @@ class Osr(Section):
 
 class Irp(Section):
     lambda_: Positive = Field(1.5, alias="lambda")
-    remove: Literal["max", "all"] = "max"
+    remove: Literal["max", "all"] = "all"
 
 
 class Evaluate(Section):
     target_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    gallery: Count = 24
-    localize: Count = 24
+    gallery: Count = 12
+    localize: Count = 16
 
 
 class Params(Section):

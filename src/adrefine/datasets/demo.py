@@ -22,9 +22,9 @@ from adrefine.io import derived_seed, read_json, write_json
 
 # Difficulty: scales contrast and size of every defect; lower is harder. Image AUROC of DifferNet (fast)
 # trained on the 220 clean photos of 448 pixels, 4 views: .859 at 0.7, .925 at 1.0, .965 at 1.4.
-SEVERITY = 1.0
+SEVERITY = 1.5
 
-VERSION = 2  # raise when the pictures change, so that an older demo on disk is made anew
+VERSION = 3  # raise when the pictures change, so that an older demo on disk is made anew
 MARKER = ".complete"
 POOL_PIXELS = 8_000_000  # with fewer pixels to render, starting a process pool costs more than it saves
 
