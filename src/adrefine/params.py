@@ -149,6 +149,7 @@ class Refine(Section):
     strategy: Literal["vanilla", "osr", "irp"] = "irp"
     scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
     folds: Annotated[int, Field(ge=2)] = 5
+    final_fit: Literal["scratch", "warm"] = "scratch"
     max_rounds: Count = 20
     min_keep: PositiveShare = 0.5
     seed: int = 0

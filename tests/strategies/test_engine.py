@@ -103,7 +103,8 @@ def test_bookkeeping_holds_whatever_a_strategy_removes(script, count, min_keep, 
     gone = history[history["removed"] == 1]
     assert not gone["image_id"].duplicated().any()
     assert set(gone["image_id"]) == set(images.loc[images["kept"] == 0, "image_id"])
-    assert len(model.fits) == found.rounds == gone["round"].nunique() <= max_rounds
+    assert found.rounds == gone["round"].nunique() <= max_rounds
+    assert len(model.fits) == found.rounds + (found.rounds > 0), "a retraining a round, and the final fit"
     left = set(image_set(count).ids)
     for number, rows in history.groupby("round"):
         assert set(rows["image_id"]) == left, f"round {number} scores exactly those still kept"
@@ -136,7 +137,12 @@ def test_retraining_starts_warm_on_exactly_what_is_left():
     model, seen = FakeDetector(), []
     images = image_set(6)
     found = refine(
-        model, images, Scripted(1, 2), InSample(), Refine(), lambda number, m: seen.append((number, m))
+        model,
+        images,
+        Scripted(1, 2),
+        InSample(),
+        Refine(final_fit="warm"),
+        lambda number, m: seen.append((number, m)),
     )
     assert [warm for _, warm in model.fits] == [True, True]
     assert [len(ids) for ids, _ in model.fits] == [5, 3]
@@ -154,3 +160,12 @@ def test_a_score_that_is_no_number_is_refused_with_its_image(value):
 def test_nothing_to_refine_is_refused():
     with pytest.raises(UserError, match="no training image"):
         refine(FakeDetector(), Images((), image_set(1).prepared), Vanilla(), InSample(), Refine())
+
+
+def test_the_final_fit_trains_anew_on_what_was_kept_and_counts_as_the_last_round():
+    model, seen = FakeDetector(), []
+    refine(
+        model, image_set(6), Scripted(1, 2), InSample(), Refine(), lambda number, m: seen.append((number, m))
+    )
+    assert [(len(ids), warm) for ids, warm in model.fits] == [(5, True), (3, True), (3, False)]
+    assert [number for number, _ in seen] == [0, 1, 2, 2]

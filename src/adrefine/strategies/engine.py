@@ -48,8 +48,9 @@ def refine(
 
     Args:
         model: trained on all of `images`.
-        strategy, scorer: see there. params: `max_rounds`, `min_keep`.
+        strategy, scorer: see there. params: `max_rounds`, `min_keep`, `final_fit`.
         after_round: called with a round's number and model: (0, initial model), (1, retrained model) ...
+            and once more for the last round after the final fit.
     """
     if not len(images):
         raise UserError("there is no training image to refine")
@@ -70,6 +71,9 @@ def refine(
             if removal.stop or not removal.ids:
                 stop = removal.stop or "converged: the size did not change"
                 break
+    if done and params.final_fit == "scratch":
+        model.fit(kept)
+        after_round(done, model)
     stop = stop or f"refine.max_rounds = {params.max_rounds} reached"
     table = pd.concat(history, ignore_index=True) if history else _nothing_scored(images)
     return Outcome(_summary(images, table), table, stop, done)
