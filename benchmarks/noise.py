@@ -24,13 +24,15 @@ from adrefine.errors import UserError
 from adrefine.io import write_csv, write_text
 from adrefine.params import Params, parse
 
-# name in the table: strategy and scorer policy
-STRATEGIES = {
-    "osr": ("osr", "in_sample"),
-    "irp": ("irp", "in_sample"),
-    "osr out of fold": ("osr", "out_of_fold"),
-    "irp out of fold": ("irp", "out_of_fold"),
+# name in the table: sections of params.yaml. osr and irp as published; out of fold is adrefine's own scorer policy,
+# and the last row its default.
+STRATEGIES: dict[str, dict[str, dict[str, Any]]] = {
+    "osr": {"refine": {"strategy": "osr", "scorer": "in_sample"}},
+    "irp": {"refine": {"strategy": "irp", "scorer": "in_sample"}},
+    "osr out of fold": {"refine": {"strategy": "osr", "scorer": "out_of_fold"}},
+    "irp out of fold": {"refine": {"strategy": "irp", "scorer": "out_of_fold"}},
 }
+VANILLA: dict[str, dict[str, Any]] = {"refine": {"strategy": "vanilla", "scorer": "in_sample"}}
 KEYS = ["n_train", "noise", "seed"]
 
 
@@ -65,24 +67,23 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def settings(args: argparse.Namespace, level: float, seed: int, strategy: str, scorer: str) -> Params:
-    """params.yaml of one run."""
+def settings(args: argparse.Namespace, level: float, seed: int, chosen: dict[str, dict[str, Any]]) -> Params:
+    """params.yaml of one run; its final model is trained anew, so that all rows have the same detector."""
     return parse(
         {
             "noise": {"level": level, "n_train": args.n_train, "seed": seed},
             "differnet": {"preset": args.preset, "seed": seed},
-            "refine": {
-                "strategy": strategy, "scorer": scorer, "max_rounds": args.max_rounds, "seed": seed,
-            },
+            **chosen,
+            "refine": {"max_rounds": args.max_rounds, "seed": seed, **chosen["refine"]},
         }
-    )  # fmt: skip
+    )
 
 
 def runs(
     table: pd.DataFrame, prepared: Path, args: argparse.Namespace, level: float, seed: int
 ) -> list[dict[str, Any]]:
     """Every row of one level and seed; the initial model is trained once."""
-    params = settings(args, level, seed, "vanilla", "in_sample")
+    params = settings(args, level, seed, VANILLA)
     try:
         noisy, ids, clean = common.inject(table, params)
     except UserError as error:
@@ -95,7 +96,7 @@ def runs(
     with tempfile.TemporaryDirectory() as folder:
         initial.save(Path(folder))
         for name in ["vanilla", *args.strategies]:
-            chosen = settings(args, level, seed, *STRATEGIES.get(name, ("vanilla", "in_sample")))
+            chosen = settings(args, level, seed, STRATEGIES.get(name, VANILLA))
             found = common.refined(chosen, noisy, prepared, Path(folder))
             rows.append({**base, "strategy": name, **found})
     return rows

@@ -167,7 +167,7 @@ class Osr(Section):
 
 class Irp(Section):
     lambda_: Positive = Field(1.5, alias="lambda")
-    remove: Literal["max", "all"] = "all"
+    remove: Literal["max", "all"] = "max"
 
 
 class Evaluate(Section):
