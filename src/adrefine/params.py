@@ -172,8 +172,8 @@ class Irp(Section):
 
 class Evaluate(Section):
     target_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    gallery: Count = 12
-    localize: Count = 16
+    gallery: Count = 9
+    localize: Count = 12
 
 
 class Params(Section):

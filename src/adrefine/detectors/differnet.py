@@ -48,7 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "feature_noise": 0.5,
         "holdout": 0.15,
         "patience": 6,
-        "finetune_epochs": 3,
+        "finetune_epochs": 1,
     },
 }
 _STATE = "differnet.pt"
