@@ -24,7 +24,7 @@ from adrefine.errors import UserError
 from adrefine.io import write_csv, write_text
 from adrefine.params import Params, parse
 
-# name in the table: sections of params.yaml. osr and irp as published; the last row is the default of adrefine.
+# name in the table: sections of params.yaml. osr and irp as published; the last row is the default.
 STRATEGIES: dict[str, dict[str, dict[str, Any]]] = {
     "osr": {"refine": {"strategy": "osr", "scorer": "in_sample"}},
     "irp": {"refine": {"strategy": "irp", "scorer": "in_sample"}},
