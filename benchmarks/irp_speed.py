@@ -30,11 +30,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="IRP: cached and warm against naive")
     parser.add_argument("--photos", type=int, default=60, help="training photos")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--scorer", default="in_sample", choices=["in_sample", "out_of_fold"])
     args = parser.parse_args()
     params = parse(
         {
             "noise": {"level": 0.3, "n_train": args.photos},
-            "refine": {"max_rounds": args.rounds, "min_keep": 0.1},
+            "refine": {"max_rounds": args.rounds, "min_keep": 0.1, "scorer": args.scorer},
             "irp": {"lambda": 0.5},
         }
     )
@@ -49,7 +50,7 @@ def main() -> None:
     ours["auroc"] = round(common.test_auroc(model, noisy, work / "test"), 4)
     theirs["auroc"] = round(common.test_auroc(other, noisy, work / "test"), 4)
     ratio = round(theirs["seconds"] / ours["seconds"], 1)
-    result = {"photos": args.photos, "rounds": args.rounds, "cached": ours, "naive": theirs, "ratio": ratio}
+    result = {**vars(args), "cached": ours, "naive": theirs, "ratio": ratio}
     write_json(common.RESULTS / "irp_speed.json", result)
     print(result)
 
