@@ -16,7 +16,7 @@ from adrefine.params import Validate
 from adrefine.stages import validate
 from adrefine.validation import checks, run, tables
 
-NO_PAIRS = pd.DataFrame(columns=list(checks.DUPLICATE_COLUMNS))
+NO_PAIRS = pd.DataFrame(columns=list(manifest.DUPLICATE_COLUMNS))
 
 
 def photos(train=14, val=4, test=6, defects=5) -> pd.DataFrame:

@@ -16,10 +16,10 @@ from adrefine.errors import UserError
 from adrefine.io import derived_seed
 from adrefine.metrics import cleaning, detection, localization
 from adrefine.params import Evaluate
-from adrefine.report import gallery
+from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
 
-MODELS = ("initial", "refined", "oracle")
+MODELS = tuple(words.MODELS)  # initial, refined, oracle
 
 
 @dataclass(frozen=True)

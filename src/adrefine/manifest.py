@@ -29,6 +29,19 @@ COLUMNS = (
     "mask_area",
     "source",
 )
+# Of duplicates.csv, which ingest writes and validate checks.
+DUPLICATE_COLUMNS = (
+    "kind",
+    "image_id",
+    "source",
+    "split",
+    "other_image_id",
+    "other_source",
+    "other_split",
+    "leak",
+    "label_conflict",
+    "similarity",
+)
 MEASURING_ONLY = ("label", "defect_type", "mask_path", "mask_area", "injected", "source")
 _TEXT = (
     "image_id",
@@ -37,7 +50,6 @@ _TEXT = (
     "split",
     "defect_type",
     "source",
-    "removed_reason",
     "kind",
     "source_id",
 )

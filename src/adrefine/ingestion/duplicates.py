@@ -21,18 +21,7 @@ import pandas as pd
 
 from adrefine import manifest
 
-COLUMNS = (
-    "kind",
-    "image_id",
-    "source",
-    "split",
-    "other_image_id",
-    "other_source",
-    "other_split",
-    "leak",
-    "label_conflict",
-    "similarity",
-)
+COLUMNS = manifest.DUPLICATE_COLUMNS
 # Of photos that are the same the first of these stays: a leak leaves the training set, never the test set.
 PREFERENCE = {"test": 0, "val": 1, "pool": 2, "train": 3}
 LEARNING = ("train", "val")

@@ -75,7 +75,7 @@ def refine(
         model.fit(kept)
         after_round(done, model)
     stop = stop or f"refine.max_rounds = {params.max_rounds} reached"
-    table = pd.concat(history, ignore_index=True) if history else _nothing_scored(images)
+    table = pd.concat(history, ignore_index=True) if history else _nothing_scored()
     return Outcome(_summary(images, table), table, stop, done)
 
 
@@ -110,7 +110,7 @@ def _record(number: int, scores: pd.Series, removal: Removal) -> pd.DataFrame:
     ).sort_values("image_id", ignore_index=True)
 
 
-def _nothing_scored(images: Images) -> pd.DataFrame:
+def _nothing_scored() -> pd.DataFrame:
     empty: dict[str, list[float]] = {
         name: [] for name in ("round", "image_id", "score", "threshold", "removed")
     }

@@ -10,18 +10,6 @@ import pandas as pd
 from adrefine import manifest
 from adrefine.params import Validate
 
-DUPLICATE_COLUMNS = (
-    "kind",
-    "image_id",
-    "source",
-    "split",
-    "other_image_id",
-    "other_source",
-    "other_split",
-    "leak",
-    "label_conflict",
-    "similarity",
-)
 IMAGE_ID = r"^[0-9a-f]{16}$"
 AGAIN = "run `dvc repro -f ingest` to make it again"
 
@@ -60,7 +48,7 @@ def _columns() -> list[Check]:
         )
         for table, name, columns in (
             ("manifest", "manifest.csv", manifest.COLUMNS),
-            ("duplicates", "duplicates.csv", DUPLICATE_COLUMNS),
+            ("duplicates", "duplicates.csv", manifest.DUPLICATE_COLUMNS),
         )
     ]
 
