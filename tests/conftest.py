@@ -7,9 +7,16 @@ from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from adrefine.params import Embed
 from trees import pixels, save
+
+# The same examples at every run, so that a change is blamed only for what it broke; new ones with
+# `pytest --hypothesis-profile=explore`.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore", max_examples=1000)
+settings.load_profile("repeatable")
 
 
 class Embedded(NamedTuple):

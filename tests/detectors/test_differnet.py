@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -150,24 +148,32 @@ def test_a_cold_fit_forgets_what_was_learned_before(fitted, images):
     assert torch.equal(weights(again), weights(fitted))
 
 
-def script_likelihoods(monkeypatch, detector: DifferNet, values: list[float]) -> list[torch.Tensor]:
-    """Let the held-out likelihood be `values`; returns the weights as they were at each epoch."""
-    script, states = itertools.chain(values), []
-
-    def likelihood(watched: torch.Tensor) -> float:
-        states.append(weights(detector).clone())
-        return next(script)
-
-    monkeypatch.setattr(detector, "_likelihood", likelihood)
-    return states
+def script_likelihoods(monkeypatch, detector: DifferNet, values: list[float]) -> None:
+    """Let the held-out likelihood be `values`."""
+    script = iter(values)
+    monkeypatch.setattr(detector, "_likelihood", lambda watched: next(script))
 
 
-def test_early_stopping_waits_and_restores_the_best_epoch(images, monkeypatch):
+def test_early_stopping_waits_and_then_learns_all_images_for_the_best_number_of_epochs(images, monkeypatch):
     detector = untrained(epochs=20, patience=3)
-    states = script_likelihoods(monkeypatch, detector, [5, 4, 3, 3.5, 2.9, 3, 3, 3, 1])
+    script_likelihoods(monkeypatch, detector, [5, 4, 3, 3.5, 2.9, 3, 3, 3, 1])
     log = detector.fit(images)
-    assert [row["holdout_nll"] for row in log] == [5, 4, 3, 3.5, 2.9, 3, 3, 3]
-    assert torch.equal(weights(detector), states[4])
+    assert [row["holdout_nll"] for row in log] == [5, 4, 3, 3.5, 2.9]
+    everything = untrained(epochs=5, holdout=0)
+    everything.fit(images)
+    assert torch.equal(weights(detector), weights(everything))
+    assert torch.equal(detector.centre, everything.centre)
+
+
+def test_a_warm_start_learns_all_images_and_never_stops_early(images, monkeypatch):
+    detector, seen = untrained(), []
+    detector.fit(images)
+    epoch = detector._epoch
+    monkeypatch.setattr(
+        detector, "_epoch", lambda rows, *rest: (seen.append(len(rows)), epoch(rows, *rest))[1]
+    )
+    detector.fit(images, warm_start=True)
+    assert seen == [len(Store(images.prepared).vectors(images.ids).reshape(-1, 6))] * 2
 
 
 def test_without_held_out_images_every_epoch_is_run(images):
@@ -176,7 +182,7 @@ def test_without_held_out_images_every_epoch_is_run(images):
     assert all(np.isnan(row["holdout_nll"]) for row in log)
 
 
-def test_held_out_images_are_not_learned(images, monkeypatch):
+def test_held_out_images_are_not_learned_before_the_number_of_epochs_is_known(images, monkeypatch):
     detector, seen = untrained(standardize=False), []
     epoch = detector._epoch
     monkeypatch.setattr(detector, "_epoch", lambda rows, *rest: (seen.append(rows), epoch(rows, *rest))[1])
@@ -185,10 +191,10 @@ def test_held_out_images_are_not_learned(images, monkeypatch):
     vectors = torch.from_numpy(Store(images.prepared).vectors(images.ids))
     assert held.sum() == 8
     assert torch.equal(seen[0], vectors[~held].reshape(-1, 6))
+    assert torch.equal(seen[-1], vectors.reshape(-1, 6))
 
 
 def test_removing_images_moves_no_other_in_or_out_of_the_held_out_ones():
-    """By id alone: a warm start must not watch what it has learned."""
     detector, ids = untrained(), image_set(50).ids
     held = set(np.array(ids)[detector._held_out(ids)])
     for gone in (1, 5, 20):

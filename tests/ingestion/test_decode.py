@@ -179,9 +179,12 @@ def test_photo_and_mask_stay_in_register(width: int, height: int, how: str, size
     wrong = (photo > 127) != (small > 127)
     edges = 4 * size * max(2, 2 * size / min(width, height))
     assert wrong.sum() <= edges
-    core = np.zeros_like(wrong)
-    core[size // 2 - 1 : size // 2 + 1, size // 2 - 1 : size // 2 + 1] = True
-    assert not wrong[core].any()
+    if (
+        how != "letterbox" or min(width, height) / max(width, height) * size >= 8
+    ):  # else a strip of a few pixels
+        core = np.zeros_like(wrong)
+        core[size // 2 - 1 : size // 2 + 1, size // 2 - 1 : size // 2 + 1] = True
+        assert not wrong[core].any()
 
 
 def test_letterbox_pads_with_the_colour_of_the_border() -> None:

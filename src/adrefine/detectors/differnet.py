@@ -95,16 +95,29 @@ class DifferNet(Detector):
         self.log: list[dict[str, float]] = []
 
     def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
-        """See `Detector.fit`. Early stopping watches the likelihood of a part of `images` held out by id."""
+        """See `Detector.fit`. A cold fit first finds, by the likelihood of a part of `images` held out by id,
+        how many epochs are best, then learns all of them for so long: an image that the flow did not learn
+        would stand out among those it did. A warm one goes on for `finetune_epochs`.
+        """
         if len(images) < 2:
             raise UserError(f"DifferNet needs at least 2 training images, got {len(images)}")
         vectors = Store(images.prepared).vectors(images.ids)
+        if warm_start and self.flow is not None:
+            self.log = self._train(self._inputs(vectors), self.settings.finetune_epochs)
+            return self.log
+        watched: list[float] = []
         held = self._held_out(images.ids)
-        if not warm_start or self.flow is None:
+        if held.any():
             self._start(vectors[~held].reshape(-1, vectors.shape[-1]))
-        train, watched = self._inputs(vectors[~held]), self._inputs(vectors[held])
-        epochs = self.settings.finetune_epochs if warm_start else self.settings.epochs
-        self.log = self._train(train, watched, epochs)
+            search = self._train(
+                self._inputs(vectors[~held]), self.settings.epochs, self._inputs(vectors[held])
+            )
+            watched = [row["holdout_nll"] for row in search]
+        self._start(vectors.reshape(-1, vectors.shape[-1]))
+        epochs = int(np.argmin(watched)) + 1 if watched else self.settings.epochs
+        self.log = self._train(self._inputs(vectors), epochs)
+        for row, likelihood in zip(self.log, watched, strict=False):
+            row["holdout_nll"] = likelihood
         return self.log
 
     def score(self, images: Images) -> Scores:
@@ -168,7 +181,7 @@ class DifferNet(Detector):
         self.flow = self._new_flow(flat.shape[1])
 
     def _held_out(self, ids: tuple[str, ...]) -> np.ndarray:
-        """Boolean (n,): images watched for early stopping; by id, so that warm starts hold out the same."""
+        """Boolean (n,): images watched for early stopping; by id, so that no other image decides."""
         draws = np.array([derived_seed("holdout", self.settings.seed, image_id) / 2**64 for image_id in ids])
         held = draws < self.settings.holdout
         return held if (~held).sum() > 1 else np.zeros(len(ids), dtype=bool)
@@ -178,7 +191,10 @@ class DifferNet(Detector):
         flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1])).to(self.device)
         return (flat - self.centre) / self.spread
 
-    def _train(self, train: torch.Tensor, watched: torch.Tensor, epochs: int) -> list[dict[str, float]]:
+    def _train(
+        self, train: torch.Tensor, epochs: int, watched: torch.Tensor | None = None
+    ) -> list[dict[str, float]]:
+        """Go on from the present weights; with `watched` inputs, until their likelihood stops rising."""
         flow, s = self._ready(), self.settings
         generator = runtime.seed_everything(s.seed + 1)
         optimizer = torch.optim.Adam(
@@ -189,31 +205,19 @@ class DifferNet(Detector):
             weight_decay=s.weight_decay,
             fused=True,  # the same numbers in a third of the time
         )
-        with runtime.one_core_each() if s.hidden <= _SMALL else nullcontext():
-            return self._loop(train, watched, epochs, optimizer, generator)
-
-    def _loop(
-        self,
-        train: torch.Tensor,
-        watched: torch.Tensor,
-        epochs: int,
-        optimizer: torch.optim.Optimizer,
-        generator: torch.Generator,
-    ) -> list[dict[str, float]]:
-        flow, s = self._ready(), self.settings
         log: list[dict[str, float]] = []
-        best, best_epoch, best_state = float("inf"), 0, None
-        for epoch in range(epochs):
-            loss = self._epoch(train, optimizer, generator)
-            log.append({"epoch": epoch, "train_nll": loss, "holdout_nll": self._likelihood(watched)})
-            if not len(watched):
-                continue
-            if log[-1]["holdout_nll"] < best - 1e-4:
-                best, best_epoch, best_state = log[-1]["holdout_nll"], epoch, copy.deepcopy(flow.state_dict())
-            elif epoch - best_epoch >= s.patience:
-                break
-        if best_state is not None:
-            flow.load_state_dict(best_state)
+        best, best_epoch = float("inf"), 0
+        with runtime.one_core_each() if s.hidden <= _SMALL else nullcontext():
+            for epoch in range(epochs):
+                loss = self._epoch(train, optimizer, generator)
+                log.append({"epoch": epoch, "train_nll": loss, "holdout_nll": float("nan")})
+                if watched is None:
+                    continue
+                log[-1]["holdout_nll"] = self._likelihood(watched)
+                if log[-1]["holdout_nll"] < best:
+                    best, best_epoch = log[-1]["holdout_nll"], epoch
+                elif epoch - best_epoch >= s.patience:
+                    break
         return log
 
     def _epoch(
@@ -236,7 +240,7 @@ class DifferNet(Detector):
 
     @torch.inference_mode()
     def _likelihood(self, watched: torch.Tensor) -> float:
-        return float(negative_log_likelihood(*self._ready()(watched))) if len(watched) else float("nan")
+        return float(negative_log_likelihood(*self._ready()(watched)))
 
     @torch.inference_mode()
     def _scores_of(self, vectors: np.ndarray, rows: int = 4096) -> np.ndarray:
