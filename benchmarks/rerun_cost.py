@@ -1,0 +1,88 @@
+"""What a changed λ and a run with nothing to do cost beyond the work itself.
+
+    python benchmarks/rerun_cost.py
+
+Clones the repository to a temporary folder, runs the graph on small demo photos, changes `irp.lambda` and runs
+`dvc repro` again. Overhead is the wall time without the seconds that refine and evaluate report for their own
+work: starting DVC and Python, importing torch, hashing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+import common
+from adrefine.io import read_json, write_json
+
+ROOT = Path(__file__).parent.parent
+SMALL = {
+    "dataset": {"image_size": 128},
+    "embed": {"scales": [128], "views": 1},
+    "synthesize": {"per_image": 0},
+    "evaluate": {"gallery": 2, "localize": 2},
+}
+
+
+def main() -> None:
+    """Print and store seconds of the λ change and of the run with nothing to do, the median of several."""
+    parser = argparse.ArgumentParser(description="cost of a changed λ")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+        settings(clone, SMALL)
+        repro(clone)
+        idle = sorted(repro(clone) for _ in range(args.repeats))
+        runs = sorted(
+            (changed(clone, 1.2 + 0.01 * number) for number in range(args.repeats)), key=lambda run: run["seconds"]
+        )
+    run = runs[len(runs) // 2]
+    overhead = run["seconds"] - run["refine"] - run["evaluate"]
+    result = {
+        "repeats": args.repeats,
+        "nothing_to_do": round(idle[len(idle) // 2], 2),
+        "lambda_change": {name: round(value, 2) for name, value in run.items()},
+        "overhead": round(overhead, 2),
+        "overhead_per_stage_run": round(overhead / 2, 2),
+    }
+    write_json(common.RESULTS / "rerun_cost.json", result)
+    print(result)
+
+
+def settings(clone: Path, changes: dict[str, dict[str, object]]) -> None:
+    """Lay `changes` over the clone's params.yaml."""
+    path = clone / "params.yaml"
+    content = yaml.safe_load(path.read_text())
+    for section, keys in changes.items():
+        content[section] |= keys
+    path.write_text(yaml.safe_dump(content))
+
+
+def repro(clone: Path) -> float:
+    """Seconds of `dvc repro` in the clone, with the clone's own code."""
+    environment = os.environ | {"PYTHONPATH": str(clone / "src"), "DO_NOT_TRACK": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    start = time.perf_counter()
+    subprocess.run(["dvc", "repro", "-q"], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def changed(clone: Path, value: float) -> dict[str, float]:
+    """Seconds of `dvc repro` after λ became `value`, and of the work of the two stages that ran."""
+    settings(clone, {"irp": {"lambda": value}})
+    seconds = repro(clone)
+    work = read_json(clone / "reports" / "timing.json")
+    return {"seconds": seconds, "refine": work["refine"], "evaluate": work["evaluate"]}
+
+
+if __name__ == "__main__":
+    main()
