@@ -10,7 +10,7 @@ import numpy as np
 
 from adrefine.detectors.base import Detector, Images, Scores
 from adrefine.features.store import write_store
-from adrefine.io import derived_seed
+from adrefine.seeds import derived_seed
 
 Rule = Callable[[str, frozenset[str]], float]
 

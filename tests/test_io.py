@@ -1,4 +1,4 @@
-"""Files are whole or absent and the same byte for byte; seeds follow from what they are derived of."""
+"""Files are whole or absent and the same byte for byte."""
 
 from __future__ import annotations
 
@@ -53,19 +53,6 @@ def test_csv_is_the_same_byte_for_byte(tmp_path):
     rounding = rows.assign(x=rows["x"] * (1 + 1e-12)).set_index(np.array([7, 8, 9]))
     io.write_csv(tmp_path / "b.csv", rounding)
     assert (tmp_path / "b.csv").read_bytes() == expected.encode()
-
-
-def test_derived_seeds_are_the_same_on_every_machine_and_for_ever():
-    """Demo photos, folds and held-out images follow from these: a change here changes every result."""
-    assert io.derived_seed("fold", 0, "a1b2") == 17883336876824252762
-    assert io.derived_seed() == 16406829232824261652
-    assert all(0 <= io.derived_seed("x", number) < 2**64 for number in range(50))
-
-
-def test_derived_seeds_depend_on_every_part_and_on_their_order():
-    parts = [("a", 1), (1, "a"), ("a", 2), ("b", 1), ("a",), ("a", 1, 1), ("a1",)]
-    assert len({io.derived_seed(*some) for some in parts}) == len(parts)
-    assert io.derived_seed("a", 1) == io.derived_seed("a", "1")
 
 
 def test_sha256_of_a_file_is_that_of_its_bytes(tmp_path):

@@ -13,11 +13,11 @@ from PIL import Image
 from adrefine import manifest
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.io import derived_seed
 from adrefine.metrics import cleaning, detection, localization
 from adrefine.params import Evaluate
 from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
+from adrefine.seeds import derived_seed
 
 MODELS = tuple(words.MODELS)  # initial, refined, oracle
 

@@ -64,11 +64,6 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def derived_seed(*parts: object) -> int:
-    """A 64-bit seed that depends on `parts` alone, so order and number of workers never matter."""
-    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
-
-
 @contextmanager
 def timed(report: Path, key: str, extra: Callable[[], dict[str, float]] | None = None) -> Iterator[None]:
     """Record the seconds of a block under `key` in `report` (timing.json, which no stage depends on)."""

@@ -11,9 +11,9 @@ import math
 import pandas as pd
 
 from adrefine.errors import UserError
-from adrefine.io import derived_seed
 from adrefine.manifest import DEFECT, GOOD, UNKNOWN
 from adrefine.params import Noise
+from adrefine.seeds import derived_seed
 
 
 def inject(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:

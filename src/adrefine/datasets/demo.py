@@ -18,7 +18,8 @@ from PIL import Image
 from adrefine.datasets.flange import Bytes, Defect, lay_down, light_of, photograph
 from adrefine.datasets.flange_defects import DEFECTS
 from adrefine.errors import UserError
-from adrefine.io import derived_seed, read_json, write_json
+from adrefine.io import read_json, write_json
+from adrefine.seeds import derived_seed
 
 # Difficulty: scales contrast and size of every defect; lower is harder. At 1.5 the default DifferNet reaches
 # an AUROC of about .96 without hidden defects and .94 with a tenth of them: they hurt, there is room to gain.

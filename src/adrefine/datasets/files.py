@@ -11,8 +11,8 @@ import pandas as pd
 
 from adrefine.datasets.base import IMAGE_SUFFIXES, SCAN_COLUMNS
 from adrefine.errors import UserError
-from adrefine.io import derived_seed
 from adrefine.manifest import DEFECT, GOOD
+from adrefine.seeds import derived_seed
 
 _UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, bytes that are not UTF-8
 

@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from adrefine.defects import GENERATORS, base
 from adrefine.errors import UserError
-from adrefine.io import atomic_open, derived_seed
+from adrefine.io import atomic_open
 from adrefine.manifest import DEFECT
 from adrefine.params import Synthesize
+from adrefine.seeds import derived_seed
 
 COLUMNS = ("image_id", "path", "mask_path", "kind", "source_id", "mask_area")
 

@@ -17,8 +17,9 @@ from adrefine.detectors.base import Detector, Images, Scores, write_log
 from adrefine.detectors.flow import build_flow, latent_score, negative_log_likelihood, trainable
 from adrefine.errors import UserError
 from adrefine.features.store import Store
-from adrefine.io import derived_seed, read_json, write_json
+from adrefine.io import read_json, write_json
 from adrefine.params import DifferNet as Params
+from adrefine.seeds import derived_seed
 
 # `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: a small training set needs noise on
 # the features and an early stop (benchmarks/results/regularization_*.md): a flow that trains on learns its

@@ -26,6 +26,7 @@ from adrefine.ingestion.parallel import process_all
 from adrefine.ingestion.worker import Job, Photo, Settings
 from adrefine.params import Dataset
 from adrefine.paths import MANIFEST, side_cache
+from adrefine.seeds import derived_seed
 
 IMAGES, MASKS = "images", "masks"
 DUPLICATES, QUARANTINE, SUMMARY = "duplicates.csv", "quarantine.csv", "summary.json"
@@ -166,7 +167,7 @@ def _with_val(photos: pd.DataFrame, params: Dataset) -> pd.Series:
     """Splits, with `val` for training photos drawn by their content and the seed alone: adding a photo moves
     no other."""
     drawn = photos["image_id"].map(
-        lambda name: io.derived_seed("val", params.seed, name) / 2**64 < params.val_fraction
+        lambda name: derived_seed("val", params.seed, name) / 2**64 < params.val_fraction
     )
     good = (photos["split"] == "train") & (photos["label"] != manifest.DEFECT)
     return photos["split"].mask(good & drawn, "val")

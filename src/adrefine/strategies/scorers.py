@@ -9,8 +9,8 @@ import pandas as pd
 
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.io import derived_seed
 from adrefine.params import Refine
+from adrefine.seeds import derived_seed
 
 
 class Scorer(ABC):
