@@ -132,6 +132,12 @@ def test_numbers_may_be_written_as_yaml_reads_them():
         (b"- noise\n- refine\n", "must be a mapping of sections, not list"),
         (b"noise: {levle: 1}\n", "did you mean `level`?"),
         (b"noise: \xff\xfe", "not valid YAML"),
+        (
+            b"irp:\n  lambda: 1\n  remove: all\n  lambda: 2\n",
+            "key `lambda` is there twice, in lines 2 and 4: remove one",
+        ),
+        (b"irp: {lambda: 1}\nosr: {}\nirp: {}\n", "key `irp` is there twice, in lines 1 and 3: remove one"),
+        (b"irp: {remove: all, 'remove': max}\n", "key `remove` is there twice, in lines 1 and 1: remove one"),
     ],
 )
 def test_a_broken_file_is_one_clear_line(tmp_path, text, says):
@@ -141,6 +147,13 @@ def test_a_broken_file_is_one_clear_line(tmp_path, text, says):
         params.load(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_key_may_come_once_in_each_section_and_overrule_a_merged_one(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("osr: &rule\n  lambda: 2\nirp:\n  <<: *rule\n  lambda: 3\n")
+    loaded = params.load(path)
+    assert (loaded.osr.lambda_, loaded.irp.lambda_) == (2, 3)
 
 
 def test_a_missing_file_says_where_to_run_and_an_empty_one_means_the_defaults(tmp_path):

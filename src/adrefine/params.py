@@ -214,16 +214,38 @@ class Params(Section):
         }
 
 
+class _Twice(Exception):
+    """A mapping holds a key twice."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that comes twice in one mapping; YAML would silently take the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        first: dict[tuple[str, str], int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            name, line = (key.tag, key.value), key.start_mark.line + 1
+            if name in first:
+                shown = " ".join(key.value.split())
+                raise _Twice(f"key `{shown}` is there twice, in lines {first[name]} and {line}: remove one")
+            first[name] = line
+        return node
+
+
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml.
 
     Raises:
-        UserError: the file is missing or not YAML, a key is unknown or a value impossible; names the key.
+        UserError: the file is missing or not YAML, a key is unknown or there twice, a value is impossible;
+            names the key.
     """
     if not path.exists():
         raise UserError(f"{path} is missing: run from the project's root")
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = yaml.load(path.read_bytes(), _Loader)
+    except _Twice as error:
+        raise UserError(f"{path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return parse(content if content is not None else {}, str(path))
