@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from adrefine.detectors.base import read_log, write_log
 from adrefine.detectors.differnet import PRESETS, DifferNet, Settings
 from adrefine.errors import UserError
 from adrefine.features.store import Store
@@ -100,14 +106,28 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(fitted, images,
         assert first != other
 
 
-def test_a_loaded_model_scores_the_same_and_saves_the_same_weights(fitted, images, tmp_path):
+def test_a_loaded_model_scores_the_same_and_saves_the_same_bytes(fitted, images, tmp_path):
     fitted.save(tmp_path / "a")
     loaded = DifferNet(Params())
     loaded.load(tmp_path / "a")
     np.testing.assert_array_equal(loaded.score(images).image, fitted.score(images).image)
     assert loaded.settings == fitted.settings
     loaded.save(tmp_path / "b")
-    assert (tmp_path / "a" / "differnet.pt").read_bytes() == (tmp_path / "b" / "differnet.pt").read_bytes()
+    first, second = ({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in "ab")
+    assert set(first) == {"differnet.pt", "settings.json", "training_log.csv"}
+    assert first == second
+
+
+@given(st.lists(st.tuples(st.floats(), st.floats() | st.integers(-(10**9), 10**9)), min_size=1, max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_any_log_comes_back_the_same_byte_for_byte(rows):
+    log = [{"epoch": epoch, "train_nll": a, "holdout_nll": b} for epoch, (a, b) in enumerate(rows)]
+    with TemporaryDirectory() as name:
+        folder, file = Path(name), Path(name) / "training_log.csv"
+        write_log(folder, log)
+        before = file.read_bytes()
+        write_log(folder, read_log(folder))
+        assert file.read_bytes() == before
 
 
 def test_a_warm_start_goes_on_the_same_after_loading(fitted, images, tmp_path):
@@ -240,6 +260,8 @@ def corrupt(folder, file: str, content: bytes | None) -> None:
         ("settings.json", None),
         ("settings.json", b"{"),
         ("settings.json", b'{"hidden": 3, "colour": 2}'),
+        ("training_log.csv", None),
+        ("training_log.csv", b""),
     ],
 )
 def test_a_broken_model_folder_says_what_to_run(fitted, tmp_path, file, content):

@@ -11,6 +11,8 @@ import numpy as np
 
 from adrefine.io import write_csv
 
+_LOG = "training_log.csv"
+
 
 @dataclass(frozen=True)
 class Images:
@@ -76,4 +78,12 @@ def write_log(folder: Path, log: list[dict[str, float]]) -> None:
     """Write the training log beside the weights."""
     import pandas as pd
 
-    write_csv(folder / "training_log.csv", pd.DataFrame(log))
+    write_csv(folder / _LOG, pd.DataFrame(log))
+
+
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """The training log as `write_log` wrote it: writing it again gives the same bytes."""
+    import pandas as pd
+
+    rows = pd.read_csv(folder / _LOG).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]

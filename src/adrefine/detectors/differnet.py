@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from adrefine import runtime
-from adrefine.detectors.base import Detector, Images, Scores, write_log
+from adrefine.detectors.base import Detector, Images, Scores, read_log, write_log
 from adrefine.detectors.flow import build_flow, latent_score, negative_log_likelihood, trainable
 from adrefine.errors import UserError
 from adrefine.features.store import Store
@@ -155,6 +155,7 @@ class DifferNet(Detector):
             self.centre, self.spread = state["centre"], state["spread"]
             self.flow = self._new_flow(len(self.centre))
             self.flow.load_state_dict(state["flow"])
+            self.log = read_log(folder)
         except _BROKEN as error:
             raise UserError(
                 f"{folder} holds a broken DifferNet model ({type(error).__name__}): delete it and run "
