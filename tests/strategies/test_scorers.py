@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrefine.detectors.base import Images, Scores
+from adrefine.detectors.differnet import DifferNet
 from adrefine.errors import UserError
+from adrefine.params import DifferNet as DifferNetParams
 from adrefine.params import Refine
 from adrefine.strategies import scorers
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.engine import refine
 from adrefine.strategies.scorers import InSample, OutOfFold
-from fakes import FakeDetector, image_set
+from fakes import FakeDetector, image_set, vector_store
 
 
 class Spy(FakeDetector):
@@ -100,7 +102,52 @@ def test_the_model_being_refined_is_left_alone():
     assert not model.fits
 
 
-@pytest.mark.parametrize(("count", "folds", "possible"), [(8, 4, True), (8, 5, False), (3, 2, False)])
+class Fussy(Spy):
+    """As a real detector: it cannot learn from fewer than two images."""
+
+    def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
+        assert len(images) >= 2
+        return super().fit(images, warm_start=warm_start)
+
+    def score(self, images: Images) -> Scores:
+        assert self.fits
+        return super().score(images)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(2, 12), st.integers(2, 6), st.randoms(use_true_random=False))
+def test_small_sets_get_a_finite_score_for_every_image_or_are_refused_at_once(count, folds, order):
+    """Images go one by one, in any order, down to the two that the engine always keeps."""
+    images, fresh = image_set(count), Fussy()
+    if count < 4 or folds > count // 2:
+        with pytest.raises(UserError, match=r"set refine\.scorer to in_sample|refine\.folds = .* at most"):
+            OutOfFold(fresh, images.ids, folds, seed=0)
+        return
+    scorer, left = OutOfFold(fresh, images.ids, folds, seed=0), list(images.ids)
+    order.shuffle(left)
+    while len(left) >= 2:
+        kept = images.only(left)
+        scores = scorer.scores(FakeDetector(), kept)
+        assert scores.index.tolist() == list(kept.ids)
+        assert np.isfinite(scores).all()
+        left.pop()
+
+
+def test_a_flow_scores_the_last_two_images_of_one_fold(tmp_path):
+    images = vector_store(tmp_path, count=4, outliers=0)
+    params = DifferNetParams(hidden=8, layers=1, blocks=2, epochs=2, finetune_epochs=1)
+    scorer = OutOfFold(DifferNet(params), images.ids, folds=2, seed=0)
+    scorer.scores(FakeDetector(), images)
+    last = images.only(i for i in images.ids if scorer.fold_of[i] == 0)
+    assert np.isfinite(scorer.scores(FakeDetector(), last)).all()
+
+
+def test_too_few_images_for_any_folds_name_the_way_out():
+    with pytest.raises(UserError, match="needs 4 training images or more, there are 3: set"):
+        out_of_fold(3, 2)
+
+
+@pytest.mark.parametrize(("count", "folds", "possible"), [(8, 4, True), (8, 5, False), (5, 3, False)])
 def test_too_many_folds_are_refused(count, folds, possible):
     if possible:
         out_of_fold(count, folds)

@@ -12,6 +12,8 @@ from adrefine.errors import UserError
 from adrefine.params import Refine
 from adrefine.seeds import derived_seed
 
+_FEWEST = 2  # images that a detector can learn from
+
 
 class Scorer(ABC):
     """Scores the images still kept, without labels."""
@@ -35,10 +37,16 @@ class InSample(Scorer):
 class OutOfFold(Scorer):
     """Every image is scored by a model that never saw it: k models, each trained without one fold.
 
-    Folds follow from the image id and the seed. From the second round on the fold models start warm.
+    Folds follow from the image id and the seed. From the second round on the fold models start warm. Where
+    removals leave a model fewer than two images to learn, it keeps what it learned before.
     """
 
     def __init__(self, fresh: Detector, ids: tuple[str, ...], folds: int, seed: int) -> None:
+        if len(ids) < 2 * _FEWEST:
+            raise UserError(
+                f"refine.scorer = out_of_fold needs {2 * _FEWEST} training images or more, there are "
+                f"{len(ids)}: set refine.scorer to in_sample"
+            )
         if folds > len(ids) // 2:
             raise UserError(
                 f"refine.folds = {folds} is too many for {len(ids)} training images: at most {len(ids) // 2}"
@@ -52,9 +60,12 @@ class OutOfFold(Scorer):
         result = pd.Series(np.nan, index=list(kept.ids))
         for fold, fold_model in enumerate(self.models):
             inside = kept.only(i for i in kept.ids if self.fold_of[i] == fold)
-            fold_model.fit(kept.only(i for i in kept.ids if self.fold_of[i] != fold), warm_start=self.started)
-            if len(inside):
-                result[list(inside.ids)] = fold_model.score(inside).image
+            outside = kept.only(i for i in kept.ids if self.fold_of[i] != fold)
+            if not len(inside):
+                continue
+            if len(outside) >= _FEWEST or not self.started:
+                fold_model.fit(outside, warm_start=self.started)
+            result[list(inside.ids)] = fold_model.score(inside).image
         self.started = True
         return result
 
