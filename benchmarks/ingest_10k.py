@@ -10,7 +10,6 @@ size (memory shared by n processes counts 1/n in each), sampled five times a sec
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from adrefine.io import read_json, write_json
+from adrefine.runtime import cores
 
 RESULT = Path(__file__).parent / "results" / "ingest_10k.json"
 SIDE, WORKING_SIZE = 160, 128
@@ -97,7 +97,7 @@ def main() -> None:
     )
     parser.add_argument("--photos", type=int, default=10_000)
     photos = parser.parse_args().photos
-    results: dict[str, object] = {"photo_side": SIDE, "image_size": WORKING_SIZE, "cores": os.cpu_count()}
+    results: dict[str, object] = {"photo_side": SIDE, "image_size": WORKING_SIZE, "cores": cores()}
     for name, count in (("tenth", photos // 10), ("all", photos)):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)

@@ -1,18 +1,42 @@
-"""The one place that decides device, precision and seeds."""
+"""The one place that decides device, precision, cores and global seeds."""
 
 from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")  # Linux control groups, version 2
+
+
+def cores() -> int:
+    """Cores that this process may use: its CPU affinity, and no more than a container's share of time."""
+    if hasattr(os, "process_cpu_count"):  # Python 3.13
+        allowed = os.process_cpu_count()
+    elif hasattr(os, "sched_getaffinity"):  # Linux
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count()
+    return max(1, min(allowed or 1, _quota(_CPU_MAX)))
+
+
+def _quota(file: Path) -> int:
+    """Whole cores that the control group in `file` grants, rounded up; where it sets no limit, very many."""
+    try:
+        quota, period = map(int, file.read_text().split())
+    except (OSError, ValueError):  # no such file, or `max 100000`
+        return sys.maxsize
+    return -(-quota // period)
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +59,7 @@ def test_depends_on_the_seed_alone(tmp_path: Path) -> None:
 def test_workers_and_order_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = small(tmp_path / "alone")
     monkeypatch.setattr(demo, "POOL_PIXELS", 0)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(demo, "cores", lambda: 2)
     monkeypatch.setattr(demo, "plan", lambda *counts, plan=demo.plan: plan(*counts)[::-1])
     assert small(tmp_path / "pool") == alone
 

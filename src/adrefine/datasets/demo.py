@@ -19,6 +19,7 @@ from adrefine.datasets.flange import Bytes, Defect, lay_down, light_of, photogra
 from adrefine.datasets.flange_defects import DEFECTS
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
+from adrefine.runtime import cores
 from adrefine.seeds import derived_seed
 
 # Difficulty: scales contrast and size of every defect; lower is harder. At 1.5 the default DifferNet reaches
@@ -109,7 +110,7 @@ def _mask_name(name: str) -> str:
 
 def _write_photos(root: Path, size: int, seed: int, photos: list[tuple[str, str]]) -> None:
     write = partial(_write_photo, root, size, seed)
-    workers = min(os.cpu_count() or 1, 8)
+    workers = min(cores(), 8)
     if workers == 1 or len(photos) * size**2 < POOL_PIXELS:
         list(map(write, photos))
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from adrefine.errors import UserError
 from adrefine.io import atomic_open
 from adrefine.manifest import DEFECT
 from adrefine.params import Synthesize
+from adrefine.runtime import cores
 from adrefine.seeds import derived_seed
 
 COLUMNS = ("image_id", "path", "mask_path", "kind", "source_id", "mask_area")
@@ -67,7 +67,7 @@ def make_all(
     jobs = [
         Job(image_id, path, k, folder, params) for image_id, path in pairs for k in range(params.per_image)
     ]
-    results = _run(jobs, workers or os.cpu_count() or 1)
+    results = _run(jobs, workers or cores())
     rows = list(tqdm(results, total=len(jobs), desc="synthesize", unit="image", disable=None))
     return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("image_id", ignore_index=True)
 

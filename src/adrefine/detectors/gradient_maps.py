@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,7 +41,7 @@ def gradient_maps(
 
     with (
         runtime.one_core_each(),
-        ThreadPoolExecutor(os.cpu_count(), initializer=runtime.use_one_core) as pool,
+        ThreadPoolExecutor(runtime.cores(), initializer=runtime.use_one_core) as pool,
     ):
         maps = list(
             tqdm(pool.map(one, files), total=len(files), desc="maps", unit="image", disable=not files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -71,7 +70,7 @@ def _compute(todo: dict[str, Path], extractor: Extractor, known: VectorCache) ->
     items = list(todo.items())
     size = _BATCH[extractor.device.type]
     jobs = iter([items[start : start + size] for start in range(0, len(items), size)])
-    workers = (os.cpu_count() or 1) if extractor.device.type == "cpu" else 2
+    workers = runtime.cores() if extractor.device.type == "cpu" else 2
     pending: deque[Future[list[tuple[str, np.ndarray]]]] = deque()
     done: list[tuple[str, np.ndarray]] = []
     with (

@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from adrefine.errors import UserError
 from adrefine.ingestion import worker
 from adrefine.ingestion.worker import Job, Photo, Settings
+from adrefine.runtime import cores
 
 BATCH = 16  # photos handed to a process at once
 _WAITING = 3  # batches per process that are handed out at the same time
@@ -28,7 +29,7 @@ def process_all(settings: Settings, jobs: list[Job], workers: int | None = None)
     Raises:
         UserError: a process died, of too little memory or of a fault in a decoder; names the photos it had.
     """
-    workers = workers or available_cores()
+    workers = workers or cores()
     if workers == 1 or len(jobs) < _SMALL:
         yield from (worker.process(settings, job) for job in jobs)
         return
@@ -47,11 +48,6 @@ def process_all(settings: Settings, jobs: list[Job], workers: int | None = None)
                 yield from _result(future, running.pop(future))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _result(future: Future[list[Photo]], batch: list[Job]) -> list[Photo]:
