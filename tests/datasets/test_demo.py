@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
+from adrefine import parallel
 from adrefine.datasets import demo
 from adrefine.errors import UserError
 from adrefine.io import sha256_file, write_text
@@ -59,7 +60,8 @@ def test_depends_on_the_seed_alone(tmp_path: Path) -> None:
 def test_workers_and_order_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = small(tmp_path / "alone")
     monkeypatch.setattr(demo, "POOL_PIXELS", 0)
-    monkeypatch.setattr(demo, "cores", lambda: 2)
+    monkeypatch.setattr(demo, "BATCH", 1)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
     monkeypatch.setattr(demo, "plan", lambda *counts, plan=demo.plan: plan(*counts)[::-1])
     assert small(tmp_path / "pool") == alone
 

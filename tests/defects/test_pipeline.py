@@ -33,7 +33,8 @@ def content(made: pd.DataFrame) -> dict[str, tuple]:
     }
 
 
-def test_order_workers_and_company_do_not_matter(tmp_path):
+def test_order_workers_and_company_do_not_matter(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "BATCH", 1)
     photos, params = rows(tmp_path / "in"), Synthesize(per_image=2)
     alone = content(pipeline.make_all(photos, tmp_path / "a", params, workers=1))
     parallel = content(pipeline.make_all(photos[::-1], tmp_path / "b", params, workers=2))
@@ -83,7 +84,8 @@ def test_whatever_could_train_is_a_source_and_so_is_every_test_defect():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_unreadable_photo_is_named(tmp_path, workers):
+def test_unreadable_photo_is_named(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(pipeline, "BATCH", 1)
     photos = rows(tmp_path / "in")
     (tmp_path / "in" / "04.png").write_bytes(b"not a picture")
     with pytest.raises(UserError, match=r"04\.png cannot be read"):

@@ -17,7 +17,7 @@ import adrefine
 import trees
 from adrefine import manifest
 from adrefine.errors import UserError
-from adrefine.ingestion import parallel, pipeline
+from adrefine.ingestion import pipeline
 from adrefine.io import sha256_file
 from adrefine.params import Dataset
 
@@ -95,8 +95,7 @@ def test_without_the_side_cache_and_in_many_processes_the_bytes_are_the_same(
     ingest()
     before = contents()
     monkeypatch.setenv("ADREFINE_CACHE_DIR", "elsewhere")
-    monkeypatch.setattr(parallel, "_SMALL", 1)
-    monkeypatch.setattr(parallel, "BATCH", 3)
+    monkeypatch.setattr(pipeline, "BATCH", 3)
     summary, _ = ingest(workers=2)
     assert summary.decoded == 20
     assert contents() == before

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from adrefine import parallel
 from adrefine.datasets.flange import Bytes, Defect, lay_down, light_of, photograph
 from adrefine.datasets.flange_defects import DEFECTS
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
-from adrefine.runtime import cores
 from adrefine.seeds import derived_seed
 
 # Difficulty: scales contrast and size of every defect; lower is harder. At 1.5 the default DifferNet reaches
@@ -28,6 +28,7 @@ SEVERITY = 1.5
 
 VERSION = 3  # raise when the pictures change, so that an older demo on disk is made anew
 MARKER = ".complete"
+BATCH = 8  # photos handed to a process at once
 POOL_PIXELS = 8_000_000  # with fewer pixels to render, starting a process pool costs more than it saves
 
 
@@ -109,13 +110,16 @@ def _mask_name(name: str) -> str:
 
 
 def _write_photos(root: Path, size: int, seed: int, photos: list[tuple[str, str]]) -> None:
-    write = partial(_write_photo, root, size, seed)
-    workers = min(cores(), 8)
-    if workers == 1 or len(photos) * size**2 < POOL_PIXELS:
-        list(map(write, photos))
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        list(pool.map(write, photos, chunksize=8))
+    written = parallel.stream(
+        partial(_write_photo, root, size, seed),
+        photos,
+        label="demo",
+        unit="photo",
+        name=lambda photo: photo[0],
+        batch=BATCH,
+        workers=1 if len(photos) * size**2 < POOL_PIXELS else None,
+    )
+    deque(written, maxlen=0)
 
 
 def _write_photo(root: Path, size: int, seed: int, photo: tuple[str, str]) -> None:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import PIL.Image
-from tqdm import tqdm
 
+from adrefine import parallel
 from adrefine.defects import GENERATORS, base
 from adrefine.errors import UserError
 from adrefine.io import atomic_open
 from adrefine.manifest import DEFECT
 from adrefine.params import Synthesize
-from adrefine.runtime import cores
 from adrefine.seeds import derived_seed
 
 COLUMNS = ("image_id", "path", "mask_path", "kind", "source_id", "mask_area")
+BATCH = 4  # photos handed to a process at once
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def make_all(
 
     Args:
         photos: columns `image_id` and `path` (PNG, mode L or RGB).
-        workers: processes; null: one a core. The result does not depend on it.
+        workers: processes; None: one a core. The result does not depend on it.
 
     Returns:
         The manifest: `image_id`, `path`, `mask_path`, `kind`, `source_id`, `mask_area` (share of the image).
@@ -67,29 +63,16 @@ def make_all(
     jobs = [
         Job(image_id, path, k, folder, params) for image_id, path in pairs for k in range(params.per_image)
     ]
-    results = _run(jobs, workers or cores())
-    rows = list(tqdm(results, total=len(jobs), desc="synthesize", unit="image", disable=None))
-    return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("image_id", ignore_index=True)
-
-
-def _run(jobs: list[Job], workers: int) -> Iterator[dict[str, object]]:
-    """Results in any order; at most a few jobs a worker are under way."""
-    if min(workers, len(jobs)) < 2:
-        yield from map(_make, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting = iter(jobs)
-        running: set[Future[dict[str, object]]] = {
-            pool.submit(_make, job) for job in itertools.islice(waiting, 4 * workers)
-        }
-        try:
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(_make, job) for job in itertools.islice(waiting, len(done))}
-                yield from (future.result() for future in done)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    rows = parallel.stream(
+        _make,
+        jobs,
+        label="synthesize",
+        unit="image",
+        name=lambda job: job.source,
+        batch=BATCH,
+        workers=workers,
+    )
+    return pd.DataFrame(list(rows), columns=list(COLUMNS)).sort_values("image_id", ignore_index=True)
 
 
 def _make(job: Job) -> dict[str, object]:

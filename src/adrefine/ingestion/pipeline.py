@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm import tqdm
 
-from adrefine import datasets, io, manifest
+from adrefine import datasets, io, manifest, parallel
 from adrefine.errors import UserError
 from adrefine.ingestion import duplicates, worker
-from adrefine.ingestion.parallel import process_all
 from adrefine.ingestion.worker import Job, Photo, Settings
 from adrefine.params import Dataset
 from adrefine.paths import MANIFEST, side_cache
@@ -30,6 +27,7 @@ from adrefine.seeds import derived_seed
 
 IMAGES, MASKS = "images", "masks"
 DUPLICATES, QUARANTINE, SUMMARY = "duplicates.csv", "quarantine.csv", "summary.json"
+BATCH = 16  # photos handed to a process at once
 _SHOWN = 5  # items that a message names
 
 
@@ -117,7 +115,17 @@ def _process(
     ]
     found: list[Photo | None] = [None] * len(jobs)
     thumbnails = np.zeros((len(jobs), worker.decode.THUMBNAIL**2), dtype=np.float16)
-    for photo in _progress(process_all(settings, jobs, workers), len(jobs)):
+    photos = parallel.stream(
+        partial(worker.process, settings),
+        jobs,
+        label="ingest",
+        unit="photo",
+        name=lambda job: job.source,
+        remedy="lower dataset.max_megapixels, or remove the photo",
+        batch=BATCH,
+        workers=workers,
+    )
+    for photo in photos:
         if len(photo.thumbnail):
             thumbnails[photo.index] = photo.thumbnail
             photo.thumbnail = photo.thumbnail[:0].copy()
@@ -127,13 +135,6 @@ def _process(
     results = pd.DataFrame({name: [getattr(photo, name) for photo in done] for name in columns})
     results["image_id"] = results["sha256"].str[:16]
     return pd.concat([table, results], axis=1), thumbnails
-
-
-def _progress(photos: Iterator[Photo], total: int) -> Iterator[Photo]:
-    interval = 0.2 if sys.stderr.isatty() else 10.0  # a log file needs no animation
-    return iter(
-        tqdm(photos, total=total, desc="ingest", unit="photo", mininterval=interval, maxinterval=interval)
-    )
 
 
 def _without_bad(photos: pd.DataFrame, params: Dataset, quarantine: Path) -> pd.DataFrame:
