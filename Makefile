@@ -9,7 +9,8 @@ PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c const
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/'
 
-demo: $(VENV)/.installed ## install, run the graph (dvc repro) and print the result
+demo: $(VENV)/.installed ## install, check params.yaml, run the graph (dvc repro) and print the result
+	@adrefine check
 	dvc repro
 	@adrefine summary
 

@@ -1,6 +1,6 @@
 """The graph as a Prefect flow. DVC alone decides what is up to date; Prefect shows the run and its log.
 
-python flows/pipeline.py            # what `dvc repro` would run
+python flows/pipeline.py            # `adrefine check`, then what `dvc repro` would run
 python flows/pipeline.py --force    # every stage again
 """
 
@@ -18,6 +18,19 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+
+
+@task(cache_policy=NO_CACHE)
+def check() -> None:
+    """Refuse a params.yaml with a mistake, also in a part that no stage would read this time.
+
+    Raises:
+        RuntimeError: what is wrong with it, in one line.
+    """
+    done = subprocess.run(["adrefine", "check"], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip())
+    get_run_logger().info(done.stdout.strip())
 
 
 @task(cache_policy=NO_CACHE, name="dvc repro")
@@ -55,6 +68,7 @@ def summarize() -> str:
 @flow(name="adrefine", log_prints=True)
 def pipeline(force: bool = False) -> str:
     """Bring every stage of the graph up to date and report the result."""
+    check()
     reproduce(force)
     return summarize()
 

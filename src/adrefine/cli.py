@@ -6,7 +6,6 @@ import argparse
 
 from adrefine import paths
 from adrefine.errors import UserError, exit_cleanly
-from adrefine.io import read_json
 
 
 def main() -> None:
@@ -20,14 +19,15 @@ def run(arguments: list[str] | None = None) -> None:
         prog="adrefine",
         description="Find the defects hidden among good training photos. `dvc repro` runs the graph; "
         "this command does the rest.",
-        epilog="Example: dvc repro && adrefine summary",
+        epilog="Example: adrefine check && dvc repro && adrefine summary",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser(
         "summary", help="print the result of the last run: what was removed and what it gained"
     )
     commands.add_parser(
-        "check", help="check params.yaml and say what is wrong with it, without running anything"
+        "check",
+        help="say at once what is wrong with params.yaml; `dvc repro` reads it only where a stage has to run",
     )
     chosen = parser.parse_args(arguments)
     {"summary": summary, "check": check}[chosen.command]()
@@ -35,6 +35,7 @@ def run(arguments: list[str] | None = None) -> None:
 
 def summary() -> None:
     """Print the short result of the last run."""
+    from adrefine.io import read_json
     from adrefine.report.summary import summary_lines
 
     metrics = paths.REPORTS / "metrics.json"

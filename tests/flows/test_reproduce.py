@@ -105,6 +105,31 @@ def test_a_cancel_ends_the_stage_too(
     assert not (tmp_path / "late").exists()
 
 
+def test_the_check_comes_first_and_its_line_is_logged(
+    flow: ModuleType, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("adrefine", 'echo "$@: params.yaml is sound"', tmp_path, monkeypatch)
+    flow.check.fn()
+    assert log.lines == ["check: params.yaml is sound"]
+    order: list[str] = []
+    for name in ("check", "reproduce", "summarize"):
+        monkeypatch.setattr(flow, name, lambda *_, name=name: order.append(name))
+    flow.pipeline.fn()
+    assert order == ["check", "reproduce", "summarize"]
+
+
+def test_a_mistake_in_the_settings_fails_the_flow_before_anything_runs(
+    flow: ModuleType, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("adrefine", "echo 'adrefine: error: unknown key `noize`' >&2; exit 2", tmp_path, monkeypatch)
+    install("dvc", "touch ran", tmp_path, monkeypatch)
+    monkeypatch.setattr(flow, "check", flow.check.fn)
+    monkeypatch.setattr(flow, "reproduce", flow.reproduce.fn)
+    with pytest.raises(RuntimeError, match=r"^adrefine: error: unknown key `noize`$"):
+        flow.pipeline.fn()
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_summary_is_logged_and_returned(
     flow: ModuleType, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,62 @@
+"""`adrefine check` is quick enough to come first, and refuses what a run that does nothing lets pass."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adrefine import cli
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "pandas", "numpy", "PIL", "sklearn", "matplotlib", "dvc", "prefect"}
+
+
+def test_a_sound_file_is_one_line(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    cli.run(["check"])
+    assert capsys.readouterr() == ("params.yaml is sound: demo, differnet, irp\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("osr: {lamda: 2}\n", "unknown key `osr.lamda`: did you mean `lambda`?"),
+        ("noize: {}\n", "unknown key `noize`: did you mean `noise`?"),
+        ("irp: {}\nirp: {}\n", "key `irp` is there twice, in lines 1 and 2: remove one"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, text, says):
+    (tmp_path / "params.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["adrefine", "check"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert capsys.readouterr() == ("", f"adrefine: error: params.yaml: {says}\n")
+
+
+def test_a_check_imports_nothing_heavy():
+    code = "import sys; from adrefine import cli; cli.run(['check']); print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_the_help_names_both_commands_and_the_order(capsys):
+    with pytest.raises(SystemExit):
+        cli.run(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "adrefine check && dvc repro && adrefine summary" in shown
+    assert "wrong with params.yaml" in shown
+
+
+def test_a_summary_before_any_run_says_what_to_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(cli.UserError, match="run `dvc repro` first"):
+        cli.run(["summary"])
