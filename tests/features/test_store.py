@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from adrefine.errors import UserError
-from adrefine.features.store import Store, VectorCache, write_store
+from adrefine.features.store import Store, VectorCache, open_store, write_store
 
 VECTORS = np.arange(24, dtype=np.float16).reshape(4, 2, 3)
 IDS = ["1e5", "NA", "b", "a"]
@@ -37,6 +40,43 @@ def test_an_unknown_image_or_folder_says_what_to_run(store, tmp_path):
         store.vectors(["a", "c"])
     with pytest.raises(UserError, match="holds no features"):
         Store(tmp_path / "elsewhere")
+
+
+def test_an_open_store_is_read_once(store, monkeypatch):
+    reads = []
+    monkeypatch.setattr(
+        pd, "read_csv", lambda *given, read=pd.read_csv, **more: reads.append(1) or read(*given, **more)
+    )
+    opened = [open_store(store.folder) for _ in range(3)]
+    assert len(reads) == 1
+    assert opened[0] is opened[1] is opened[2]
+    np.testing.assert_array_equal(opened[0].vectors(IDS), VECTORS)
+
+
+def test_a_rewritten_store_is_opened_anew_and_the_old_one_still_reads_what_it_was(store):
+    before = open_store(store.folder)
+    for times in (2, 3):
+        write_store(
+            store.folder, IDS[:times], iter(times * VECTORS[:times]), (2, 3), {"dim": 3, "times": times}
+        )
+        after = open_store(store.folder)
+        assert (after.ids, after.meta["times"]) == (IDS[:times], times)
+        np.testing.assert_array_equal(after.vectors(IDS[:times]), times * VECTORS[:times])
+    np.testing.assert_array_equal(before.vectors(IDS), VECTORS)
+
+
+def test_a_store_that_is_gone_is_not_remembered(store, tmp_path):
+    open_store(store.folder)
+    (store.folder / "meta.json").unlink()
+    with pytest.raises(UserError, match="holds no features"):
+        open_store(store.folder)
+
+
+def test_the_same_name_elsewhere_is_another_store(tmp_path, monkeypatch):
+    for number, place in enumerate("ab", start=1):
+        write_store(tmp_path / place / "store", IDS, iter(number * VECTORS), (2, 3), {})
+        monkeypatch.chdir(tmp_path / place)
+        np.testing.assert_array_equal(open_store(Path("store")).vectors(IDS), number * VECTORS)
 
 
 def test_nothing_to_embed_is_refused(tmp_path):

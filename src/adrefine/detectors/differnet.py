@@ -16,7 +16,7 @@ from adrefine import runtime
 from adrefine.detectors.base import Detector, Images, Scores, read_log, write_log
 from adrefine.detectors.flow import build_flow, latent_score, negative_log_likelihood, trainable
 from adrefine.errors import UserError
-from adrefine.features.store import Store
+from adrefine.features.store import open_store
 from adrefine.io import read_json, write_json
 from adrefine.params import DifferNet as Params
 from adrefine.seeds import derived_seed
@@ -102,7 +102,7 @@ class DifferNet(Detector):
         """
         if len(images) < 2:
             raise UserError(f"DifferNet needs at least 2 training images, got {len(images)}")
-        vectors = Store(images.prepared).vectors(images.ids)
+        vectors = open_store(images.prepared).vectors(images.ids)
         if warm_start and self.flow is not None:
             self.log = self._train(self._inputs(vectors), self.settings.finetune_epochs)
             return self.log
@@ -123,13 +123,13 @@ class DifferNet(Detector):
 
     def score(self, images: Images) -> Scores:
         """Mean over views of the mean of z²; about 1 on the training distribution."""
-        return Scores(self._scores_of(Store(images.prepared).vectors(images.ids)))
+        return Scores(self._scores_of(open_store(images.prepared).vectors(images.ids)))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Absolute input gradient of the score, mean over channels and views, smoothed (IRP sect. 3.1)."""
         from adrefine.detectors.gradient_maps import gradient_maps
 
-        return gradient_maps(self.latent, Store(images.prepared).meta, files)
+        return gradient_maps(self.latent, open_store(images.prepared).meta, files)
 
     def latent(self, vectors: torch.Tensor) -> torch.Tensor:
         """Image score (n,) of raw feature vectors (n, dim); differentiable."""

@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,24 @@ class Store:
         return self.features[rows].astype(np.float32)
 
 
+def open_store(folder: Path) -> Store:
+    """The store in `folder`, read once by each process, and again when it was written anew.
+
+    A refinement asks for it at every fit and score of every fold and round.
+    """
+    try:
+        found = (folder / "meta.json").stat()
+    except FileNotFoundError:
+        return Store(folder)  # which says what to run
+    return _opened(folder, found.st_dev, found.st_ino, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _opened(folder: Path, *written: int) -> Store:
+    """`written`: which meta.json it is; `write_store` replaces that file last, and never changes it."""
+    return Store(folder)
+
+
 def write_store(
     folder: Path,
     ids: list[str],
@@ -52,7 +71,8 @@ def write_store(
     folder.mkdir(parents=True, exist_ok=True)
     if not ids:
         raise UserError("there is no image to embed: data/ingested/manifest.csv is empty")
-    (folder / "meta.json").unlink(missing_ok=True)
+    for name in ("meta.json", "features.npy"):  # not changed in place: somebody may have them open
+        (folder / name).unlink(missing_ok=True)
     target = np.lib.format.open_memmap(
         folder / "features.npy", mode="w+", dtype=np.float16, shape=(len(ids), *shape)
     )
