@@ -9,7 +9,6 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -20,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from adrefine import strict_yaml
 from adrefine.errors import UserError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -214,25 +214,6 @@ class Params(Section):
         }
 
 
-class _Twice(Exception):
-    """A mapping holds a key twice."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that comes twice in one mapping; YAML would silently take the last."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        first: dict[tuple[str, str], int] = {}
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            name, line = (key.tag, key.value), key.start_mark.line + 1
-            if name in first:
-                shown = " ".join(key.value.split())
-                raise _Twice(f"key `{shown}` is there twice, in lines {first[name]} and {line}: remove one")
-            first[name] = line
-        return node
-
-
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml.
 
@@ -242,12 +223,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
     """
     if not path.exists():
         raise UserError(f"{path} is missing: run from the project's root")
-    try:
-        content = yaml.load(path.read_bytes(), _Loader)
-    except _Twice as error:
-        raise UserError(f"{path}: {error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = strict_yaml.read(path)
     return parse(content if content is not None else {}, str(path))
 
 

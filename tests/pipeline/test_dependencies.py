@@ -13,7 +13,10 @@ from pipeline.project import REPOSITORY, STAGES
 
 SOURCE = REPOSITORY / "src"
 PACKAGE = SOURCE / "adrefine"
-PLUMBING = {PACKAGE / name for name in ("__init__.py", "errors.py", "io.py", "params.py", "paths.py")}
+PLUMBING = {
+    PACKAGE / name
+    for name in ("__init__.py", "errors.py", "io.py", "params.py", "paths.py", "strict_yaml.py")
+}
 MAPS = PACKAGE / "detectors/gradient_maps.py"  # imported by a method that evaluate alone calls
 
 
