@@ -128,6 +128,37 @@ class Embed(Section):
     rotate: bool = True
 
 
+class PretrainPdn(Section):
+    size: Literal["small", "medium"] = "small"
+    init: Literal["bundled", "scratch"] = "bundled"
+    steps: Count = 0
+    images: str = "data/generic"
+    teacher: Literal["efficientnet_lite0", "resnet18", "wide_resnet50_2", "wide_resnet101_2"] = (
+        "efficientnet_lite0"
+    )
+    weights: str | None = None
+    side: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = 256
+    batch_size: AtLeastOne = 16
+    learning_rate: Positive = 1e-4
+    decay: Share = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-5
+    grayscale: Share = 0.1
+    min_crop: PositiveShare = 0.5
+    norm_images: AtLeastOne = 1000
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _start_exists(self) -> PretrainPdn:
+        if self.init == "bundled" and (self.size, self.teacher) != ("small", "efficientnet_lite0"):
+            raise ValueError(
+                "the bundled weights are of size small and teacher efficientnet_lite0: for others set "
+                "init to scratch and steps to the length of the distillation (EAD: 60000)"
+            )
+        if self.init == "scratch" and not self.steps:
+            raise ValueError("init scratch with steps 0 is an untrained network: set steps (EAD: 60000)")
+        return self
+
+
 class DifferNet(Section):
     preset: Literal["fast", "paper"] = "fast"
     standardize: bool | None = None
@@ -184,6 +215,7 @@ class Params(Section):
     noise: Noise = Noise()
     synthesize: Synthesize = Synthesize()
     embed: Embed = Embed()
+    pretrain_pdn: PretrainPdn = PretrainPdn()
     detector: Literal["differnet"] = "differnet"
     differnet: DifferNet = DifferNet()
     refine: Refine = Refine()

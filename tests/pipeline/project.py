@@ -16,7 +16,10 @@ from typing import Any
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-STAGES = ("ingest", "validate", "inject_noise", "synthesize", "embed", "train", "refine", "evaluate")
+STAGES = (
+    *("ingest", "validate", "inject_noise", "synthesize", "embed", "pretrain_pdn"),
+    *("train", "refine", "evaluate"),
+)
 PHOTOS = "photos"
 TINY = {
     "dataset.name": "mvtec",
@@ -27,6 +30,10 @@ TINY = {
     "synthesize.per_image": 1,
     "embed.scales": [64, 32],
     "embed.views": 2,
+    "pretrain_pdn.steps": 2,
+    "pretrain_pdn.side": 64,
+    "pretrain_pdn.batch_size": 2,
+    "pretrain_pdn.norm_images": 4,
     "differnet.hidden": 16,
     "differnet.blocks": 2,
     "differnet.epochs": 3,

@@ -25,6 +25,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "noise": {"inject_noise"} | LEARNING,
     "synthesize": {"synthesize", "embed"} | LEARNING,
     "embed": {"embed"} | LEARNING,
+    "pretrain_pdn": {"pretrain_pdn"},  # while the detector is differnet
     "detector": LEARNING,
     "differnet": LEARNING,
     "refine": {"refine", "evaluate"},
@@ -45,6 +46,7 @@ ROWS = {  # a section of params.yaml: all that may run again
         ({"osr.lambda": 3.0, "osr.keep": 0.7}, set()),
         ({"synthesize.seed": 1}, {"synthesize", "embed", "train", "refine", "evaluate"}),
         ({"embed.views": 1}, {"embed", "train", "refine", "evaluate"}),
+        ({"pretrain_pdn.steps": 1}, {"pretrain_pdn"}),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "reruns",
 )
@@ -55,10 +57,20 @@ def test_setting(ready: Project, changes: dict[str, Any], ran: set[str]) -> None
 
 def test_photo_added(ready: Project) -> None:
     photos.save(ready.root / PHOTOS / "train/good/added.png", photos.plate(5000))
-    run = ready.repro("train")
+    run = ready.repro("train", "pretrain_pdn")
     assert run.ran == ALL - {"refine", "evaluate"}
     assert run.number(r"(\d+) decoded") == 1
     assert run.number(r"embed: \d+ images, (\d+) new") == 1 + _twins(ready, "train/good/added.png")
+
+
+def test_generic_photo_added(ready: Project) -> None:
+    added = photos.save(ready.root / "data/generic/added.png", photos.plate(5002))
+    try:
+        run = ready.repro()
+    finally:
+        added.unlink()
+    assert run.ran == {"pretrain_pdn"}
+    assert run.number(r"photos and (\d+) generic images") == 1
 
 
 def test_photo_changed(ready: Project) -> None:

@@ -41,16 +41,16 @@ class Backbone(nn.Module):
         return self
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """A state dict from a local file, read as data (`weights_only`), never as code."""
+def read_weights(path: Path, key: str = "embed.weights") -> dict[str, torch.Tensor]:
+    """A state dict from a local file, read as data (`weights_only`), never as code; errors name `key`."""
     if not path.is_file():
-        raise UserError(f"embed.weights: {path} is missing: give the path of a torchvision weights file")
+        raise UserError(f"{key}: {path} is missing: give the path of a torchvision weights file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"embed.weights: {path} is not a weights file: {reason}") from None
+        raise UserError(f"{key}: {path} is not a weights file: {reason}") from None
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(state, dict):
-        raise UserError(f"embed.weights: {path} holds no state dict")
+        raise UserError(f"{key}: {path} holds no state dict")
     return state

@@ -22,16 +22,16 @@ _STEM = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3")
 
 
 class Vision(Backbone):
-    """Maps of the LAYERS of a torchvision network.
+    """Maps of the LAYERS of a torchvision network; errors name its section of params.yaml, `section`.
 
     Raises:
         UserError: no weights file is given and the download fails, or the file is of another network.
     """
 
-    def __init__(self, name: str, weights: Path | None) -> None:
+    def __init__(self, name: str, weights: Path | None, section: str = "embed") -> None:
         super().__init__()
         self.layers, self.channels = LAYERS[name]
-        net = _load(name, weights)
+        net = _load(name, weights, section)
         steps = ("features",) if name == "alexnet" else _STEM
         self.steps = torch.nn.ModuleDict({step: getattr(net, step) for step in steps})
 
@@ -44,7 +44,7 @@ class Vision(Backbone):
         return found
 
 
-def _load(name: str, weights: Path | None) -> Any:
+def _load(name: str, weights: Path | None, section: str) -> Any:
     from torchvision.models import get_model
 
     if weights is None:
@@ -52,14 +52,14 @@ def _load(name: str, weights: Path | None) -> Any:
             return get_model(name, weights="DEFAULT")
         except (URLError, OSError) as error:
             raise UserError(
-                f"embed.backbone {name}: its weights are not on this machine and could not be downloaded "
-                f"({error}). Set embed.weights to a local file, or embed.backbone to efficientnet_lite0, "
-                "which needs no download"
+                f"{section}: the weights of {name} are not on this machine and could not be downloaded "
+                f"({error}). Set {section}.weights to a local file, or choose efficientnet_lite0, which "
+                "needs no download"
             ) from None
     net = get_model(name, weights=None)
     try:
-        net.load_state_dict(read_weights(weights))
+        net.load_state_dict(read_weights(weights, f"{section}.weights"))
     except RuntimeError as error:
         first = str(error).splitlines()[0]
-        raise UserError(f"embed.weights: {weights} does not fit {name}: {first}") from None
+        raise UserError(f"{section}.weights: {weights} does not fit {name}: {first}") from None
     return net
