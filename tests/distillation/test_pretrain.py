@@ -13,7 +13,7 @@ from adrefine.backbones import pdn
 from adrefine.distillation import training
 from adrefine.distillation.pretrain import curve, describe, pretrain, sources
 from adrefine.errors import UserError
-from adrefine.params import PretrainPdn
+from adrefine.params import PretrainPdn, parse
 from distillation.tiny import settings
 
 FILES = {"pdn.pt", "meta.json", "loss.csv"}
@@ -24,14 +24,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_bundled_weights_as_they_are(photos, generic, tmp_path):
-    params = PretrainPdn(images=str(generic), norm_images=5)
+    params = PretrainPdn(images=str(generic))
     counts = pretrain(photos, params, tmp_path / "a", tmp_path / "cache")
     assert counts == {"photos": 12, "generic": 0, "steps": 0}
     assert not (tmp_path / "cache").exists()
     assert (tmp_path / "a/pdn.pt").read_bytes() == pdn.BUNDLED.read_bytes()
     meta = json.loads((tmp_path / "a/meta.json").read_text())
     assert meta["teacher"] == "efficientnet_lite0"
-    assert (meta["size"], meta["steps"], meta["photos"], meta["statistics_of"]) == ("small", 0, 12, 5)
+    assert (meta["size"], meta["steps"], meta["photos"], meta["statistics_of"]) == ("small", 0, 12, 12)
     assert len(meta["channel_mean"]) == len(meta["channel_std"]) == 384
     assert min(meta["channel_std"]) > 0
     pretrain(photos, params, tmp_path / "b", tmp_path / "other")
@@ -103,6 +103,23 @@ def test_curve_is_short_and_keeps_the_mean():
     assert len(long) == 500
     assert set(long["loss"]) == {2.0}
     assert long["step"].iloc[-1] == 2000
+
+
+@pytest.mark.parametrize(
+    ("section", "named"),
+    [
+        ({"size": "medium"}, "size small and teacher efficientnet_lite0.*set init to scratch"),
+        ({"teacher": "wide_resnet101_2"}, "size small and teacher efficientnet_lite0.*set init to scratch"),
+        ({"init": "scratch"}, "untrained network: set steps"),
+        ({"side": 100}, r"`pretrain_pdn\.side` = 100"),
+        ({"images": None}, r"`pretrain_pdn\.images` = None"),
+        ({"step": 5}, "did you mean `steps`"),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+def test_settings_that_cannot_be(section, named):
+    with pytest.raises(UserError, match=named):
+        parse({"pretrain_pdn": section})
 
 
 def test_refusals(photos, generic, tmp_path):

@@ -14,7 +14,15 @@ from pipeline.project import STAGES, Project, Run
 
 pytestmark = pytest.mark.pipeline
 
-SECONDS = {"ingest": 0.8, "synthesize": 1.5, "embed": 3, "train": 3, "refine": 4, "evaluate": 4}
+SECONDS = {
+    "ingest": 0.8,
+    "synthesize": 1.5,
+    "embed": 3,
+    "pretrain_pdn": 3,
+    "train": 3,
+    "refine": 4,
+    "evaluate": 4,
+}
 
 
 def test_from_nothing_everything_runs(first: tuple[Project, Run, str]) -> None:

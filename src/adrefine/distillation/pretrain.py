@@ -22,6 +22,7 @@ from adrefine.params import PretrainPdn
 
 CODE_VERSION = 1  # raise it when a change to this package changes weights: old checkpoints are then not used
 SIDE = 256  # pixels at which the statistics are taken (EAD sect. 4.3)
+_DESCRIBED = 100  # photos of 4,096 features each: enough for a mean and a deviation
 _POINTS = 500  # most rows of the loss curve
 
 
@@ -50,7 +51,7 @@ def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) 
     runtime.seed_everything(params.seed)
     weights, losses = distil(photos, generic, params, cache)
     weights.save(out / "pdn.pt")
-    seen = moments.sample(own, photos["image_id"].tolist(), params.norm_images, params.seed)
+    seen = moments.sample(own, photos["image_id"].tolist(), _DESCRIBED, params.seed)
     mean, std = describe(pdn.read(out / "pdn.pt"), seen)
     write_csv(out / "loss.csv", curve(losses))
     chosen = ("size", "init", "teacher", "steps", "seed")

@@ -60,8 +60,8 @@ class Distillation:
         """Do the steps that are left; a checkpoint (and a call of `watch`) after each `every` of them."""
         size, left = self.params.batch_size, range(self.step, self.params.steps)
         bar = tqdm(total=self.params.steps, initial=self.step, desc="pretrain_pdn", unit="step", disable=None)
-        with bar, workers() as pool, ThreadPoolExecutor(2) as readers:
-            for pair in in_order(readers, lambda step: sampler.batch(step, size), left, ahead=3):
+        with bar, workers() as pool, ThreadPoolExecutor(runtime.cores()) as readers:
+            for pair in in_order(readers, lambda step: sampler.batch(step, size), left, runtime.cores() + 1):
                 self.losses.append(self._learn(pair, pool))
                 bar.update()
                 bar.set_postfix(loss=f"{self.losses[-1]:.3f}", refresh=False)
