@@ -2,8 +2,8 @@
 
     python benchmarks/rerun_cost.py
 
-Clones the repository to a temporary folder, runs the graph on small demo photos, changes `irp.lambda` and runs
-`dvc repro` again. Overhead is the wall time without the seconds that refine and evaluate report for their own
+Clones the repository to a temporary folder, runs the graph on small demo photos, changes `irp.lambda` and
+runs `dvc repro` again. Overhead is the wall time without the seconds that refine and evaluate report for their own
 work: starting DVC and Python, importing torch, hashing.
 """
 
@@ -43,7 +43,8 @@ def main() -> None:
         repro(clone)
         idle = sorted(repro(clone) for _ in range(args.repeats))
         runs = sorted(
-            (changed(clone, 1.2 + 0.01 * number) for number in range(args.repeats)), key=lambda run: run["seconds"]
+            (changed(clone, 1.2 + 0.01 * number) for number in range(args.repeats)),
+            key=lambda run: run["seconds"],
         )
     run = runs[len(runs) // 2]
     overhead = run["seconds"] - run["refine"] - run["evaluate"]
