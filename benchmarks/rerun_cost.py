@@ -3,8 +3,8 @@
     python benchmarks/rerun_cost.py
 
 Clones the repository to a temporary folder, runs the graph on small demo photos, changes `irp.lambda` and
-runs `dvc repro` again. Overhead is the wall time without the seconds that refine and evaluate report for their own
-work: starting DVC and Python, importing torch, hashing.
+runs `dvc repro` again. Overhead is the wall time without the seconds that refine and evaluate report for
+their own work: starting DVC and Python, importing torch, hashing.
 """
 
 from __future__ import annotations
