@@ -82,7 +82,7 @@ def changed(clone: Path, value: float) -> dict[str, float]:
     settings(clone, {"irp": {"lambda": value}})
     seconds = repro(clone)
     work = read_json(clone / "reports" / "timing.json")
-    return {"seconds": seconds, "refine": work["refine"], "evaluate": work["evaluate"]}
+    return {"seconds": seconds, **{stage: work[stage]["seconds"] for stage in ("refine", "evaluate")}}
 
 
 if __name__ == "__main__":

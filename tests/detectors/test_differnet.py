@@ -161,6 +161,14 @@ def test_a_warm_start_keeps_scale_and_weights_and_takes_fewer_epochs(images):
     assert 0 < moved < (weights(fresh) - before).norm()
 
 
+def test_warm_starts_do_not_pile_up(fitted, images):
+    once, twice = fitted.clone(), fitted.clone()
+    twice.fit(images.only(images.ids[:20]), warm_start=True)
+    for detector in (once, twice):
+        detector.fit(images.only(images.ids[:-3]), warm_start=True)
+    assert torch.equal(weights(once), weights(twice))
+
+
 def test_a_cold_fit_forgets_what_was_learned_before(fitted, images):
     again = fitted.clone()
     again.fit(images.only(images.ids[:20]), warm_start=True)
@@ -183,6 +191,20 @@ def test_early_stopping_waits_and_then_learns_all_images_for_the_best_number_of_
     everything.fit(images)
     assert torch.equal(weights(detector), weights(everything))
     assert torch.equal(detector.centre, everything.centre)
+
+
+def test_later_cold_fits_start_afresh_but_keep_the_number_of_epochs(images, monkeypatch, tmp_path):
+    detector = untrained(epochs=20, patience=3)
+    script_likelihoods(monkeypatch, detector, [5, 4, 3, 3.5, 4, 4])
+    detector.fit(images)
+    detector.save(tmp_path)
+    loaded = DifferNet(Params())
+    loaded.load(tmp_path)
+    for later in (loaded, detector.clone()):
+        assert len(later.fit(images.only(images.ids[:30]))) == 3
+        alone = untrained(epochs=3, holdout=0)
+        alone.fit(images.only(images.ids[:30]))
+        assert torch.equal(weights(later), weights(alone))
 
 
 def test_a_warm_start_learns_all_images_and_never_stops_early(images, monkeypatch):

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrefine.detectors.base import Images
+from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Irp, Osr, Refine
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.engine import Outcome, refine
 from adrefine.strategies.irp import IterativeRefinement
 from adrefine.strategies.osr import OneShotRemoval, RemovalUntilSize
-from adrefine.strategies.scorers import InSample
+from adrefine.strategies.scorers import InSample, Scorer
 from adrefine.strategies.vanilla import Vanilla
 from fakes import FakeDetector, image_set
 
@@ -45,7 +45,7 @@ IRP = IterativeRefinement(Irp())
     ("strategy", "params", "reason", "rounds", "left"),
     [
         (Vanilla(), {}, "vanilla removes nothing", 0, 10),
-        (Scripted(1, 2), {}, "converged: the size did not change", 2, 7),
+        (Scripted(1, 2), {}, "converged: the set did not change", 2, 7),
         (Scripted(1, 1, 1), {"max_rounds": 2}, "refine.max_rounds = 2 reached", 2, 8),
         (Scripted(1), {"max_rounds": 0}, "refine.max_rounds = 0 reached", 0, 10),
         (Scripted(3, 3), {"min_keep": 0.5}, "refine.min_keep reached: 5 images must stay", 2, 5),
@@ -124,6 +124,36 @@ def test_the_summary_is_the_last_round_that_scored_each_image():
         assert row.kept == 1 - last["removed"]
         assert (row.removed_round is pd.NA) == (row.kept == 1)
         assert row.kept == 1 or row.removed_round == last["round"]
+
+
+class Everybody(Scorer):
+    """Scores every image in every round, also those that are out."""
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        self.ids = ids
+
+    def scores(self, model: Detector, kept: Images) -> pd.Series:
+        return pd.Series(1.0, index=list(self.ids))
+
+
+class Named(Strategy):
+    """Has certain images out after each round."""
+
+    def __init__(self, *rounds: str) -> None:
+        self.rounds = list(rounds)
+
+    def step(self, scores: pd.Series, floor: int) -> Removal:
+        names = self.rounds.pop(0)
+        return Removal(tuple(image_id for image_id in scores.index if image_id[-1] in names), 1.0)
+
+
+def test_an_image_removed_by_mistake_comes_back():
+    images, model = image_set(8), FakeDetector()
+    found = refine(model, images, Named("012", "12", "123", "123"), Everybody(images.ids), Refine())
+    assert (found.rounds, found.stop_reason) == (3, "converged: the set did not change")
+    table = found.images.set_index("image_id")["removed_round"]
+    assert table.dropna().to_dict() == {"im001": 1, "im002": 1, "im003": 3}
+    assert [len(ids) for ids, _ in model.fits] == [5, 6, 5, 5]
 
 
 def test_without_a_round_nothing_is_scored_and_all_stay():

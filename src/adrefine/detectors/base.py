@@ -47,7 +47,8 @@ class Detector(ABC):
 
         Args:
             images: the training images, at least two.
-            warm_start: go on from the present weights (a refinement round) instead of starting afresh.
+            warm_start: go on from what the last cold fit learned (a refinement round) instead of starting
+                afresh. Rounds do not pile up, or the twentieth would have memorized what the first did not.
 
         Returns:
             One row per epoch with its losses, for the training log.

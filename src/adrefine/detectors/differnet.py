@@ -92,31 +92,31 @@ class DifferNet(Detector):
         self.settings = Settings.of(params)
         self.device = runtime.device()
         self.flow: torch.nn.Module | None = None
+        self.cold: dict[str, torch.Tensor] = {}  # weights that the last cold fit ended with
+        self.epochs = 0  # of a cold fit, once they are known
         self.centre = self.spread = torch.empty(0)
         self.log: list[dict[str, float]] = []
 
     def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
-        """See `Detector.fit`. A cold fit first finds, by the likelihood of a part of `images` held out by id,
-        how many epochs are best, then learns all of them for so long: an image that the flow did not learn
-        would stand out among those it did. A warm one goes on for `finetune_epochs`.
+        """See `Detector.fit`.
+
+        The first cold fit finds, by the likelihood of a part of `images` held out by id, how many epochs are
+        best, then learns all of them for so long: an image that the flow did not learn would stand out among
+        those it did. Later cold fits, also of clones, start afresh but keep that number. A warm fit goes on
+        from the last cold one for `finetune_epochs`.
         """
         if len(images) < 2:
             raise UserError(f"DifferNet needs at least 2 training images, got {len(images)}")
         vectors = open_store(images.prepared).vectors(images.ids)
         if warm_start and self.flow is not None:
+            self.flow.load_state_dict(self.cold)
             self.log = self._train(self._inputs(vectors), self.settings.finetune_epochs)
             return self.log
-        watched: list[float] = []
-        held = self._held_out(images.ids)
-        if held.any():
-            self._start(vectors[~held].reshape(-1, vectors.shape[-1]))
-            search = self._train(
-                self._inputs(vectors[~held]), self.settings.epochs, self._inputs(vectors[held])
-            )
-            watched = [row["holdout_nll"] for row in search]
+        watched = [] if self.epochs else self._watched(vectors, self._held_out(images.ids))
+        self.epochs = self.epochs or (int(np.argmin(watched)) + 1 if watched else self.settings.epochs)
         self._start(vectors.reshape(-1, vectors.shape[-1]))
-        epochs = int(np.argmin(watched)) + 1 if watched else self.settings.epochs
-        self.log = self._train(self._inputs(vectors), epochs)
+        self.log = self._train(self._inputs(vectors), self.epochs)
+        self.cold = copy.deepcopy(self._ready().state_dict())
         for row, likelihood in zip(self.log, watched, strict=False):
             row["holdout_nll"] = likelihood
         return self.log
@@ -142,7 +142,8 @@ class DifferNet(Detector):
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         state = {"flow": self._ready().state_dict(), "centre": self.centre, "spread": self.spread}
-        torch.save({key: _on_cpu(value) for key, value in state.items()}, folder / _STATE)
+        on_cpu = {key: _on_cpu(value) for key, value in state.items()}
+        torch.save({**on_cpu, "epochs": self.epochs}, folder / _STATE)
         write_json(folder / "settings.json", asdict(self.settings))
         write_log(folder, self.log)
 
@@ -152,9 +153,10 @@ class DifferNet(Detector):
         try:
             self.settings = Settings(**read_json(folder / "settings.json"))
             state = torch.load(folder / _STATE, map_location=self.device, weights_only=True)
-            self.centre, self.spread = state["centre"], state["spread"]
+            self.centre, self.spread, self.epochs = state["centre"], state["spread"], int(state["epochs"])
             self.flow = self._new_flow(len(self.centre))
             self.flow.load_state_dict(state["flow"])
+            self.cold = state["flow"]
             self.log = read_log(folder)
         except _BROKEN as error:
             raise UserError(
@@ -181,6 +183,14 @@ class DifferNet(Detector):
             self.centre = torch.zeros(flat.shape[1], device=self.device)
             self.spread = torch.ones(flat.shape[1], device=self.device)
         self.flow = self._new_flow(flat.shape[1])
+
+    def _watched(self, vectors: np.ndarray, held: np.ndarray) -> list[float]:
+        """Likelihood of the images `held` out, epoch by epoch, of a flow that learns the others."""
+        if not held.any():
+            return []
+        self._start(vectors[~held].reshape(-1, vectors.shape[-1]))
+        log = self._train(self._inputs(vectors[~held]), self.settings.epochs, self._inputs(vectors[held]))
+        return [row["holdout_nll"] for row in log]
 
     def _held_out(self, ids: tuple[str, ...]) -> np.ndarray:
         """Boolean (n,): images watched for early stopping; by id, so that no other image decides."""

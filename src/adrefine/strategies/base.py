@@ -14,7 +14,8 @@ class Removal:
     """A strategy's decision in one round.
 
     Attributes:
-        ids: images to remove, in any order.
+        ids: those of the scored images that are to be out, in any order. Every other scored image stays, or
+            comes back if it was out.
         threshold: the score over which an image was to go; NaN if the rule has none.
         stop: why this is the strategy's last round; None: score again after retraining.
     """
@@ -35,7 +36,8 @@ class Strategy(ABC):
         """One round.
 
         Args:
-            scores: positive score of each image still kept, indexed by image_id; higher is more anomalous.
+            scores: positive score of each image still kept (or of all, if the scorer scores removed images
+                again), indexed by image_id; higher is more anomalous.
             floor: the fewest images that must stay; the engine enforces it.
         """
 

@@ -22,12 +22,12 @@ class Outcome:
     """What a refinement decided.
 
     Attributes:
-        images: one row per training image: image_id, kept (0/1), removed_round (NaN if kept), score and
-            threshold of the last round that scored it, relative_score (score / median of that round, so that
-            rounds compare).
+        images: one row per training image: image_id, kept (0/1), removed_round (NaN if kept; the round since
+            which it is out), score and threshold of the last round that scored it, relative_score (score /
+            median of that round, so that rounds compare).
         history: one row per round and scored image: round, image_id, score, threshold, removed (0/1).
         stop_reason: why it stopped, as a sentence.
-        rounds: rounds that removed something.
+        rounds: rounds that changed the set.
     """
 
     images: pd.DataFrame
@@ -63,13 +63,15 @@ def refine(
             scores = _checked(scorer.scores(model, kept))
             removal = _at_least(floor, scores, strategy.step(scores, floor))
             history.append(_record(number, scores, removal))
-            if removal.ids:
-                kept, done = kept.only(set(kept.ids) - set(removal.ids)), number
+            left = images.only(set(scores.index) - set(removal.ids))
+            changed = left != kept
+            if changed:
+                kept, done = left, number
                 model.fit(kept, warm_start=True)
                 after_round(number, model)
                 bar.update()
-            if removal.stop or not removal.ids:
-                stop = removal.stop or "converged: the size did not change"
+            if removal.stop or not changed:
+                stop = removal.stop or "converged: the set did not change"
                 break
     if done and params.final_fit == "scratch":
         model.fit(kept)
@@ -121,7 +123,9 @@ def _summary(images: Images, history: pd.DataFrame) -> pd.DataFrame:
     median = history.groupby("round")["score"].median()
     last = history.assign(relative_score=history["score"] / history["round"].map(median))
     last = last.sort_values("round", kind="stable").groupby("image_id").last()
-    removed = history[history["removed"] == 1].set_index("image_id")["round"]
+    last_in = history[history["removed"] == 0].groupby("image_id")["round"].max()
+    out = history[history["round"] > history["image_id"].map(last_in).fillna(0)]
+    removed = out.groupby("image_id")["round"].min()
     table = pd.DataFrame({"image_id": sorted(images.ids)})
     table["kept"] = (~table["image_id"].isin(removed.index)).astype(int)
     table["removed_round"] = table["image_id"].map(removed).astype("Int64")

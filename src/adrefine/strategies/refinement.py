@@ -40,7 +40,7 @@ def run(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path) -> R
     model = detectors.create(params)
     model.load(initial)
     strategy = strategies.create(params, len(images))
-    scorer = scorers.create(params.refine, detectors.create(params), images.ids)
+    scorer = scorers.create(params.refine, model, images.ids)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
 
     def watch(number: int, current: Detector) -> None:
@@ -53,7 +53,12 @@ def run(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path) -> R
 def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:
     """The training set as it stood after each round, as manifests; round 0 is the start."""
     rows = manifest.of_split(noisy, "train")
-    gone = outcome.images.set_index("image_id")["removed_round"]
-    removed_in = rows["image_id"].map(gone).astype("Float64").fillna(float("inf"))
-    numbers = [0, *sorted(int(number) for number in gone.dropna().unique())]
-    return {number: rows[(removed_in > number).to_numpy(dtype=bool)] for number in numbers}
+    versions, out = {0: rows}, set[str]()
+    for number in sorted(outcome.history["round"].unique()):
+        scored = outcome.history[outcome.history["round"] == number]
+        before = set(out)
+        out |= set(scored.loc[scored["removed"] == 1, "image_id"])
+        out -= set(scored.loc[scored["removed"] == 0, "image_id"])
+        if out != before:
+            versions[int(number)] = rows[~rows["image_id"].isin(out)]
+    return versions

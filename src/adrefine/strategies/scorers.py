@@ -37,11 +37,12 @@ class InSample(Scorer):
 class OutOfFold(Scorer):
     """Every image is scored by a model that never saw it: k models, each trained without one fold.
 
+    The models are clones of `model` that learn afresh: they keep what it found out about how long to train.
     Folds follow from the image id and the seed. From the second round on the fold models start warm. Where
     removals leave a model fewer than two images to learn, it keeps what it learned before.
     """
 
-    def __init__(self, fresh: Detector, ids: tuple[str, ...], folds: int, seed: int) -> None:
+    def __init__(self, model: Detector, ids: tuple[str, ...], folds: int, seed: int) -> None:
         if len(ids) < 2 * _FEWEST:
             raise UserError(
                 f"refine.scorer = out_of_fold needs {2 * _FEWEST} training images or more, there are "
@@ -53,7 +54,7 @@ class OutOfFold(Scorer):
             )
         order = sorted(ids, key=lambda image_id: derived_seed("fold", seed, image_id))
         self.fold_of = {image_id: rank % folds for rank, image_id in enumerate(order)}
-        self.models = [fresh.clone() for _ in range(folds)]
+        self.models = [model.clone() for _ in range(folds)]
         self.started = False
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
@@ -70,6 +71,6 @@ class OutOfFold(Scorer):
         return result
 
 
-def create(params: Refine, fresh: Detector, ids: tuple[str, ...]) -> Scorer:
-    """The scorer policy that `refine.scorer` names; `fresh` is an untrained detector."""
-    return InSample() if params.scorer == "in_sample" else OutOfFold(fresh, ids, params.folds, params.seed)
+def create(params: Refine, model: Detector, ids: tuple[str, ...]) -> Scorer:
+    """The scorer policy that `refine.scorer` names, for the images `ids` that `model` was trained on."""
+    return InSample() if params.scorer == "in_sample" else OutOfFold(model, ids, params.folds, params.seed)
