@@ -177,7 +177,7 @@ class DifferNet(Section):
 
 
 class Refine(Section):
-    strategy: Literal["vanilla", "osr", "irp"] = "irp"
+    strategy: Literal["vanilla", "osr", "irp", "mad"] = "irp"
     scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
     folds: Annotated[int, Field(ge=2)] = 5
     final_fit: Literal["scratch", "warm"] = "scratch"
@@ -201,6 +201,18 @@ class Irp(Section):
     remove: Literal["max", "all"] = "max"
 
 
+class Mad(Section):
+    start: Positive = 8.0
+    end: Positive = 5.0
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.9
+
+    @model_validator(mode="after")
+    def _anneals_downwards(self) -> Mad:
+        if self.start < self.end:
+            raise ValueError(f"`mad.start` = {self.start:g} must not be under `mad.end` = {self.end:g}")
+        return self
+
+
 class Evaluate(Section):
     target_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01
     gallery: Count = 9
@@ -222,6 +234,7 @@ class Params(Section):
     vanilla: Vanilla = Vanilla()
     osr: Osr = Field(default_factory=Osr.model_construct)
     irp: Irp = Field(default_factory=Irp.model_construct)
+    mad: Mad = Mad()
     evaluate: Evaluate = Evaluate()
 
     def headline(self) -> dict[str, Any]:

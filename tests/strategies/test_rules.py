@@ -59,6 +59,28 @@ def irp(data: set[str], factor: float, drop_all: bool) -> set[str]:
         data = data - set(outliers)
 
 
+def mad(data: set[str], start: float, end: float, decay: float) -> set[str]:
+    """median + k · MAD with a falling k; two images always stay."""
+    k = start
+    while True:
+        a = scored(data)
+        middle = median(a.values())
+        limit = middle + k * median(abs(value - middle) for value in a.values())
+        outliers = sorted((x for x in data if a[x] > limit), key=a.get, reverse=True)
+        if len(outliers) > len(data) - 2:
+            return data - set(outliers[: len(data) - 2])
+        if not outliers and k <= end:
+            return data
+        data, k = data - set(outliers), max(end, k * decay)
+
+
+@settings(max_examples=30, deadline=None)
+@given(SIZES, st.floats(1, 6), st.floats(0.5, 1), st.floats(0.3, 0.95))
+def test_mad_is_its_rule(count, start, share, decay):
+    values = {"start": start, "end": share * start, "decay": decay}
+    assert kept(run(count, {"strategy": "mad"}, mad=values)) == mad(set(image_set(count).ids), **values)
+
+
 @pytest.mark.parametrize("remove", ["max", "all"])
 @settings(max_examples=30, deadline=None)
 @given(count=SIZES, factor=LAMBDAS)

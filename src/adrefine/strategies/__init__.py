@@ -7,6 +7,7 @@ from collections.abc import Callable
 from adrefine.params import Params
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.irp import IterativeRefinement
+from adrefine.strategies.mad import AnnealedDeviation
 from adrefine.strategies.osr import OneShotRemoval, RemovalUntilSize
 from adrefine.strategies.vanilla import Vanilla
 
@@ -23,5 +24,6 @@ def create(params: Params, images: int) -> Strategy:
             else RemovalUntilSize(params.osr, images)
         ),
         "irp": lambda: IterativeRefinement(params.irp),
+        "mad": lambda: AnnealedDeviation(params.mad),
     }
     return registry[params.refine.strategy]()
