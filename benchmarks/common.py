@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from adrefine import detectors, manifest, noise
+from adrefine.defects.pipeline import make_all, sources
 from adrefine.detectors.base import Images
 from adrefine.features.embed import embed
 from adrefine.ingestion.pipeline import ingest
@@ -19,14 +20,21 @@ RESULTS = Path(__file__).parent / "results"
 WORK = Path(".adrefine/benchmarks")  # ingested photos and features; safe to delete
 
 
-def prepare(name: str, root: str, **embed_params: Any) -> tuple[pd.DataFrame, Path]:
-    """Manifest of the dataset at `root` and the folder of its features; quick the second time."""
+def prepare(name: str, root: str, twins: bool = False, **embed_params: Any) -> tuple[pd.DataFrame, Path]:
+    """Manifest of the dataset at `root` and the folder of its features; quick the second time.
+
+    twins: with the features of one synthetic defect of every photo that could train.
+    """
     params = parse({"dataset": {"name": name, "root": root}, "embed": embed_params})
     work = WORK / f"{name}-{Path(root).name}"
     ingest(params.dataset, work / "ingested")
     table = manifest.read(work / "ingested" / "manifest.csv")
-    embed(table[["image_id", "path"]], params.embed, work / "features", WORK / "features")
-    return table, work / "features"
+    images, features = table[["image_id", "path"]], work / "features"
+    if twins:
+        made = make_all(sources(table), work / "synthetic", params.synthesize)
+        images, features = pd.concat([images, made[["image_id", "path"]]]), work / "features-twins"
+    embed(images, params.embed, features, WORK / "features")
+    return table, features
 
 
 def fit(params: Params, ids: tuple[str, ...], prepared: Path) -> detectors.Detector:
