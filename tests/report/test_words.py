@@ -34,6 +34,13 @@ def test_harm_is_called_harm(data):
     assert words.subline(same) == ("Detection AUROC 0.900 → 0.901 (as before).", "")
 
 
+def test_more_than_the_ceiling_is_called_chance(data):
+    lucky = replace(data, metrics={**data.metrics, "cleaning": {"oracle_gap_closed": 1.83}})
+    gain = next(card for card in words.cards(lucky) if card.title == "Possible gain reached")
+    assert (gain.value, gain.meter) == ("183 %", 1.0)
+    assert "by chance" in gain.detail
+
+
 def test_without_labels_nothing_is_claimed_about_right_or_wrong(unlabelled):
     assert words.headline(unlabelled) == "Removed 3 of 12 training photos as suspicious."
     assert values(unlabelled) == {"Photos left to train on": "9 of 12"}

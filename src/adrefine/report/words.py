@@ -156,6 +156,8 @@ def _gain_card(data: ReportData) -> Card | None:
     if gain is None:
         return None
     detail = "0 %: no better than before. 100 %: as good as with no defect hidden"
+    if gain > 1:
+        detail = "better than with no defect hidden (100 %), as a single run can be by chance"
     meter, tone = min(max(gain, 0.0), 1.0), "good" if gain > 0 else "bad"
     return Card("Possible gain reached", percent(gain), detail, meter, tone)
 
