@@ -23,7 +23,6 @@ import common
 from adrefine import detectors, manifest, noise
 from adrefine.detectors.base import Images
 from adrefine.features.embed import embed
-from adrefine.ingestion.pipeline import ingest
 from adrefine.io import write_json
 from adrefine.params import Params, parse
 from adrefine.strategies import refinement
@@ -37,11 +36,8 @@ def main() -> None:
     parser.add_argument("--scorer", default="in_sample", choices=["in_sample", "out_of_fold"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="the first one is timed")
     args = parser.parse_args()
-    work = common.WORK / "demo"
-    ingest(parse({}).dataset, work / "ingested")
-    table = manifest.read(work / "ingested" / "manifest.csv")
-    embed(table[["image_id", "path"]], parse({}).embed, work / "features", common.WORK / "features")
-    runs = [compare(args, seed, table, work / "features", timed=seed == args.seeds[0]) for seed in args.seeds]
+    table, prepared = common.prepare("demo", "data/raw")
+    runs = [compare(args, seed, table, prepared, timed=seed == args.seeds[0]) for seed in args.seeds]
     result = {
         **vars(args),
         "ratio": round(runs[0]["naive"]["seconds"] / runs[0]["cached"]["seconds"], 1),

@@ -218,17 +218,16 @@ class DifferNet(Detector):
             fused=True,  # the same numbers in a third of the time
         )
         log: list[dict[str, float]] = []
-        best, best_epoch = float("inf"), 0
+        likelihoods: list[float] = []
         with runtime.one_core_each() if s.hidden <= _SMALL else nullcontext():
             for epoch in range(epochs):
                 loss = self._epoch(train, optimizer, generator)
                 log.append({"epoch": epoch, "train_nll": loss, "holdout_nll": float("nan")})
                 if watched is None:
                     continue
-                log[-1]["holdout_nll"] = self._likelihood(watched)
-                if log[-1]["holdout_nll"] < best:
-                    best, best_epoch = log[-1]["holdout_nll"], epoch
-                elif epoch - best_epoch >= s.patience:
+                likelihoods.append(self._likelihood(watched))
+                log[-1]["holdout_nll"] = likelihoods[-1]
+                if epoch - int(np.argmin(likelihoods)) >= s.patience:
                     break
         return log
 
