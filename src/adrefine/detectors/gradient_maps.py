@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from adrefine import runtime
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.views import angle_of, transform, turn
 from adrefine.params import Embed
+from adrefine.threads import in_order, workers
 
 _SIGMA = 0.015  # smoothing, as a share of the image side
 
@@ -39,13 +39,9 @@ def gradient_maps(
     def one(path: Path) -> np.ndarray:
         return _one(read_image(path).unsqueeze(0).to(extractor.device), extractor, score)
 
-    with (
-        runtime.one_core_each(),
-        ThreadPoolExecutor(runtime.cores(), initializer=runtime.use_one_core) as pool,
-    ):
-        maps = list(
-            tqdm(pool.map(one, files), total=len(files), desc="maps", unit="image", disable=not files)
-        )
+    with workers(on_gpu=runtime.cores()) as pool:
+        found = in_order(pool, one, files)
+        maps = list(tqdm(found, total=len(files), desc="maps", unit="image", disable=not files))
     return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
 
 

@@ -9,8 +9,8 @@ import torch
 
 from adrefine import runtime
 from adrefine.distillation.images import whole
-from adrefine.distillation.threads import in_order, workers
 from adrefine.seeds import derived_seed
+from adrefine.threads import in_order, workers
 
 
 def of_images(

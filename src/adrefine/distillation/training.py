@@ -16,8 +16,8 @@ from adrefine.backbones.pdn import Pdn
 from adrefine.distillation.checkpoint import Checkpoints, constant_steps
 from adrefine.distillation.images import Pair, Sampler, whole
 from adrefine.distillation.target import Target
-from adrefine.distillation.threads import in_order, workers
 from adrefine.params import PretrainPdn
+from adrefine.threads import in_order, workers
 
 CHECKPOINT_EVERY = 50  # steps
 # On a CPU the activations of two images stay in the cache: twice the throughput of sixteen.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from adrefine import runtime
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.store import VectorCache, write_store
 from adrefine.io import sha256_file
 from adrefine.params import Embed
+from adrefine.threads import in_order, workers
 
 CODE_VERSION = (
     1  # raise it when a change to this package changes vectors, so that old cache entries are not used
@@ -69,21 +68,13 @@ def _compute(todo: dict[str, Path], extractor: Extractor, known: VectorCache) ->
     """
     items = list(todo.items())
     size = _BATCH[extractor.device.type]
-    jobs = iter([items[start : start + size] for start in range(0, len(items), size)])
-    workers = runtime.cores() if extractor.device.type == "cpu" else 2
-    pending: deque[Future[list[tuple[str, np.ndarray]]]] = deque()
+    jobs = (items[start : start + size] for start in range(0, len(items), size))
     done: list[tuple[str, np.ndarray]] = []
     with (
         tqdm(total=len(items), desc="embed", unit="image", disable=not items) as bar,
-        runtime.one_core_each(),
-        ThreadPoolExecutor(workers, initializer=runtime.use_one_core) as pool,
+        workers(on_gpu=2) as pool,
     ):
-        while True:
-            while len(pending) < 2 * workers and (job := next(jobs, None)):
-                pending.append(pool.submit(_vectors, job, extractor))
-            if not pending:
-                break
-            ready = pending.popleft().result()
+        for ready in in_order(pool, lambda job: _vectors(job, extractor), jobs):
             bar.update(len(ready))
             done += ready
             if len(done) >= _COMMIT:

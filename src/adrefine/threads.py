@@ -15,8 +15,8 @@ R = TypeVar("R")
 
 
 @contextmanager
-def workers() -> Iterator[ThreadPoolExecutor]:
-    """A thread a core, each running torch on that core alone; with CUDA one thread.
+def workers(on_gpu: int = 1) -> Iterator[ThreadPoolExecutor]:
+    """A thread a core, each running torch on that core alone; with CUDA `on_gpu` threads.
 
     Threads of one core never wait for each other inside a layer, and what one computes does not depend on
     the number of cores.
@@ -24,7 +24,7 @@ def workers() -> Iterator[ThreadPoolExecutor]:
     on_cpu = runtime.device().type == "cpu"
     with (
         runtime.one_core_each(),
-        ThreadPoolExecutor(runtime.cores() if on_cpu else 1, initializer=runtime.use_one_core) as pool,
+        ThreadPoolExecutor(runtime.cores() if on_cpu else on_gpu, initializer=runtime.use_one_core) as pool,
     ):
         yield pool
 
