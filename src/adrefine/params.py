@@ -65,7 +65,7 @@ class Validate(Section):
 
 
 class Noise(Section):
-    level: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    level: Annotated[float, Field(ge=0, le=0.5)] = 0.2
     mode: Literal["no_overlap", "overlap"] = "no_overlap"
     n_train: AtLeastOne | None = None
     pool_fraction: Share = 0.5

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter, gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d
 
 from adrefine.datasets.flange import BEVEL, BORE, RIM, Defect, Field, Scene, clouds, grain
 
@@ -92,11 +92,7 @@ def _pit(scene: Scene, rng: np.random.Generator, strength: float) -> Defect:
 
 
 def _contamination(scene: Scene, rng: np.random.Generator, strength: float) -> Defect:
-    """An oily smear, or a fibre among dust."""
-    return (_smear if rng.random() < 0.5 else _fibre)(scene, rng, strength)
-
-
-def _smear(scene: Scene, rng: np.random.Generator, strength: float) -> Defect:
+    """An oily smear with a ragged edge, darker where it dried."""
     (right, down), turn = _spot(scene, rng, 14), rng.uniform(0, math.pi)
     long = 38 * strength**0.7 * rng.uniform(0.8, 1.5)
     dx, dy = scene.x - right, scene.y - down
@@ -104,22 +100,7 @@ def _smear(scene: Scene, rng: np.random.Generator, strength: float) -> Defect:
     ragged = 0.35 * clouds(rng, scene.size, 16) + 0.15 * clouds(rng, scene.size, 48)
     film = np.clip(2.5 * (1 - oval + ragged), 0, 1) * np.clip(2.2 - np.hypot(dx, dy) / long, 0, 1)
     absorbed = min(0.42 * strength, 0.75) * film * (1 - 0.25 * ragged)
-    return Defect(_visible(scene, film), 1 - absorbed - 0.4 * film * (1 - film))  # darker where it dried
-
-
-def _fibre(scene: Scene, rng: np.random.Generator, strength: float) -> Defect:
-    at = _spot(scene, rng, 14)
-    points = _path(rng, at, 100 * strength**0.6 * rng.uniform(0.7, 1.4), rng.uniform(0.8, 2.6))
-    widths = 2.2 * strength**0.35 * np.linspace(1.1, 0.75, len(points))
-    fibre = _stroke(scene, points, widths)
-    for speck in rng.normal(at, 22, (int(rng.poisson(12)), 2)):
-        ends = np.stack([speck, speck + rng.normal(0, 1.5, 2)])
-        fibre = np.maximum(fibre, _stroke(scene, ends, widths[:1] * 1.2))
-    shift = max(1, round(2 / scene.pixel))
-    shade = 0.35 * min(strength, 2) * gaussian_filter(np.roll(fibre, shift, (0, 1)), 0.8 / scene.pixel)
-    opacity = min(0.75 * strength**0.8, 0.95)
-    cloth = float(rng.choice((0.05, 0.42)))  # dark or light
-    return Defect(_visible(scene, fibre), (1 - opacity * fibre) * (1 - shade), cloth * opacity * fibre)
+    return Defect(_visible(scene, film), 1 - absorbed - 0.4 * film * (1 - film))
 
 
 def _missing_part(scene: Scene, rng: np.random.Generator, strength: float) -> Defect:
