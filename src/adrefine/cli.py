@@ -43,6 +43,7 @@ def run(arguments: list[str] | None = None) -> None:
     answering.add_argument(
         "verdict",
         nargs="?",
+        type=str.lower,
         choices=review.VERDICTS,
         help="keep: it is good and never removed; remove: it is defective and never learned from",
     )

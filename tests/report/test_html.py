@@ -107,8 +107,8 @@ def test_without_labels_every_part_that_needs_them_is_gone(unlabelled, tmp_path)
 def test_the_queue_is_measured_where_labels_are_known(data, unlabelled, drawn):
     shares = {f"{name}_at_{share}pct": 0.25 for name in ("found", "plain_found") for share in (5, 10, 20)}
     page = Page(html.render(replace(data, metrics={**data.metrics, "review": shares}), drawn))
-    assert page.has("hidden defects, in this order 25 % 25 % 25 %")
-    assert page.has("hidden defects, by the plain score of the first detector 25 %")
+    assert page.has("hidden defects, removed or not, in this order 25 % 25 % 25 %")
+    assert page.has("removed or not, by the plain score of the first detector 25 %")
     assert not page.has("wrong decisions")
     assert page.has("adrefine review train02 remove")
     page = Page(html.render(unlabelled, drawn))

@@ -55,6 +55,11 @@ def test_without_a_limit_kept_images_come_by_score_and_then_the_removed():
     ]
 
 
+def test_a_hair_from_the_limit_is_said_in_words():
+    queue = review_queue(table((1, 1.999, 2.0), (0, 2.001, 2.0)))
+    assert set(queue["reason"]) == {"kept, just under the limit", "removed, just over the limit"}
+
+
 def test_answered_images_leave_the_queue():
     images = table((1, 1.9, 2.0), (0, 2.2, 2.0), (0, 3.0, 2.0), reviewed=["keep", "", "remove"])
     assert order(images) == "b"

@@ -145,9 +145,9 @@ def _metrics(data: ReportData) -> Table | None:
 def _review(data: ReportData) -> Table | None:
     """How much of what a human should see the first photos of the queue hold."""
     names = {
-        "found": "hidden defects, in this order",
-        "plain_found": "hidden defects, by the plain score of the first detector",
-        "wrong": "wrong decisions, in this order",
+        "found": "hidden defects, removed or not, in this order",
+        "plain_found": "hidden defects, removed or not, by the plain score of the first detector",
+        "wrong": "wrong decisions (defects kept, good photos removed), in this order",
         "plain_wrong": "wrong decisions, by the plain score of the first detector",
     }
     rows = []

@@ -66,7 +66,7 @@ def _reason(kept: bool, score: float, threshold: float) -> str:
         return f"{what} by rank, the strategy has no limit"
     apart = abs(score / threshold - 1) if threshold else np.inf
     side = "over" if score > threshold else "under"
-    far = f"{apart:.0%}" if np.isfinite(apart) else "far"
+    far = "just" if apart < 0.005 else f"{apart:.0%}" if np.isfinite(apart) else "far"
     if kept and score > threshold:
         return f"kept although {far} over the limit: the refinement ended first"
     return f"{what}, {far} {side} the limit"
