@@ -97,7 +97,16 @@ def manifest_of(folder: Path) -> pd.DataFrame:
     train = table["split"] == "train"
     table["kept"] = (train & table["removed_round"].isna()).astype(int)
     score = table["image_id"].map(lambda image_id: Rated(0.3).rate(image_id, frozenset()))
-    return table.assign(score=score.where(train), threshold=1.0, relative_score=score.where(train))
+    table = table.assign(score=score.where(train), threshold=1.0, relative_score=score.where(train))
+    return table.assign(reviewed="", review_note="")
+
+
+def history_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Each of two rounds scores what is still there, and removes what `removed_round` says."""
+    rows = table.loc[table["split"] == "train", ["image_id", "score", "threshold"]]
+    gone = table["removed_round"].astype(float)
+    rounds = [rows[~(gone < n)].assign(round=n, removed=(gone == n).astype(int)) for n in (1, 2)]
+    return pd.concat(rounds, ignore_index=True)
 
 
 @pytest.fixture
@@ -106,12 +115,12 @@ def inputs(tmp_path) -> Inputs:
     test = table.loc[table["in_test"] == 1, "image_id"]
     rounds = {f"round_{n:03d}": [Rated(0.05 * n).rate(i, frozenset()) for i in test] for n in range(3)}
     models = {"initial": Rated(0.05), "refined": Rated(0.15), "oracle": Rated(0.25)}
-    history = table.loc[table["split"] == "train", ["image_id", "score", "threshold"]]
     return Inputs(
         models=models,
         refined=table,
-        history=history.assign(round=1, removed=0),
+        history=history_of(table),
         round_scores=pd.DataFrame({"image_id": test, **rounds}).iloc[::-1],
+        queue=table.loc[table["split"] == "train", ["image_id"]].assign(reason="kept"),
         summary={"stop_reason": "converged", "rounds": 2},
         noise={"requested": 0.31, "realised": 0.3, "n_train": 10, "mode": "overlap"},
         prepared=Path("prepared"),
@@ -130,7 +139,7 @@ def unlabel(inputs: Inputs, *splits: str) -> Inputs:
 
 def test_the_metrics_have_exactly_the_promised_keys(inputs):
     metrics = measure(inputs).metrics
-    assert set(metrics) == {"detection", "localization", "cleaning", "noise"}
+    assert set(metrics) == {"detection", "localization", "cleaning", "review", "noise"}
     assert set(metrics["detection"]) == set(metrics["localization"]) == {"initial", "refined", "oracle"}
     assert all(set(part) == DETECTION for part in metrics["detection"].values())
     assert all(set(part) == {"pixel_auroc", "aupro"} for part in metrics["localization"].values())
@@ -200,10 +209,14 @@ def test_nothing_about_the_test_photos_moves_the_threshold(inputs):
     assert measure(replace(inputs, refined=table.drop(table.index[test][::3]))).thresholds == before
 
 
-def test_models_score_test_and_held_out_photos_alone(inputs):
+def test_models_measure_on_test_and_held_out_photos_alone(inputs):
     measure(inputs)
-    for model in inputs.models.values():
-        assert {image_id.split("-")[0] for ids in model.asked for image_id in ids} == {"val", "test"}
+    for name, model in inputs.models.items():
+        training = {"train"} if name == "initial" else set()  # for the plain order of the review queue
+        assert {image_id.split("-")[0] for ids in model.asked for image_id in ids} == {
+            "val",
+            "test",
+        } | training
         assert not model.fits
 
 
@@ -215,7 +228,7 @@ def test_without_a_held_out_good_photo_there_is_no_threshold(inputs):
 
 def test_unlabelled_test_photos_have_no_detection_section(inputs):
     data = measure(unlabel(inputs, "test"))
-    assert set(data.metrics) == {"cleaning", "noise"}
+    assert set(data.metrics) == {"cleaning", "review", "noise"}
     assert "oracle_gap_closed" not in data.metrics["cleaning"]
     assert any("not labelled" in note for note in data.notes)
     assert data.rounds["auroc"].isna().all()
@@ -231,7 +244,7 @@ def test_unlabelled_training_photos_are_only_counted(inputs):
 
 def test_without_a_test_photo_the_report_still_comes(inputs):
     data = measure(replace(inputs, refined=inputs.refined[inputs.refined["in_test"] == 0]))
-    assert set(data.metrics) == {"cleaning", "noise"}
+    assert set(data.metrics) == {"cleaning", "review", "noise"}
     assert data.test.empty
 
 
@@ -245,6 +258,46 @@ def test_rounds_tell_what_stayed_and_how_each_model_did(inputs):
     labels = test["image_id"].str.contains("defect").astype(int)
     expected = [auroc(labels, test[f"round_{number:03d}"]) for number in range(3)]
     assert rounds["auroc"].tolist() == pytest.approx(expected)
+
+
+def test_a_photo_that_comes_back_counts_as_kept_again(inputs):
+    again = (
+        inputs.history[inputs.history["round"] == 2].iloc[:1].assign(image_id="train-defect-00", removed=0)
+    )
+    found = measure(replace(inputs, history=pd.concat([inputs.history, again]))).rounds
+    assert found["kept"].tolist() == [10, 9, 8]
+    assert found["removed"].tolist() == [0, 1, 2]
+
+
+def test_the_review_figures_are_those_of_the_queue_and_of_the_plain_order(inputs):
+    queue = inputs.queue.set_index("image_id").loc[["train-good-06", "train-defect-02"]]
+    rest = inputs.queue[~inputs.queue["image_id"].isin(queue.index)]
+    review = measure(replace(inputs, queue=pd.concat([queue.reset_index(), rest]))).metrics["review"]
+    # Of ten photos 5 and 10 % are one, 20 % are two. Wrong: a good photo that went, a defect that stayed.
+    assert [review[f"wrong_at_{share}pct"] for share in (5, 10, 20)] == [0.5, 0.5, 1.0]
+    assert [review[f"found_at_{share}pct"] for share in (5, 10, 20)] == pytest.approx([0, 0, 1 / 3], abs=1e-6)
+    # Of the initial model's scores the two highest are those of two good photos, 06 and 05.
+    assert [review[f"plain_wrong_at_{share}pct"] for share in (5, 10, 20)] == [0.5, 0.5, 0.5]
+    assert [review[f"plain_found_at_{share}pct"] for share in (5, 10, 20)] == [0, 0, 0]
+
+
+def test_answered_photos_are_not_in_the_review_figures(inputs):
+    answered = replace(inputs, queue=inputs.queue[inputs.queue["image_id"] != "train-good-06"])
+    review = measure(answered).metrics["review"]
+    assert review["wrong_at_20pct"] in (0, 1), "the one wrong decision left is a hidden defect that stayed"
+
+
+def test_nothing_is_said_about_the_queue_of_unlabelled_photos(inputs):
+    assert "review" not in measure(unlabel(inputs, "train")).metrics
+
+
+def test_the_report_says_how_many_a_human_decided(inputs):
+    table = inputs.refined.copy()
+    table.loc[table["image_id"].isin(["train-good-00", "train-good-01"]), "reviewed"] = "keep"
+    table.loc[table["image_id"] == "train-defect-00", "reviewed"] = "remove"
+    notes = measure(replace(inputs, refined=table)).notes
+    assert "1 photo removed by you, before the first round." in notes
+    assert "2 photos kept by you, whatever the score." in notes
 
 
 def test_maps_that_match_the_masks_are_perfect(inputs):

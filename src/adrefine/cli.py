@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from adrefine import paths
+from adrefine import paths, review
 from adrefine.errors import UserError, exit_cleanly
+
+_SHOWN = 12  # of the review queue
 
 
 def main() -> None:
@@ -29,8 +31,31 @@ def run(arguments: list[str] | None = None) -> None:
         "check",
         help="say at once what is wrong with params.yaml; `dvc repro` reads it only where a stage has to run",
     )
+    answering = commands.add_parser(
+        "review",
+        help="list the photos that a human should look at first, or answer for one of them",
+        description="Without arguments: the photos of which the last run was least sure, worst first. "
+        "With a photo and a verdict: your answer, which goes to data/review.csv and overrides every strategy "
+        "from the next `dvc repro` on. A new answer replaces an old one; to withdraw one, delete its line.",
+        epilog='Example: adrefine review 3fa2b1c0 remove --note "scratch at the rim" && dvc repro',
+    )
+    answering.add_argument("image_id", nargs="?", help="the photo: its id, or the beginning of it")
+    answering.add_argument(
+        "verdict",
+        nargs="?",
+        type=str.lower,
+        choices=review.VERDICTS,
+        help="keep: it is good and never removed; remove: it is defective and never learned from",
+    )
+    answering.add_argument("--note", default="", help="why, in your words; the report shows it")
     chosen = parser.parse_args(arguments)
-    {"summary": summary, "check": check}[chosen.command]()
+    if chosen.command == "review":
+        if chosen.image_id:
+            answer(chosen.image_id, chosen.verdict, chosen.note)
+        else:
+            show_queue()
+    else:
+        {"summary": summary, "check": check}[chosen.command]()
 
 
 def summary() -> None:
@@ -50,3 +75,51 @@ def check() -> None:
 
     settings = params.load()
     print(f"params.yaml is sound: {settings.dataset.name}, {settings.detector}, {settings.refine.strategy}")
+
+
+def show_queue() -> None:
+    """Print the first photos of the review queue that have no answer yet, and how to answer."""
+    from adrefine import manifest
+
+    queue, answers = manifest.read(paths.REVIEW_QUEUE), review.read(paths.REVIEW)
+    open_ = queue[~queue["image_id"].isin(list(answers))]
+    print(f"{len(open_)} photos have no answer yet, {len(answers)} have one. The most doubtful:")
+    first = open_.head(_SHOWN)
+    width = first["reason"].map(len).max()
+    for row in first.itertuples():
+        print(f"  {row.image_id}  {row.reason!s:{width}}  {row.path}")
+    if len(first):
+        name = first["image_id"].iloc[0]
+        print(f"Look at a photo, then: adrefine review {name} keep")
+        print(f'                   or: adrefine review {name} remove --note "what is wrong with it"')
+    print(f"Answers are in {paths.REVIEW}; `dvc repro` applies them.")
+
+
+def answer(beginning: str, verdict: str | None, note: str = "") -> None:
+    """Add or change the answer for the training photo whose id begins with `beginning`."""
+    if verdict is None:
+        raise UserError(f"what is to be done with {beginning}? Add keep or remove")
+    image_id, answers = _training_photo(beginning.strip()), review.read(paths.REVIEW)
+    before = answers.get(image_id)
+    answers[image_id] = review.Answer(verdict, " ".join(note.split()))
+    review.write(paths.REVIEW, answers)
+    was = f" (was: {' '.join([before.verdict, before.note]).strip()})" if before else ""
+    print(f"{paths.REVIEW}: {verdict} {image_id}{was}. `dvc repro` applies it.")
+
+
+def _training_photo(beginning: str) -> str:
+    """The one training photo that has this id, or whose id begins so."""
+    from adrefine import manifest
+
+    noisy = manifest.read(paths.NOISY / paths.MANIFEST)
+    ids = sorted(manifest.of_split(noisy, "train")["image_id"])
+    found = [name for name in ids if name == beginning] or [
+        name for name in ids if name.startswith(beginning)
+    ]
+    if not found:
+        raise UserError(f"no training photo has an id that begins with {beginning!r}: see `adrefine review`")
+    if len(found) > 1:
+        raise UserError(
+            f"{len(found)} training photos have an id that begins with {beginning!r}: give more of it"
+        )
+    return found[0]

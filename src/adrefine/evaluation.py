@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from adrefine import manifest
+from adrefine import history, manifest
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.metrics import cleaning, detection, localization
+from adrefine.metrics import cleaning, detection, localization, reviewing
 from adrefine.params import Evaluate
 from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
@@ -27,13 +27,14 @@ class Inputs:
     """Everything evaluate reads.
 
     `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined manifest with labels;
-    `summary`, `history`, `round_scores`: as the refine stage wrote them.
+    `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them.
     """
 
     models: dict[str, Detector]
     refined: pd.DataFrame
     history: pd.DataFrame
     round_scores: pd.DataFrame
+    queue: pd.DataFrame
     summary: dict[str, Any]
     noise: dict[str, Any]
     prepared: Path
@@ -58,6 +59,7 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
         test=test.assign(**scores),
         thresholds=thresholds,
         stop_reason=inputs.summary["stop_reason"],
+        queue=inputs.queue,
         notes=_notes(table, test, metrics),
     )
     return replace(data, maps=_gallery_maps(inputs, data, params.gallery))
@@ -104,12 +106,27 @@ def _metrics(
     )
     if not labelled:  # nobody knows which removed photos were defects
         found["cleaning"] = {name: found["cleaning"][name] for name in ("removed", "rounds")}
+    if labelled:
+        found["review"] = _reviewing(inputs, train)
     if "oracle" in scores and "detection" in found:
         values = [found["detection"][name]["auroc"] for name in MODELS]
         gap = cleaning.oracle_gap_closed(*values)
         found["cleaning"] |= {} if gap is None else {"oracle_gap_closed": gap}
     found["noise"] = {name: inputs.noise[name] for name in ("requested", "realised", "n_train")}
     return {name: _rounded(part) for name, part in found.items() if part}
+
+
+def _reviewing(inputs: Inputs, train: pd.DataFrame) -> dict[str, float]:
+    """How good the review queue is, and how good the initial detector's scores alone would be."""
+    rows = inputs.queue[["image_id"]].merge(train, on="image_id", validate="1:1")
+    wrong = rows["injected"] == rows["kept"]  # a defect that stayed, a good photo that went
+    plain = np.argsort(-_scores(inputs.models["initial"], rows, inputs.prepared), kind="stable")
+    shares = {"found": rows["injected"] == 1, "wrong": wrong}
+    result: dict[str, float] = {}
+    for name, sought in shares.items():
+        result |= reviewing.found_at(sought, name)
+        result |= reviewing.found_at(sought.to_numpy()[plain], f"plain_{name}")
+    return result
 
 
 def _rounded(part: Any) -> Any:
@@ -152,20 +169,22 @@ def _rounds(inputs: Inputs, train: pd.DataFrame, test: pd.DataFrame) -> pd.DataF
     """One row per model of the refinement, round 0 being the initial one."""
     rows = []
     scores = inputs.round_scores.set_index("image_id").reindex(test["image_id"])
-    removed_in = train["removed_round"].astype("Float64").fillna(float("inf")).to_numpy(dtype=float)
+    out_after, before = history.out_after(inputs.history), frozenset[str]()
     unknown = bool((train["label"] == manifest.UNKNOWN).any())
     for column in scores.columns:
         number = int(column.removeprefix("round_"))
-        kept = removed_in > number
+        out = out_after[number]
+        kept = ~train["image_id"].isin(out)
         rows.append(
             {
                 "round": number,
                 "kept": int(kept.sum()),
-                "removed": int((removed_in == number).sum()),
+                "removed": len(out - before),
                 "residual_noise": float("nan") if unknown else float(train["injected"][kept].mean()),
                 "auroc": detection.auroc(test["label"], scores[column]) if _labelled(test) else float("nan"),
             }
         )
+        before = out
     return pd.DataFrame(rows, columns=["round", "kept", "removed", "residual_noise", "auroc"])
 
 
@@ -189,6 +208,11 @@ def _notes(table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any]) -> 
             "Without the hidden defects the detector would be hardly better (less than .002 AUROC), so there "
             "is no gain of which refinement could reach a share."
         )
+    answers = manifest.of_split(table, "train")["reviewed"].value_counts()
+    if removed := int(answers.get("remove", 0)):
+        notes.append(f"{words.counted(removed, 'photo')} removed by you, before the first round.")
+    if kept := int(answers.get("keep", 0)):
+        notes.append(f"{words.counted(kept, 'photo')} kept by you, whatever the score.")
     if (manifest.of_split(table, "val")["label"] == manifest.UNKNOWN).any():
         notes.append("Held-out photos are unlabelled and count as good for the threshold.")
     return notes

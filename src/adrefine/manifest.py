@@ -52,6 +52,8 @@ _TEXT = (
     "source",
     "kind",
     "source_id",
+    "reviewed",
+    "review_note",
 )
 
 

@@ -14,6 +14,8 @@ MODELS = Path("models")
 REPORTS = Path("reports")
 VALIDATION = REPORTS / "validation"
 MANIFEST = "manifest.csv"
+REVIEW = Path("data/review.csv")  # the user's, never written by a stage
+REVIEW_QUEUE = REFINED / "review_queue.csv"
 
 
 def side_cache(kind: str) -> Path:

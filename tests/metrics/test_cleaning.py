@@ -39,10 +39,12 @@ def test_rank_auroc_looks_at_every_photo_not_only_the_removed():
     assert figures["residual_noise"] == pytest.approx(1 / 3)
 
 
-def test_a_strategy_that_never_scored_has_no_ranking_but_half_scored_is_a_fault():
+def test_only_photos_with_a_score_are_ranked():
     assert "rank_auroc" not in cleaning_metrics([0, 1], [1, 1], [np.nan, np.nan], rounds=0)
-    with pytest.raises(UserError, match="1 of 2 scores are NaN"):
-        cleaning_metrics([0, 1], [1, 1], [np.nan, 1.0], rounds=0)
+    assert "rank_auroc" not in cleaning_metrics([0, 1], [1, 0], [1.0, np.nan], rounds=0)
+    by_hand = cleaning_metrics([1, 1, 0, 0], [0, 1, 1, 1], [np.nan, 2, 3, 1], rounds=1)
+    assert by_hand["rank_auroc"] == 0.5
+    assert by_hand["recall"] == 0.5
 
 
 def test_wrong_input_is_refused_clearly():

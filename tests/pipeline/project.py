@@ -86,8 +86,8 @@ class Project:
         (self.root / "params.yaml").write_text(with_changes(self._committed, changes))
 
     def reset(self) -> None:
-        """Settings and photos as committed."""
-        self.git("checkout", "-q", "--", "params.yaml", PHOTOS)
+        """Settings, photos and answers as committed."""
+        self.git("checkout", "-q", "--", "params.yaml", "data/review.csv", PHOTOS)
         self.git("clean", "-fdq", "--", PHOTOS)
 
     def repro(self, *arguments: str, check: bool = True) -> Run:
@@ -165,6 +165,7 @@ def create(root: Path) -> Project:
     settings = yaml.safe_load((root / "params.yaml").read_text())
     (root / "params.yaml").write_text(with_changes(settings, TINY))
     (root / "dvc.lock").unlink(missing_ok=True)
+    (root / "data/review.csv").write_text("image_id,verdict,note\n")  # without answers on other photos
     git(root, "init", "-q")
     commit(root)
     return Project(root)

@@ -22,6 +22,9 @@ CLEANING = {
 }
 
 
+REVIEW = ("found", "plain_found", "wrong", "plain_wrong")
+
+
 @pytest.fixture(scope="module")
 def done(first: tuple[Project, Run, str]) -> Project:
     """The project with the results of the committed state."""
@@ -32,11 +35,12 @@ def done(first: tuple[Project, Run, str]) -> Project:
 
 def test_metrics_have_the_promised_keys(done: Project) -> None:
     metrics = _metrics(done)
-    assert set(metrics) == {"detection", "localization", "cleaning", "noise"}
+    assert set(metrics) == {"detection", "localization", "cleaning", "review", "noise"}
     promised = {"detection": DETECTION, "localization": {"pixel_auroc", "aupro"}}
     for part, keys in promised.items():
         assert {name: set(found) for name, found in metrics[part].items()} == {name: keys for name in MODELS}
     assert set(metrics["cleaning"]) - {"oracle_gap_closed"} == CLEANING
+    assert set(metrics["review"]) == {f"{name}_at_{share}pct" for name in REVIEW for share in (5, 10, 20)}
     assert set(metrics["noise"]) == {"requested", "realised", "n_train"}
     assert all(isinstance(value, int | float) for value in _leaves(metrics))
 
@@ -119,7 +123,9 @@ def test_one_folder_nobody_sorted(fresh: Project) -> None:
     assert metrics["cleaning"]["removed"] == (_train(fresh)["kept"] == 0).sum() > 0
     assert [path.name for path in (fresh.root / "models/oracle").iterdir()] == ["absent.json"]
     assert {path.name for path in (fresh.root / "reports/plots").iterdir()} == {"scores_by_round.png"}
-    assert "AUROC" not in _assert_offline(fresh)
+    page = _assert_offline(fresh)
+    assert "AUROC" not in page
+    assert "adrefine review " in page
 
 
 def _assert_offline(project: Project) -> str:

@@ -82,6 +82,30 @@ def test_photo_changed(ready: Project) -> None:
     assert run.number(r"embed: \d+ images, (\d+) new") == 1 + _twins(ready, "train/good/000.png")
 
 
+def test_answers_of_a_human(ready: Project) -> None:
+    """They override the strategy, cost refine and evaluate alone, and no run touches them."""
+    before = _decided(ready)
+    lost, spared = before.index[before["kept"] == "1"][0], before.index[before["kept"] == "0"][0]
+    answers = ready.root / "data/review.csv"
+    answers.write_text(f"image_id,verdict,note\n{lost},remove,odd shade\n")
+    assert ready.repro().ran == {"refine", "evaluate"}
+    written = answers.write_text(answers.read_text() + f"{spared},keep,\n{'0' * 16},keep,gone\n")
+    run = ready.repro()
+    assert run.ran == {"refine", "evaluate"}
+    assert f"line 4: {'0' * 16} is no training image now" in run.err
+    assert len(answers.read_text()) == written
+    after = _decided(ready)
+    assert after.loc[[lost, spared], ["kept", "removed_round", "reviewed"]].values.tolist() == [
+        ["0", "0", "remove"],
+        ["1", "", "keep"],
+    ]
+    start = pd.read_csv(ready.root / "data/refined/rounds/00.csv", dtype=str)["image_id"]
+    assert set(start) == set(after.index) - {lost}
+    assert "Removed by you: odd shade." in (ready.root / "reports/report.html").read_text()
+    queue = pd.read_csv(ready.root / "data/refined/review_queue.csv", dtype=str)["image_id"]
+    assert set(queue) == set(after.index) - {lost, spared}
+
+
 def test_threshold_and_back(ready: Project, first: tuple[Project, Any, str]) -> None:
     ready.set({"evaluate.target_fpr": 0.2})
     assert ready.repro().ran == {"evaluate"}
@@ -110,6 +134,13 @@ def test_every_key_costs_what_its_section_promises(template: Project) -> None:
             continue  # reruns validate, and what follows only if its verdict changes
         direct = {stage for stage, names in watched.items() if any(_covers(name, key) for name in names)}
         assert _with_followers(direct, graph) == ROWS[key.split(".")[0]], key
+
+
+def _decided(project: Project) -> pd.DataFrame:
+    """The training rows of the refined manifest by image id, as text."""
+    project.repro()
+    table = pd.read_csv(project.root / "data/refined/manifest.csv", dtype=str, keep_default_na=False)
+    return table[table["split"] == "train"].set_index("image_id")
 
 
 def _twins(project: Project, source: str) -> int:

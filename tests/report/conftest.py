@@ -42,6 +42,7 @@ def data(tmp_path: Path) -> ReportData:
     train["removed_round"] = [1, 2, np.nan, 2, *[np.nan] * 8]
     train["score"] = [9.0, 5.0, 1.9, 4.0, *np.linspace(0.5, 1.5, 8)]
     train["threshold"] = [3.0, 2.0, 2.0, 2.0, *[2.0] * 8]
+    train["reviewed"], train["review_note"] = "", ""
     first = train[["image_id", "score"]].assign(round=1, threshold=3.0, removed=0)
     second = train[["image_id", "score"]].iloc[1:].assign(round=2, threshold=2.0, removed=0)
     first.loc[0, "removed"] = 1
@@ -74,6 +75,12 @@ def data(tmp_path: Path) -> ReportData:
         test=test,
         thresholds={"initial": 4.0, "refined": 4.0, "oracle": 4.0},
         stop_reason="no score was over the limit.",
+        queue=pd.DataFrame(
+            {
+                "image_id": ["train02", "train03", *[f"train{number:02d}" for number in range(11, 3, -1)]],
+                "reason": ["kept, 5% under the limit", "removed, 100% over the limit", *["kept, under"] * 8],
+            }
+        ),
         maps={name: np.eye(5, dtype=np.float32) for name in ("train00", "train02", "test04")},
         notes=["Only three defects could be hidden."],
     )
@@ -91,6 +98,7 @@ def unlabelled(data: ReportData) -> ReportData:
         rounds=data.rounds.drop(columns="residual_noise").assign(auroc=np.nan),
         test=data.test.iloc[:0].drop(columns=["initial", "refined", "oracle"]),
         thresholds={},
+        queue=data.queue,
         stop_reason="",
         maps=data.maps,
     )

@@ -29,6 +29,7 @@ def test_each_photo_stands_in_the_section_it_belongs_to(data):
     assert {key: ids(rows)[:3] for key, rows in chosen.items()} == {
         "found": ["train00", "train01"],
         "lost": ["train03"],
+        "doubtful": ["train02", "train03", "train11"],
         "suspicious": ["train02", "train11", "train10"],
         "missed": ["test04"],
         "alarms": ["test03"],
@@ -68,6 +69,28 @@ def test_cards_say_why_and_how_far_over_the_limit(data):
     assert sections["alarms"].cards[0].badge == "good (false alarm)"
 
 
+def test_doubtful_photos_come_with_a_reason_and_lines_to_copy(data):
+    cards = by_key(data)["doubtful"].cards
+    assert [card.why for card in cards[:2]] == ["Kept, 5% under the limit.", "Removed, 100% over the limit."]
+    assert cards[0].answers == ("adrefine review train02 keep", "adrefine review train02 remove")
+    assert cards[0].photo is not None
+    assert not by_key(data)["suspicious"].cards[0].answers
+    assert "doubtful" not in by_key(replace(data, queue=data.queue.iloc[:0]))
+
+
+def test_what_a_human_decided_is_said_with_the_note(data):
+    answered = data.train.copy()
+    answered.loc[[1, 2, 3], "reviewed"] = ["remove", "keep", "remove"]
+    answered.loc[[1, 2], "review_note"] = ["scratch at the rim", "only dust"]
+    sections = by_key(replace(data, train=answered))
+    assert [card.why for card in sections["found"].cards] == [
+        "Round 1: score 9, limit 3.",
+        "Removed by you: scratch at the rim.",
+    ]
+    assert sections["lost"].cards[0].why == "Removed by you."
+    assert sections["suspicious"].cards[0].why == "Kept by you: only dust."
+
+
 def test_without_a_usable_threshold_there_is_no_bar(data):
     for threshold in (np.nan, 0.0, -2.0):
         cards = by_key(replace(data, train=data.train.assign(threshold=threshold)))["found"].cards
@@ -76,7 +99,7 @@ def test_without_a_usable_threshold_there_is_no_bar(data):
 
 def test_without_labels_photos_are_shown_without_a_verdict(unlabelled):
     sections = by_key(unlabelled)
-    assert list(sections) == ["removed", "suspicious"]
+    assert list(sections) == ["removed", "doubtful", "suspicious"]
     assert {card.badge for section in sections.values() for card in section.cards} == {""}
 
 

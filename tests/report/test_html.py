@@ -104,11 +104,23 @@ def test_without_labels_every_part_that_needs_them_is_gone(unlabelled, tmp_path)
         assert not page.has(text), text
 
 
+def test_the_queue_is_measured_where_labels_are_known(data, unlabelled, drawn):
+    shares = {f"{name}_at_{share}pct": 0.25 for name in ("found", "plain_found") for share in (5, 10, 20)}
+    page = Page(html.render(replace(data, metrics={**data.metrics, "review": shares}), drawn))
+    assert page.has("hidden defects, removed or not, in this order 25 % 25 % 25 %")
+    assert page.has("removed or not, by the plain score of the first detector 25 %")
+    assert not page.has("wrong decisions")
+    assert page.has("adrefine review train02 remove")
+    page = Page(html.render(unlabelled, drawn))
+    assert page.has("adrefine review train02 remove")
+    assert not page.has("in this order")
+
+
 def test_an_empty_run_still_makes_a_page(data, tmp_path):
     empty = replace(
         data, metrics={}, train=data.train.iloc[:0], history=data.history.iloc[:0],
         rounds=data.rounds.iloc[:0], test=data.test.iloc[:0], thresholds={}, maps={}, notes=[],
-        settings={}, stop_reason="",
+        settings={}, stop_reason="", queue=data.queue.iloc[:0],
     )  # fmt: skip
     assert Page(html.render(empty, tmp_path)).has("Removed 0 of 0 training photos")
 
@@ -126,7 +138,7 @@ def test_missing_photos_and_broken_numbers_leave_placeholders(data, drawn):
 
 def test_the_limit_holds_for_each_section_and_the_page_says_what_is_not_shown(data, drawn):
     page = Page(html.render(data, drawn, limit=1))
-    assert len(page.of("article")) == 5
+    assert len(page.of("article")) == 6
     assert page.has("The first 1 of 2 are shown.")
     assert not Page(html.render(data, drawn, limit=0)).of("article")
 

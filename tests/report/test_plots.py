@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
@@ -83,3 +84,21 @@ def test_histograms_bear_equal_and_widely_spread_scores(data, tmp_path, score):
     spread.iloc[0, spread.columns.get_loc("score")] = 1e9
     axes = drawn("scores_by_round", replace(data, history=spread))[0]
     assert axes.get_xscale() == "log"
+
+
+@pytest.mark.parametrize("low", [1e-3, 0.07, 0.4, 0.9, 1.0, 30.0])
+@pytest.mark.parametrize("span", [8.5, 12, 30, 99, 1e3, 1e9])
+def test_numbers_under_the_histograms_are_few_and_do_not_overlap(data, low, span):
+    scores = np.full(len(data.history), low)
+    scores[0] = low * span
+    with matplotlib.style.context(["default", plots._STYLE]):
+        figure = plots._PLOTS["scores_by_round"](replace(data, history=data.history.assign(score=scores)))
+        figure.draw_without_rendering()
+    for axes in figure.axes:
+        labels = axes.get_xticklabels(which="both")
+        boxes = sorted(
+            (label.get_window_extent() for label in labels if label.get_text()), key=lambda box: box.x0
+        )
+        boxes = [box for box in boxes if axes.bbox.x0 - 1 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1 + 1]
+        assert 2 <= len(boxes) <= plots._TICKS
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

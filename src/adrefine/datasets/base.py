@@ -13,8 +13,6 @@ from adrefine.params import Dataset
 # label: manifest.GOOD | DEFECT | UNKNOWN; defect_type: "" for good photos.
 SCAN_COLUMNS = ("source", "mask_source", "split", "label", "defect_type")
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
-
 
 class Layout(ABC):
     """One way to lay out a dataset on disk. One file and one registry line each."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from adrefine.datasets.base import IMAGE_SUFFIXES, SCAN_COLUMNS
+from adrefine.datasets.base import SCAN_COLUMNS
 from adrefine.errors import UserError
+from adrefine.formats import SUFFIXES
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.seeds import derived_seed
 
@@ -33,7 +35,7 @@ def folders(path: Path) -> list[str]:
     return sorted(entry.name for entry in _entries(path) if _is_folder(entry))
 
 
-def photos(root: Path, folder: str, suffixes: set[str] = IMAGE_SUFFIXES) -> list[str]:
+def photos(root: Path, folder: str, suffixes: Set[str] = SUFFIXES) -> list[str]:
     """Image files directly in `root/folder`, as sorted paths relative to the root. A link counts as what it
     leads to: ingest decides whether to follow it."""
     return [
@@ -51,7 +53,7 @@ def photos_below(root: Path, folder: str) -> list[str]:
         name = f"{folder}/{entry.name}" if folder else entry.name
         if _is_folder(entry) and not entry.is_symlink():
             found += photos_below(root, name)
-        elif _is_folder(entry) or Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
+        elif _is_folder(entry) or Path(entry.name).suffix.lower() in SUFFIXES:
             found.append(name)
     return sorted(found)
 

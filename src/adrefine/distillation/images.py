@@ -10,10 +10,9 @@ import torch
 from PIL import Image
 
 from adrefine.errors import UserError
+from adrefine.formats import FORMATS, SUFFIXES
 from adrefine.seeds import derived_seed
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"}
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")  # nothing that runs a program to decode
 _TRIES = 20  # images read in place of an unreadable one
 Pair = tuple[torch.Tensor, torch.Tensor]  # the PDN's input (3, s, s) and the backbone's (3, 2s, 2s), uint8
 
@@ -91,7 +90,7 @@ def read(path: Path) -> Image.Image:
         UserError: it is missing, damaged or no image.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return image.convert("RGB")
     except Exception as error:  # a decoder may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from adrefine.formats import FORMATS
+
 # Pillow's own limit cannot be set per dataset; ours is checked from the header instead.
 Image.MAX_IMAGE_PIXELS = None
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")  # nothing that runs a program to decode
 SMALLEST = 8  # pixels: a shorter side holds no part
 THUMBNAIL = 16  # side of the thumbnail that near duplicates are looked for with
 _UPRIGHT = {

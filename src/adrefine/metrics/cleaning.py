@@ -19,14 +19,15 @@ def cleaning_metrics(
     Args:
         injected: (n,) 1 for a hidden defect, 0 for a good training photo.
         kept: (n,) 1 if the photo is still in the training set.
-        removal_score: (n,) last score the strategy saw; all NaN if it never scored.
+        removal_score: (n,) last score of the photo; NaN if it never had one: a human removed it first.
         rounds: rounds of scoring and removing.
     Returns:
         removed, removed_defects, removed_good; precision (hidden defects among the removed), recall (removed
         among the hidden defects), good_retained (kept among the good), rank_auroc (score against injected, of
-        all photos), residual_noise (hidden defects among the kept); rounds. Undefined ratios are left out.
+        all photos with a score), residual_noise (hidden defects among the kept); rounds. Undefined ratios are
+        left out.
     Raises:
-        UserError: lengths differ, values other than 0 and 1, or some scores NaN.
+        UserError: lengths differ, or values other than 0 and 1.
     """
     hidden, stays = _flags(injected, "injected"), _flags(kept, "kept")
     scores = np.asarray(removal_score, dtype=np.float64)
@@ -41,8 +42,9 @@ def cleaning_metrics(
     }
     result: dict[str, float] = {"removed": removed, "removed_defects": found, "removed_good": lost}
     result |= {name: part / whole for name, (part, whole) in ratios.items() if whole}
-    if hidden.any() and not hidden.all() and not np.isnan(scores).all():
-        result["rank_auroc"] = auroc(hidden, scores)
+    scored = ~np.isnan(scores)
+    if hidden[scored].any() and not hidden[scored].all():
+        result["rank_auroc"] = auroc(hidden[scored], scores[scored])
     return {**result, "rounds": int(rounds)}
 
 

@@ -19,7 +19,7 @@ class ReportData:
         metrics: the content of reports/metrics.json.
         train: one row per training image: image_id, path, mask_path, source, label (0, 1, -1 unknown),
             defect_type, injected (0/1), kept (0/1), removed_round (NaN if kept), score, threshold (last ones
-            seen by the strategy).
+            seen by the strategy), reviewed (a human's verdict: keep, remove or empty), review_note.
         history: one row per round and scored image: round, image_id, score, threshold, removed (0/1).
         rounds: one row per model: round (0: initial), kept, removed (in that round), residual_noise and auroc
             (NaN where labels are unknown).
@@ -27,6 +27,8 @@ class ReportData:
             scores `initial`, `refined`, `oracle` (a column is absent where there is no such model).
         thresholds: decision threshold of each model, from held-out good images.
         stop_reason: why the strategy stopped, as a sentence.
+        queue: one row per training image that no human answered for, the most doubtful first: image_id,
+            reason.
         maps: anomaly map by image_id, (h, w) float32, of the refined model; for gallery images only.
         notes: sentences the reader must know (unlabelled data, defects run out, no ceiling ...).
     """
@@ -39,5 +41,6 @@ class ReportData:
     test: pd.DataFrame
     thresholds: dict[str, float]
     stop_reason: str
+    queue: pd.DataFrame = field(default_factory=pd.DataFrame)
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

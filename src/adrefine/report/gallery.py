@@ -13,6 +13,7 @@ from adrefine.manifest import DEFECT, GOOD
 from adrefine.report import pictures
 from adrefine.report.data import ReportData
 from adrefine.report.words import flags, good, hidden, in_order_of_removal, number
+from adrefine.review import KEEP, VERDICTS
 
 _SIDES = (256, 192, 128, 96)  # thumbnail sides in pixels; the first that fits is taken
 _BUDGET = 5_500_000  # characters of all thumbnails, so that the page stays under 8 MB
@@ -20,7 +21,8 @@ _BUDGET = 5_500_000  # characters of all thumbnails, so that the page stays unde
 
 @dataclass(frozen=True)
 class Card:
-    """A photo of the gallery. `tone` colours the badge: defect | good | empty; `bar` and `tick`: 0 to 100."""
+    """A photo of the gallery. `tone` colours the badge: defect | good | empty; `bar` and `tick`: 0 to 100;
+    `answers`: command lines to copy."""
 
     name: str
     photo: str | None
@@ -32,6 +34,7 @@ class Card:
     ratio: str
     bar: float | None
     tick: float
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,11 @@ _SECTIONS = {
     "removed": (
         "Removed photos",
         "Taken out because they look unlike the others, in order of removal. You decide whether rightly.",
+    ),
+    "doubtful": (
+        "Your answer would change most here",
+        "Training photos on which the refinement is least sure, kept or removed, the most doubtful first. "
+        "Look, copy one of the two lines into a terminal, and run dvc repro when you have answered some.",
     ),
     "suspicious": (
         "Most suspicious photos that stayed",
@@ -93,6 +101,7 @@ def select(data: ReportData, limit: int) -> dict[str, pd.DataFrame]:
         "found": removed[removed["hidden"]],
         "lost": removed[removed["good"]],
         "removed": removed[~known],
+        "doubtful": _doubtful(data, train),
         "suspicious": stayed,
         "overlooked": stayed[stayed["hidden"] & ~stayed["image_id"].isin(shown)],
         **_test_errors(data),
@@ -119,6 +128,12 @@ def sections(data: ReportData, limit: int) -> list[Section]:
         ):
             break
     return drawn
+
+
+def _doubtful(data: ReportData, train: pd.DataFrame) -> pd.DataFrame:
+    if data.queue.empty:
+        return train.iloc[:0]
+    return data.queue[["image_id", "reason"]].merge(train, on="image_id")
 
 
 def _test_errors(data: ReportData) -> dict[str, pd.DataFrame]:
@@ -161,8 +176,8 @@ def _section(key: str, rows: pd.DataFrame, limit: int, artist: _Artist) -> Secti
     longest = max([1.5, *(min(ratio, 4.0) for ratio in ratios if ratio is not None)])
     cards = [_card(key, row, ratio, longest, artist) for row, ratio in zip(shown, ratios, strict=True)]
     title, intro = _SECTIONS[key]
-    # Of the photos that stayed, "the first 24 of 300" would only say how many there are.
-    return Section(key, title, intro, len(shown) if key == "suspicious" else len(rows), cards)
+    # Of rankings of all photos, "the first 24 of 300" would only say how many there are.
+    return Section(key, title, intro, len(shown) if key in ("suspicious", "doubtful") else len(rows), cards)
 
 
 def _card(key: str, row: dict[Any, Any], ratio: float | None, longest: float, artist: _Artist) -> Card:
@@ -179,6 +194,9 @@ def _card(key: str, row: dict[Any, Any], ratio: float | None, longest: float, ar
         ratio="" if ratio is None else f"{ratio:.2f} × {'threshold' if key in _TESTED else 'limit'}",
         bar=None if ratio is None else round(100 * min(max(ratio, 0.0) / longest, 1.0), 1),
         tick=round(100 / longest, 1),
+        answers=tuple(f"adrefine review {row['image_id']} {verdict}" for verdict in VERDICTS)
+        if key == "doubtful"
+        else (),
     )
 
 
@@ -200,6 +218,11 @@ def _why(key: str, row: dict[Any, Any]) -> str:
     score, limit = number(float(row["score"])), float(row.get("threshold", np.nan))
     if key in _TESTED:
         return f"Score {score}, alarm threshold {number(limit)}."
+    if key == "doubtful":
+        return f"{_text(row, 'reason').capitalize()}."
+    if decided := _text(row, "reviewed"):
+        note = _text(row, "review_note")
+        return f"{'Kept' if decided == KEEP else 'Removed'} by you{f': {note}' if note else ''}."
     if key in ("found", "lost", "removed"):
         when = row.get("removed_round", np.nan)
         start = f"Round {int(when)}: score" if pd.notna(when) else "Score"

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from adrefine.metrics.reviewing import SHARES
 from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
 
@@ -100,6 +101,7 @@ def render(data: ReportData, plots: Path, limit: int = 24) -> str:
         with_maps=bool(data.maps),
         metrics=_metrics(data),
         rounds=_rounds(data.rounds),
+        review=_review(data),
         settings=[(key, _setting(value)) for key, value in data.settings.items()],
     )
 
@@ -140,6 +142,23 @@ def _metrics(data: ReportData) -> Table | None:
     return Table([("detector", ""), *(_METRICS[name] for name in names)], rows) if rows else None
 
 
+def _review(data: ReportData) -> Table | None:
+    """How much of what a human should see the first photos of the queue hold."""
+    names = {
+        "found": "hidden defects, removed or not, in this order",
+        "plain_found": "hidden defects, removed or not, by the plain score of the first detector",
+        "wrong": "wrong decisions (defects kept, good photos removed), in this order",
+        "plain_wrong": "wrong decisions, by the plain score of the first detector",
+    }
+    rows = []
+    for name, title in names.items():
+        found = [words.figure(data.metrics, "review", f"{name}_at_{share}pct") for share in SHARES]
+        shares = [words.percent(share) for share in found if share is not None]
+        rows += [[title, *shares]] if shares else []
+    heads = [(f"first {share} %", "") for share in SHARES]
+    return Table([("of all there are, held by the queue's", ""), *heads], rows) if rows else None
+
+
 def _metric(data: ReportData, model: str, name: str) -> float | None:
     group = "localization" if name in ("pixel_auroc", "aupro") else "detection"
     return words.figure(data.metrics, group, model, name)
@@ -151,7 +170,7 @@ def _three(value: float | None) -> str:
 
 def _rounds(rounds: pd.DataFrame) -> Table | None:
     shown = {
-        "round": ("round", "0: before cleaning", "{:.0f}".format),
+        "round": ("round", "0: before the first one", "{:.0f}".format),
         "kept": ("photos kept", "", "{:,.0f}".format),
         "removed": ("removed", "in this round", "{:,.0f}".format),
         "residual_noise": ("still hidden", "hidden defects among the photos kept", words.percent),

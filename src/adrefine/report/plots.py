@@ -11,7 +11,7 @@ import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from adrefine.io import write_bytes
 from adrefine.metrics.detection import roc_curve
@@ -50,6 +50,7 @@ _STYLE: dict[str, Any] = {
 _SQUARE = (4.6, 4.2)  # inches
 _PANELS = 6
 _BINS = 24
+_TICKS = 5  # numbers under a histogram; more would overlap
 _LONG_TAIL = 8  # highest score over the median from which the scores are drawn on a logarithmic axis
 
 
@@ -118,6 +119,10 @@ def _scores_by_round(data: ReportData) -> Figure | None:
     for panel, number in zip(panels.flat, shown, strict=False):
         _histogram(panel, history[history["round"] == number], of_hidden, bins)
         panel.set_xscale("log" if log else "linear")
+    for panel in panels.flat if log else ():
+        panel.xaxis.set_major_locator(FixedLocator(_log_ticks(*panel.get_xlim())))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())  # its numbers would overlap
     for panel in panels.flat[len(shown) :]:
         panel.set_visible(False)
     drawn.supxlabel("score (higher: more unusual)", fontsize=10)
@@ -135,6 +140,22 @@ def _bins(history: pd.DataFrame) -> tuple[np.ndarray, bool]:
     if low > 0 and high > _LONG_TAIL * float(np.median(scores)):
         return np.geomspace(low, high, _BINS), True
     return np.linspace(low, high, _BINS), False
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """At most _TICKS round numbers from `low` to `high`: 1, 2, 5, 10 ... over a short range, 1, 10, 100 ...
+    or fewer over a long one."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    for steps, every in [
+        ((1, 2, 5), 1),
+        ((1, 3), 1),
+        *(((1,), every) for every in range(1, len(decades) + 1)),
+    ]:
+        ticks = [step * 10.0**decade for decade in decades if decade % every == 0 for step in steps]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= _TICKS:
+            break
+    return ticks
 
 
 def _histogram(panel: Any, rows: pd.DataFrame, of_hidden: dict[str, bool], bins: np.ndarray) -> None:

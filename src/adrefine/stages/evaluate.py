@@ -27,6 +27,7 @@ def main() -> None:
             refined=manifest.read(paths.REFINED / paths.MANIFEST),
             history=pd.read_csv(paths.REFINED / "history.csv", dtype={"image_id": str}),
             round_scores=pd.read_csv(paths.REFINED / "round_scores.csv", dtype={"image_id": str}),
+            queue=pd.read_csv(paths.REVIEW_QUEUE, dtype={"image_id": str}, keep_default_na=False),
             summary=read_json(paths.REFINED / "summary.json"),
             noise=read_json(paths.NOISY / "summary.json"),
             prepared=paths.PREPARED / settings.detector,

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from adrefine import manifest, params, paths
+import sys
+
+from adrefine import manifest, params, paths, review
 from adrefine.errors import exit_cleanly
 from adrefine.io import timed, write_csv, write_json
 
 
 def main() -> None:
-    """Read models/initial/ and the noisy manifest, write data/refined/ and models/refined/."""
+    """Read models/initial/, the noisy manifest and the user's data/review.csv; write data/refined/ and
+    models/refined/."""
     from adrefine.strategies import refinement
+    from adrefine.strategies.queue import review_queue
 
     settings = params.load()
     noisy = manifest.read(paths.NOISY / paths.MANIFEST)
+    answers = review.read(paths.REVIEW)
+    trained = set(manifest.of_split(noisy, "train")["image_id"])
+    for line in review.warnings(paths.REVIEW, answers, trained):
+        print(f"refine: warning: {line}", file=sys.stderr)
     with timed(paths.REPORTS / "timing.json", "refine"):
         found = refinement.run(
-            settings, manifest.unlabelled(noisy), paths.PREPARED / settings.detector, paths.MODELS / "initial"
+            settings,
+            manifest.unlabelled(noisy),
+            paths.PREPARED / settings.detector,
+            paths.MODELS / "initial",
+            review.verdicts(answers),
         )
-    decided = noisy.merge(found.outcome.images, on="image_id", how="left")
-    manifest.write(paths.REFINED / paths.MANIFEST, decided)
-    for number, rows in refinement.cleaned_versions(noisy, found.outcome).items():
+    outcome = found.outcome
+    notes = {image_id: answer.note for image_id, answer in answers.items()}
+    images = outcome.images.assign(review_note=outcome.images["image_id"].map(notes).fillna(""))
+    manifest.write(paths.REFINED / paths.MANIFEST, noisy.merge(images, on="image_id", how="left"))
+    for number, rows in refinement.cleaned_versions(noisy, outcome).items():
         manifest.write(paths.REFINED / "rounds" / f"{number:02d}.csv", rows)
-    write_csv(paths.REFINED / "history.csv", found.outcome.history)
+    write_csv(paths.REFINED / "history.csv", outcome.history)
     write_csv(paths.REFINED / "round_scores.csv", found.round_scores)
-    summary = {"stop_reason": found.outcome.stop_reason, "rounds": found.outcome.rounds}
+    write_csv(paths.REVIEW_QUEUE, review_queue(images.merge(noisy[["image_id", "path"]], on="image_id")))
+    summary = {"stop_reason": outcome.stop_reason, "rounds": outcome.rounds}
     write_json(paths.REFINED / "summary.json", summary)
     found.model.save(paths.MODELS / "refined")
-    removed = int((found.outcome.images["kept"] == 0).sum())
+    by_hand = int(((images["kept"] == 0) & (images["reviewed"] == review.REMOVE)).sum())
     print(
-        f"refine: {removed} of {len(found.outcome.images)} training images removed in {found.outcome.rounds} "
-        f"rounds; {found.outcome.stop_reason}"
+        f"refine: {int((images['kept'] == 0).sum())} of {len(images)} training images removed"
+        + (f", {by_hand} of them by you," if by_hand else "")
+        + f" in {outcome.rounds} rounds; {outcome.stop_reason}"
     )
 
 

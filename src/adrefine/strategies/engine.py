@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Refine
+from adrefine.review import KEEP, REMOVE, UNDECIDED, Verdicts
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.scorers import Scorer
 
@@ -24,8 +25,9 @@ class Outcome:
     Attributes:
         images: one row per training image: image_id, kept (0/1), removed_round (NaN if kept; the round since
             which it is out), score and threshold of the last round that scored it, relative_score (score /
-            median of that round, so that rounds compare).
-        history: one row per round and scored image: round, image_id, score, threshold, removed (0/1).
+            median of that round, so that rounds compare), reviewed (a human's verdict: keep, remove, empty).
+        history: one row per round and scored image: round, image_id, score, threshold, removed (0/1),
+            reviewed; before them, as round 0 and without score, what a human removed.
         stop_reason: why it stopped, as a sentence.
         rounds: rounds that changed the set.
     """
@@ -43,26 +45,36 @@ def refine(
     scorer: Scorer,
     params: Refine,
     after_round: Callable[[int, Detector], None] = lambda number, model: None,
+    verdicts: Verdicts = UNDECIDED,
 ) -> Outcome:
     """Refine the training set `images` of `model`, which is retrained in place from a warm start.
+
+    A human's verdicts hold whatever the strategy says: what they removed is out before the first scoring, and
+    the model then starts anew without it; what they keep is scored and learned, and to the strategy looks
+    usual (`_seen`), so that it neither goes nor stops a rule that drops the worst.
 
     Args:
         model: trained on all of `images`.
         strategy, scorer: see there. params: `max_rounds`, `min_keep`, `final_fit`.
         after_round: called with a round's number and model: (0, initial model), (1, retrained model) ...
             and once more for the last round after the final fit.
+        verdicts: a human's; ids that are not in `images` are ignored.
     """
     if not len(images):
         raise UserError("there is no training image to refine")
     floor = max(2, ceil(params.min_keep * len(images)))
-    kept, history, stop, done = images, [], "", 0
+    kept, stop, done = start(images, verdicts), "", 0
+    history = [_by_hand(images.only(verdicts.remove))]
+    if len(kept) < len(images):
+        model.fit(kept)
     after_round(0, model)
     limit = params.max_rounds if strategy.bounded_by_rounds else len(images)
     with tqdm(desc="refine", unit="round", total=limit) as bar:
         for number in range(1, limit + 1):
-            scores = _checked(scorer.scores(model, kept))
-            removal = _at_least(floor, scores, strategy.step(scores, floor))
-            history.append(_record(number, scores, removal))
+            scores = _checked(scorer.scores(model, kept)).drop(list(verdicts.remove), errors="ignore")
+            removal = _spare(verdicts.keep, strategy.step(_seen(scores, verdicts.keep), floor))
+            removal = _at_least(floor, scores, removal)
+            history.append(_record(number, scores, removal, verdicts))
             left = images.only(set(scores.index) - set(removal.ids))
             changed = left != kept
             if changed:
@@ -77,8 +89,26 @@ def refine(
         model.fit(kept)
         after_round(done, model)
     stop = stop or f"refine.max_rounds = {params.max_rounds} reached"
-    table = pd.concat(history, ignore_index=True) if history else _nothing_scored()
-    return Outcome(_summary(images, table), table, stop, done)
+    by_hand = len(history[0])
+    if len(images) - by_hand < floor:
+        stop += f"; you removed {by_hand} images, more than refine.min_keep lets a strategy remove"
+    table = pd.concat([rows for rows in history if len(rows)] or history, ignore_index=True)
+    return Outcome(_summary(images, table, verdicts), table, stop, done)
+
+
+def start(images: Images, verdicts: Verdicts) -> Images:
+    """The images before the first round: all but those that a human removed.
+
+    Raises:
+        UserError: fewer than two are left.
+    """
+    left = images.only(set(images.ids) - verdicts.remove)
+    if len(left) < min(2, len(images)):
+        raise UserError(
+            f"data/review.csv removes {len(images) - len(left)} of {len(images)} training images: a detector "
+            "needs two to learn from"
+        )
+    return left
 
 
 def _checked(scores: pd.Series) -> pd.Series:
@@ -91,16 +121,39 @@ def _checked(scores: pd.Series) -> pd.Series:
     return scores
 
 
+def _seen(scores: pd.Series, keep: frozenset[str]) -> pd.Series:
+    """The scores as the strategy sees them: what a human keeps has at most the median score."""
+    return scores.mask(scores.index.isin(keep), scores.clip(upper=float(scores.median())))
+
+
+def _spare(keep: frozenset[str], removal: Removal) -> Removal:
+    """The removal without what a human keeps."""
+    return replace(removal, ids=tuple(image_id for image_id in removal.ids if image_id not in keep))
+
+
 def _at_least(floor: int, scores: pd.Series, removal: Removal) -> Removal:
     """Keep `floor` images: of those to remove, the least anomalous stay."""
-    allowed = len(scores) - floor
+    allowed = max(len(scores) - floor, 0)
     if len(removal.ids) <= allowed:
         return removal
-    worst = scores[list(removal.ids)].sort_values(ascending=False, kind="stable").index[: max(allowed, 0)]
+    worst = scores[list(removal.ids)].sort_values(ascending=False, kind="stable").index[:allowed]
     return Removal(tuple(worst), removal.threshold, f"refine.min_keep reached: {floor} images must stay")
 
 
-def _record(number: int, scores: pd.Series, removal: Removal) -> pd.DataFrame:
+def _by_hand(removed: Images) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "round": 0,
+            "image_id": sorted(removed.ids),
+            "score": np.nan,
+            "threshold": np.nan,
+            "removed": 1,
+            "reviewed": REMOVE,
+        }
+    )
+
+
+def _record(number: int, scores: pd.Series, removal: Removal, verdicts: Verdicts) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "round": number,
@@ -108,25 +161,24 @@ def _record(number: int, scores: pd.Series, removal: Removal) -> pd.DataFrame:
             "score": scores.to_numpy(),
             "threshold": removal.threshold,
             "removed": scores.index.isin(removal.ids).astype(int),
+            "reviewed": _reviewed(scores.index, verdicts),
         }
     ).sort_values("image_id", ignore_index=True)
 
 
-def _nothing_scored() -> pd.DataFrame:
-    empty: dict[str, list[float]] = {
-        name: [] for name in ("round", "image_id", "score", "threshold", "removed")
-    }
-    return pd.DataFrame(empty)
+def _reviewed(ids: pd.Index, verdicts: Verdicts) -> np.ndarray:
+    return np.where(ids.isin(verdicts.keep), KEEP, np.where(ids.isin(verdicts.remove), REMOVE, ""))
 
 
-def _summary(images: Images, history: pd.DataFrame) -> pd.DataFrame:
+def _summary(images: Images, history: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     median = history.groupby("round")["score"].median()
     last = history.assign(relative_score=history["score"] / history["round"].map(median))
     last = last.sort_values("round", kind="stable").groupby("image_id").last()
     last_in = history[history["removed"] == 0].groupby("image_id")["round"].max()
-    out = history[history["round"] > history["image_id"].map(last_in).fillna(0)]
+    out = history[history["round"] > history["image_id"].map(last_in).fillna(-1)]
     removed = out.groupby("image_id")["round"].min()
     table = pd.DataFrame({"image_id": sorted(images.ids)})
     table["kept"] = (~table["image_id"].isin(removed.index)).astype(int)
     table["removed_round"] = table["image_id"].map(removed).astype("Int64")
+    table["reviewed"] = _reviewed(pd.Index(table["image_id"]), verdicts)
     return table.join(last[["score", "threshold", "relative_score"]], on="image_id")

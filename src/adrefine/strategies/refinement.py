@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from adrefine import detectors, manifest, strategies
+from adrefine import detectors, history, manifest, strategies
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Params
+from adrefine.review import UNDECIDED, Verdicts
 from adrefine.strategies import engine, scorers
 
 
@@ -26,8 +27,10 @@ class Refinement:
     round_scores: pd.DataFrame
 
 
-def run(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path) -> Refinement:
-    """Refine the training rows of `noisy`, starting from the model in `initial`.
+def run(
+    params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, verdicts: Verdicts = UNDECIDED
+) -> Refinement:
+    """Refine the training rows of `noisy`, starting from the model in `initial`; `verdicts` of a human hold.
 
     Raises:
         UserError: `noisy` still has a column that tells good from defective.
@@ -40,25 +43,23 @@ def run(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path) -> R
     model = detectors.create(params)
     model.load(initial)
     strategy = strategies.create(params, len(images))
-    scorer = scorers.create(params.refine, model, images.ids)
+    scorer = scorers.create(params.refine, model, engine.start(images, verdicts).ids)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
 
     def watch(number: int, current: Detector) -> None:
         columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
 
-    outcome = engine.refine(model, images, strategy, scorer, params.refine, watch)
+    outcome = engine.refine(model, images, strategy, scorer, params.refine, watch, verdicts)
     return Refinement(outcome, model, pd.DataFrame(columns))
 
 
 def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:
-    """The training set as it stood after each round, as manifests; round 0 is the start."""
-    rows = manifest.of_split(noisy, "train")
-    versions, out = {0: rows}, set[str]()
-    for number in sorted(outcome.history["round"].unique()):
-        scored = outcome.history[outcome.history["round"] == number]
-        before = set(out)
-        out |= set(scored.loc[scored["removed"] == 1, "image_id"])
-        out -= set(scored.loc[scored["removed"] == 0, "image_id"])
+    """The training set as it stood after each round that changed it, as manifests; round 0 is the start: all
+    but what a human removed."""
+    rows, before = manifest.of_split(noisy, "train"), None
+    versions: dict[int, pd.DataFrame] = {}
+    for number, out in history.out_after(outcome.history).items():
         if out != before:
-            versions[int(number)] = rows[~rows["image_id"].isin(out)]
+            versions[number] = rows[~rows["image_id"].isin(out)]
+        before = out
     return versions

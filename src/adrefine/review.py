@@ -1,0 +1,149 @@
+"""What a human decided about training images: data/review.csv, which overrides every strategy.
+
+The file belongs to the user. It is read strictly, so that no answer is lost over a typing error, and written
+by `adrefine review` alone, whole or not at all, with all answers that were there before.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from adrefine.errors import UserError
+
+KEEP, REMOVE = "keep", "remove"
+VERDICTS = (KEEP, REMOVE)
+COLUMNS = ("image_id", "verdict", "note")
+_DELIMITERS = ",;\t"  # a spreadsheet writes the one of its country
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A human's decision on one image, in their own words; `line` of the file that it begins on."""
+
+    verdict: str
+    note: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The images that a human decided on: `keep` must never go, `remove` must never be learned from."""
+
+    keep: frozenset[str] = frozenset()
+    remove: frozenset[str] = frozenset()
+
+
+UNDECIDED = Verdicts()
+
+
+def verdicts(answers: Mapping[str, Answer]) -> Verdicts:
+    """The answers without their notes."""
+    of = {name: frozenset(i for i, answer in answers.items() if answer.verdict == name) for name in VERDICTS}
+    return Verdicts(of[KEEP], of[REMOVE])
+
+
+def read(path: Path) -> dict[str, Answer]:
+    """The answers by image id, in the order of the file; none if it is missing or empty.
+
+    Case and spaces around words do not matter; the separator may be comma, semicolon or tab, and a byte order
+    mark may come first. The same answer twice is one answer, with the last note.
+
+    Raises:
+        UserError: a column is missing or unknown, a verdict is neither keep nor remove, two rows contradict
+            each other, the file is no text table; names the line.
+    """
+    found: dict[str, Answer] = {}
+    for line, cells in _rows(path):
+        image_id, verdict = cells["image_id"], cells["verdict"].casefold()
+        if not image_id:
+            raise UserError(f"{path} line {line}: no image_id: name the image, or delete the line")
+        if verdict not in VERDICTS:
+            raise UserError(
+                f"{path} line {line}: verdict {cells['verdict']!r} of image {image_id}: write keep or remove"
+            )
+        before = found.get(image_id)
+        if before and before.verdict != verdict:
+            raise UserError(
+                f"{path} lines {before.line} and {line}: image {image_id} is to {before.verdict} and to "
+                f"{verdict}: delete one of the lines"
+            )
+        found[image_id] = Answer(verdict, cells["note"] or (before.note if before else ""), line)
+    return found
+
+
+def warnings(path: Path, answers: Mapping[str, Answer], trained: Set[str]) -> list[str]:
+    """A line for each answer on an image that is not among the `trained` ones, as after it left the dataset.
+
+    Such an answer is ignored and stays in the file: the image may come back.
+    """
+    return [
+        f"{path} line {answer.line}: {image_id} is no training image now: its answer is ignored"
+        for image_id, answer in answers.items()
+        if image_id not in trained
+    ]
+
+
+def write(path: Path, answers: Mapping[str, Answer]) -> None:
+    """Write all answers, in their order; the file appears whole or not at all."""
+    from adrefine.io import write_text
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((image_id, answer.verdict, answer.note) for image_id, answer in answers.items())
+    write_text(path, text.getvalue())
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells, by COLUMNS, of each row that is not blank."""
+    text = _text(path)
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = next((letter for letter in header if letter in _DELIMITERS), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    names: list[str] = []
+    line = 1
+    try:
+        for raw in reader:
+            cells = [cell.strip() for cell in raw]
+            if any(cells) and not names:
+                names = _header(path, line, [cell.casefold() for cell in cells])
+            elif any(cells):
+                if any(cells[len(names) :]):
+                    raise UserError(
+                        f"{path} line {line}: more cells than columns: put a note with a {delimiter!r} in "
+                        "double quotes"
+                    )
+                yield line, {**dict.fromkeys(COLUMNS, ""), **dict(zip(names, cells, strict=False))}
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{path} line {line}: {error}: is a double quote missing?") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text: save it as CSV UTF-8") from None
+
+
+def _header(path: Path, line: int, names: list[str]) -> list[str]:
+    while names and not names[-1]:  # a spreadsheet's empty columns
+        names.pop()
+    missing = [name for name in COLUMNS[:2] if name not in names]
+    unknown = [name for name in names if name not in COLUMNS]
+    if missing or unknown or len(set(names)) < len(names):
+        wrong = (
+            f"no column {missing[0]}"
+            if missing
+            else f"unknown column {unknown[0]!r}"
+            if unknown
+            else ("a column is there twice")
+        )
+        raise UserError(f"{path} line {line}: {wrong}: the first line must be {','.join(COLUMNS)}")
+    return names
