@@ -53,10 +53,11 @@ def results(path: Path) -> tuple[Benchmark, Results]:
 def filled(path: Path, unreachable: tuple[tuple[str, float], ...] = ()) -> tuple[Benchmark, Results]:
     """All runs of the benchmark file `path` done, but those of (class, level) in `unreachable`."""
     config, found = results(path)
-    runs = [run for members in found.cells.values() for run in members]
-    for run in runs:
+    rows = []
+    for run in (run for members in found.cells.values() for run in members):
         if (run.cell.part, run.cell.noise) not in unreachable:
-            found.add(row(run))
+            rows.append(row(run))
         elif run.strategy == "vanilla":
-            found.add({**key_columns(run), "unreachable": "there are too few defects"})
+            rows.append({**key_columns(run), "unreachable": "there are too few defects"})
+    found.add(*rows)
     return config, found

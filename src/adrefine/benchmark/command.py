@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from adrefine.benchmark import plan, render
+from adrefine.benchmark import plan
 from adrefine.benchmark.config import Benchmark, load
 from adrefine.benchmark.plan import Cell, Run
 from adrefine.benchmark.results import Results
@@ -36,6 +36,8 @@ def benchmark(
         return
     if not render_only:
         complete(results, config, workers)
+    from adrefine.benchmark import render  # draws with matplotlib, which a list of runs does not need
+
     for written in render.write(results, config, path):
         print(written)
 

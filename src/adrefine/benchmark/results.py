@@ -63,10 +63,11 @@ class Results:
         }
         return {cell: runs for cell, runs in found.items() if runs}
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Put a row in the place of an earlier one of the same run, and write the file."""
-        whole = {name: row.get(name, "" if kind == "str" else None) for name, kind in COLUMNS.items()}
-        self.rows[_key(whole)] = whole
+    def add(self, *rows: Mapping[str, Any]) -> None:
+        """Put rows in the place of earlier ones of the same runs, and write the file."""
+        for row in rows:
+            whole = {name: row.get(name, "" if kind == "str" else None) for name, kind in COLUMNS.items()}
+            self.rows[_key(whole)] = whole
         write_csv(self.path, _table(self.rows[key] for key in sorted(self.rows, key=self._place)))
 
     def valid(self) -> pd.DataFrame:
