@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from adrefine.benchmark import figures, published, render
+from adrefine.benchmark import figures, published, render, tables
+from adrefine.benchmark.summary import groups
 from benchmark.made_up import filled, results, written
 
 TEN = list(published.read().classes())
@@ -85,6 +87,14 @@ def test_the_table_has_means_spreads_and_what_follows_from_the_means(tmp_path, u
     assert "adrefine benchmark benchmarks/made.yaml" in text
 
 
+def test_a_gap_of_nothing_has_no_sign(tmp_path, undrawn):
+    config, found = filled(written(tmp_path, {"datasets": [{"name": "t", "layout": "mtd"}], "levels": [0.1]}))
+    (group,) = groups(found.valid(), config)
+    line = replace(group.lines[0], gap_closed=-0.001)
+    shown = "\n".join(tables.of_group(replace(group, lines=[line]), config))
+    assert cells(shown.split("Ranking")[0], "0.1", "vanilla")[4] == "0.00"
+
+
 def test_one_seed_has_no_spread(tmp_path, undrawn):
     _, text = rendered(tmp_path, {"name": "tiles", "layout": "mtd"}, seeds=[0])
     assert cells(text.split("Ranking")[0], "0.1", "vanilla")[2] == "0.850"
@@ -144,3 +154,20 @@ def test_noise_modes_have_tables_of_their_own(tmp_path, undrawn, modes):
     _, text = rendered(tmp_path, {"name": "tiles", "layout": "mtd"}, modes=modes, seeds=[0])
     assert text.count("## tiles") == len(modes)
     assert text.count("differnet, overlap; 100 training photos.") == 1
+
+
+def test_the_share_of_a_tiny_gap_does_not_squeeze_the_others(tmp_path):
+    content = {"datasets": [{"name": "t", "layout": "mtd"}], "levels": [0.1, 0.3], "strategies": STRATEGIES}
+    config, found = filled(written(tmp_path, content))
+    (group,) = groups(found.valid(), config)
+    lines = [
+        replace(line, gap_closed=-40.0) if (line.strategy, line.noise) == ("mad", 0.1) else line
+        for line in group.lines
+    ]
+    drawn = []
+    for shown in (group, replace(group, lines=lines)):
+        panel = figures._panels([shown], figures._styles(config), figures._gap, "gap").axes[0]
+        drawn.append(panel.get_ylim())
+    assert drawn[0][0] > -0.2
+    assert drawn[1] == (-1.1, drawn[1][1])
+    assert drawn[1][1] <= 1.6

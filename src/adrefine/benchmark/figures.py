@@ -22,6 +22,7 @@ _PANEL = (3.4, 2.8)  # inches
 _ALONE = (5.6, 3.4)
 _TICKS = 8  # noise levels, at most, that are all named on the axis
 _MARGIN = 0.06  # beside the lowest and highest level, as a share of the axis
+_GAP_SHOWN = (-1.1, 1.6)
 _APART = 0.012  # between the curves at a level, so that their deviations can be told apart
 Style = dict[str, Any]
 
@@ -182,6 +183,8 @@ def _gap(panel: Any, group: Group, styles: dict[str, Style]) -> bool:
             **_line(styles[name]),
         )
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+    low, high = panel.get_ylim()  # the share of a small gap may be anything
+    panel.set_ylim(max(low, _GAP_SHOWN[0]), min(high, _GAP_SHOWN[1]))
     return bool(shown)
 
 

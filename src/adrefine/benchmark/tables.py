@@ -141,5 +141,5 @@ def _value(line: Line, name: str) -> str:
     ratio = {"gap": line.gap_closed, "efficiency": line.efficiency}
     if name in ratio:
         value = ratio[name]
-        return "" if value is None else f"{value:.2f}"
+        return "" if value is None else f"{round(value, 2) + 0.0:.2f}"  # no -0.00
     return cell(line.figures[name], line.seeds, _DIGITS.get(name, 3))
