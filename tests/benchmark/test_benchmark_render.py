@@ -166,7 +166,7 @@ def test_the_share_of_a_tiny_gap_does_not_squeeze_the_others(tmp_path):
     ]
     drawn = []
     for shown in (group, replace(group, lines=lines)):
-        panel = figures._panels([shown], figures._styles(config), figures._gap, "gap").axes[0]
+        panel = figures._panels([shown], figures.styles_of(config), figures._gap, "gap").axes[0]
         drawn.append(panel.get_ylim())
     assert drawn[0][0] > -0.2
     assert drawn[1] == (-1.1, drawn[1][1])

@@ -8,23 +8,18 @@ from typing import Any
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter
 
-from adrefine.benchmark import published
 from adrefine.benchmark.config import ORACLE, VANILLA, Benchmark
+from adrefine.benchmark.curves import Style, curve, line_of, published_curve, styles_of
 from adrefine.benchmark.summary import Group, Line
-from adrefine.benchmark.tables import method_of, subject_of
-from adrefine.report.style import BLUE, GREEN, GREY, INK, ORANGE, applied, png
+from adrefine.benchmark.tables import method_of
+from adrefine.report.style import applied, png
 
-# Beside the report's colours the others of Okabe and Ito.
-_COLOURS = (BLUE, ORANGE, "#CC79A7", "#56B4E9", "#E69F00", "#6A3D9A", INK)
-_MARKERS = "osD^vPX"
 _COLUMNS = 4  # panels in a row, at most
 _PANEL = (3.4, 2.8)  # inches
 _ALONE = (5.6, 3.4)
 _TICKS = 8  # noise levels, at most, that are all named on the axis
 _MARGIN = 0.06  # beside the lowest and highest level, as a share of the axis
 _GAP_SHOWN = (-1.1, 1.6)
-_APART = 0.012  # between the curves at a level, so that their deviations can be told apart
-Style = dict[str, Any]
 
 
 def draw(groups: list[Group], config: Benchmark) -> dict[str, bytes]:
@@ -34,7 +29,7 @@ def draw(groups: list[Group], config: Benchmark) -> dict[str, bytes]:
     """
     whole = [group for group in groups if not group.part]
     of_classes = [group for group in groups if group.part]
-    styles = _styles(config)
+    styles = styles_of(config)
     with applied():
         drawn = {
             "auroc": _panels(whole, styles, _auroc(config), "test AUROC"),
@@ -45,23 +40,6 @@ def draw(groups: list[Group], config: Benchmark) -> dict[str, bytes]:
         for figure in drawn.values():
             _mark_levels(figure, config)
         return {name: png(figure) for name, figure in drawn.items() if figure is not None}
-
-
-def _styles(config: Benchmark) -> dict[str, Style]:
-    """Colour, marker and place beside the noise level of every strategy; the same in all figures."""
-    found: dict[str, Style] = {
-        VANILLA: {"color": GREY, "marker": "o", "lw": 2},
-        ORACLE: {"color": GREEN, "marker": "o", "lw": 2, "ls": (0, (4, 2))},
-    }
-    for place, name in enumerate(config.strategies):
-        turn = place % len(_COLOURS)
-        found[name] = {"color": _COLOURS[turn], "marker": _MARKERS[turn], "lw": 2}
-        if place >= len(_COLOURS):
-            found[name]["ls"] = (0, (1, 1))
-    width = (max(config.levels) - min(config.levels)) or 1
-    for place, style in enumerate(found.values()):
-        style["shift"] = _APART * width * (place - (len(found) - 1) / 2)
-    return found
 
 
 def _panels(
@@ -128,45 +106,12 @@ def _auroc(config: Benchmark) -> Callable[[Any, Group, dict[str, Style]], bool]:
     def fill(panel: Any, group: Group, styles: dict[str, Style]) -> bool:
         some = False
         for name, style in styles.items():
-            some |= _curve(panel, group, name, "auroc", style)
+            some |= curve(panel, group, name, "auroc", style)
         for name, style in styles.items():
-            _published(panel, group, method_of(config, name), style["color"])
+            published_curve(panel, group, method_of(config, name), style["color"])
         return some
 
     return fill
-
-
-def _curve(panel: Any, group: Group, strategy: str, column: str, style: Style) -> bool:
-    """Mean over the noise with bars of one standard deviation."""
-    lines = [line for line in group.lines if line.strategy == strategy and (line.noise or column == "auroc")]
-    shown = [(line.noise, line.figures[column]) for line in lines]
-    shown = [(noise, figure) for noise, figure in shown if figure.mean == figure.mean]
-    if not shown:
-        return False
-    noise = [level + style["shift"] for level, _ in shown]
-    mean, spread = [figure.mean for _, figure in shown], [figure.spread for _, figure in shown]
-    panel.errorbar(noise, mean, spread, fmt="none", ecolor=style["color"], elinewidth=1.2, alpha=0.55)
-    panel.plot(noise, mean, label=strategy, **_line(style))
-    return True
-
-
-def _line(style: Style) -> Style:
-    """What matplotlib needs to know of a style."""
-    return {"ms": 5.5, "mec": "white", "mew": 0.8, **{k: v for k, v in style.items() if k != "shift"}}
-
-
-def _published(panel: Any, group: Group, method: str | None, colour: str) -> None:
-    """The published curve of a method on the same dataset, thin and dotted, once a method."""
-    known, subject = published.read(), subject_of(group)
-    if method is None or method not in known.auroc:
-        return
-    label = f"{known.auroc[method].label}, published"
-    if label in panel.get_legend_handles_labels()[1]:
-        return
-    values = [(level, known.auroc_of(method, subject, level)) for level in known.noise_levels]
-    shown = [(level, value) for level, value in values if value is not None]
-    if shown:
-        panel.plot(*zip(*shown, strict=True), color=colour, lw=1.3, ls=":", marker="x", ms=4, label=label)
 
 
 def _gap(panel: Any, group: Group, styles: dict[str, Style]) -> bool:
@@ -180,7 +125,7 @@ def _gap(panel: Any, group: Group, styles: dict[str, Style]) -> bool:
             [line.noise + styles[name]["shift"] for line in of_name],
             [line.gap_closed for line in of_name],
             label=name,
-            **_line(styles[name]),
+            **line_of(styles[name]),
         )
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     low, high = panel.get_ylim()  # the share of a small gap may be anything
@@ -197,7 +142,7 @@ def _removal(groups: list[Group], styles: dict[str, Style]) -> Drawing | None:
         for panel, column in zip(pair, ("precision", "recall"), strict=True):
             for name, style in styles.items():
                 if name not in (VANILLA, ORACLE):
-                    some |= _curve(panel, group, name, column, style)
+                    some |= curve(panel, group, name, column, style)
             panel.set_title(f"{_title(group, groups)}: {column}")
             panel.set_ylim(-0.03, 1.03)
     drawn.supxlabel("hidden defects in the training set", fontsize=10)
