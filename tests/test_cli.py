@@ -48,12 +48,38 @@ def test_a_check_imports_nothing_heavy():
     assert not HEAVY & set(done.stdout.split())
 
 
-def test_the_help_names_both_commands_and_the_order(capsys):
+def test_the_help_names_the_commands_and_the_order(capsys):
     with pytest.raises(SystemExit):
         cli.run(["--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert "adrefine check && dvc repro && adrefine summary" in shown
     assert "wrong with params.yaml" in shown
+    assert "compare strategies over datasets" in shown
+
+
+def test_the_help_of_benchmark_teaches(capsys):
+    with pytest.raises(SystemExit):
+        cli.run(["benchmark", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "irp as published: {refine: {strategy: irp, scorer: in_sample}}" in shown
+    assert "stopped at any moment, the same command goes on" in shown
+    assert "default: benchmarks/example.yaml" in shown
+
+
+@pytest.mark.parametrize("wrong", [["--workers", "0"], ["--workers", "x"], ["--dry-run", "--render-only"]])
+def test_impossible_options_of_benchmark_are_refused(wrong, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.run(["benchmark", *wrong])
+    assert caught.value.code == 2
+    assert "usage: adrefine benchmark" in capsys.readouterr().err
+
+
+def test_a_dry_run_of_the_default_lists_its_runs(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    cli.run(["benchmark", "--dry-run"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("30 runs: ")
+    assert last.endswith("results in benchmarks/results/example.csv")
 
 
 def test_a_summary_before_any_run_says_what_to_run(tmp_path, monkeypatch):

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from adrefine import paths, review
 from adrefine.errors import UserError, exit_cleanly
 
 _SHOWN = 12  # of the review queue
+_BENCHMARK = """\
+Every strategy of CONFIG.yaml on every dataset, noise level, seed and detector in it, each beside
+`vanilla` (nothing removed) and `oracle` (trained without the hidden defects, the ceiling).
+
+  datasets:   [{name: tiles, layout: mtd, root: ../mtd, n_train: 380}]
+  levels:     [0, 0.1, 0.3]      share of the training photos that are hidden defects
+  seeds:      [0, 1, 2]          hidden defects, weights and folds
+  strategies:                    a name, and any sections of params.yaml
+    irp as published: {refine: {strategy: irp, scorer: in_sample}}
+
+Writes, to the folder results beside CONFIG.yaml:
+  NAME.csv       one row a run, written after each: stopped at any moment, the same command goes on
+  NAME.md        tables, means and deviations over the seeds, with published figures where there are some
+  NAME_*.png     AUROC, gap to the oracle closed, precision and recall of the removal, against the noise
+
+Rows made with other settings of a strategy are stale and done again; nothing else is. Photos are
+ingested and embedded once, under .adrefine/benchmarks (safe to delete). A dataset that changed on
+disk does not make its rows stale: delete them, or the CSV."""
 
 
 def main() -> None:
@@ -31,29 +50,15 @@ def run(arguments: list[str] | None = None) -> None:
         "check",
         help="say at once what is wrong with params.yaml; `dvc repro` reads it only where a stage has to run",
     )
-    answering = commands.add_parser(
-        "review",
-        help="list the photos that a human should look at first, or answer for one of them",
-        description="Without arguments: the photos of which the last run was least sure, worst first. "
-        "With a photo and a verdict: your answer, which goes to data/review.csv and overrides every strategy "
-        "from the next `dvc repro` on. A new answer replaces an old one; to withdraw one, delete its line.",
-        epilog='Example: adrefine review 3fa2b1c0 remove --note "scratch at the rim" && dvc repro',
-    )
-    answering.add_argument("image_id", nargs="?", help="the photo: its id, or the beginning of it")
-    answering.add_argument(
-        "verdict",
-        nargs="?",
-        type=str.lower,
-        choices=review.VERDICTS,
-        help="keep: it is good and never removed; remove: it is defective and never learned from",
-    )
-    answering.add_argument("--note", default="", help="why, in your words; the report shows it")
+    _add_review(commands)
+    _add_benchmark(commands)
     chosen = parser.parse_args(arguments)
-    if chosen.command == "review":
-        if chosen.image_id:
-            answer(chosen.image_id, chosen.verdict, chosen.note)
-        else:
-            show_queue()
+    if chosen.command == "review" and chosen.image_id:
+        answer(chosen.image_id, chosen.verdict, chosen.note)
+    elif chosen.command == "review":
+        show_queue()
+    elif chosen.command == "benchmark":
+        benchmark(chosen)
     else:
         {"summary": summary, "check": check}[chosen.command]()
 
@@ -123,3 +128,68 @@ def _training_photo(beginning: str) -> str:
             f"{len(found)} training photos have an id that begins with {beginning!r}: give more of it"
         )
     return found[0]
+
+
+def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The subcommand `review` and its help."""
+    parser = commands.add_parser(
+        "review",
+        help="list the photos that a human should look at first, or answer for one of them",
+        description="Without arguments: the photos of which the last run was least sure, worst first. "
+        "With a photo and a verdict: your answer, which goes to data/review.csv and overrides every strategy "
+        "from the next `dvc repro` on. A new answer replaces an old one; to withdraw one, delete its line.",
+        epilog='Example: adrefine review 3fa2b1c0 remove --note "scratch at the rim" && dvc repro',
+    )
+    parser.add_argument("image_id", nargs="?", help="the photo: its id, or the beginning of it")
+    parser.add_argument(
+        "verdict",
+        nargs="?",
+        type=str.lower,
+        choices=review.VERDICTS,
+        help="keep: it is good and never removed; remove: it is defective and never learned from",
+    )
+    parser.add_argument("--note", default="", help="why, in your words; the report shows it")
+
+
+def benchmark(chosen: argparse.Namespace) -> None:
+    """Run a benchmark file, list its runs, or draw its results."""
+    from adrefine.benchmark import command
+
+    command.benchmark(chosen.config, chosen.workers, chosen.dry_run, chosen.render_only)
+
+
+def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The subcommand `benchmark` and its help."""
+    parser = commands.add_parser(
+        "benchmark",
+        help="compare strategies over datasets, noise levels and seeds; tables and figures",
+        description=_BENCHMARK,
+        epilog="Example: adrefine benchmark benchmarks/ksdd.yaml --dry-run",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "config",
+        metavar="CONFIG.yaml",
+        nargs="?",
+        type=Path,
+        default=Path("benchmarks/example.yaml"),
+        help="what to compare; default: %(default)s, on generated photos, with every key explained",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_at_least_one,
+        help="processes of one core each; default: as many as there are cores",
+    )
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--dry-run", action="store_true", help="list all runs and what is done; run nothing")
+    only.add_argument(
+        "--render-only", action="store_true", help="tables and figures of the runs that are done; run nothing"
+    )
+
+
+def _at_least_one(text: str) -> int:
+    """A number of processes."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is under 1")
+    return number

@@ -74,7 +74,7 @@ def _pooled(
 ) -> Iterator[R]:
     """At most `_WAITING` batches a process are under way."""
     batches = (jobs[start : start + size] for start in range(0, len(jobs), size))
-    pool = _pool(work, workers)
+    pool = processes(work, workers)
     running: dict[Future[list[R]], Sequence[J]] = {}
     try:
         while True:
@@ -96,7 +96,7 @@ def _pooled(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _pool(work: Callable[[J], R], workers: int) -> ProcessPoolExecutor:
+def processes(work: Callable[[J], R], workers: int) -> ProcessPoolExecutor:
     """Processes that start with the module of `work` imported already, where the system can do that."""
     context = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
     if os.name != "nt":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -27,6 +27,9 @@ PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
+LayoutName = Literal["demo", "folder", "mvtec", "ksdd2", "mtd"]
+M = TypeVar("M", bound=BaseModel)
+_LONGEST = 60  # characters of a value that a message repeats
 
 
 class Section(BaseModel):
@@ -45,7 +48,7 @@ class Section(BaseModel):
 
 
 class Dataset(Section):
-    name: Literal["demo", "folder", "mvtec", "ksdd2", "mtd"] = "demo"
+    name: LayoutName = "demo"
     root: str = "data/raw"
     image_size: Annotated[int, Field(ge=16, le=4096)] = 448
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
@@ -274,30 +277,52 @@ def load(path: Path = Path("params.yaml")) -> Params:
 
 def parse(content: Any, where: str = "params.yaml") -> Params:
     """Check the content of a params file; see `load`."""
+    return checked(Params, content, where)
+
+
+def checked(kind: type[M], content: Any, where: str) -> M:
+    """`content` as a `kind`.
+
+    Args:
+        kind: the model of a whole file.
+        content: what the file holds.
+        where: what messages call the file.
+
+    Raises:
+        UserError: a key is unknown, a value is impossible; names the key.
+    """
     if not isinstance(content, dict):
         raise UserError(f"{where} must be a mapping of sections, not {type(content).__name__}")
     try:
-        return Params.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{where}: " + "; ".join(_explain(item) for item in error.errors())) from None
+        said = "; ".join(_explain(item, kind) for item in error.errors())
+        raise UserError(f"{where}: {said}") from None
 
 
-def _explain(item: Any) -> str:
+def _explain(item: Any, kind: type[BaseModel]) -> str:
     key = " ".join(".".join(str(part) for part in item["loc"]).split())
     if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(item["loc"][:-1]), n=1)
+        near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(kind, item["loc"][:-1]), n=1)
         return f"unknown key `{key}`" + (
             f": did you mean `{near[0]}`?" if near else ": remove it or mend its name"
         )
-    return f"`{key}` = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+    if item["type"] == "missing":
+        return f"`{key}` is missing"
+    value = repr(item["input"])
+    shown = f" = {value}" if len(value) <= _LONGEST else ""
+    return f"`{key}`{shown}: {item['msg'].removeprefix('Value error, ')}"
 
 
-def _known_keys(section: tuple[Any, ...]) -> list[str]:
-    model: type[BaseModel] = Params
+def _known_keys(model: type[BaseModel], section: tuple[Any, ...]) -> list[str]:
+    """The keys of a section, given by its names from the top; a number is a place in a list of sections."""
+    kind: Any = model
     for name in section:
-        by_alias = {field.alias or key: field for key, field in model.model_fields.items()}
-        kind = by_alias[name].annotation if name in by_alias else None
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        if isinstance(name, int):
+            kind = next(iter(get_args(kind)), None)
+        else:
+            by_alias = {field.alias or key: field for key, field in kind.model_fields.items()}
+            kind = by_alias[name].annotation if name in by_alias else None
+        if not (get_origin(kind) is list or (isinstance(kind, type) and issubclass(kind, BaseModel))):
             return []
-        model = kind
-    return [field.alias or key for key, field in model.model_fields.items()]
+    return [field.alias or key for key, field in kind.model_fields.items()]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from adrefine.report import plots
+from adrefine.report import plots, style
 
 ALL = ["auroc_by_round.png", "removal.png", "roc.png", "scores_by_round.png"]
 
@@ -47,7 +47,7 @@ def test_one_kind_of_test_photo_has_no_roc(data, tmp_path):
 
 
 def drawn(name, data):
-    with matplotlib.style.context(["default", plots._STYLE]):
+    with style.applied():
         return plots._PLOTS[name](data).axes
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,36 +14,13 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 from adrefine.io import write_bytes
 from adrefine.metrics.detection import roc_curve
 from adrefine.report.data import ReportData
+from adrefine.report.style import BLUE, GREEN, GREY, INK, ORANGE, applied, png
 from adrefine.report.words import MODELS, figure, flags, good, hidden, in_order_of_removal
 
-# Okabe and Ito's palette: told apart with every kind of colour blindness, and by lightness in print.
-BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8C929C", "#24292F"
 _LINES: dict[str, dict[str, Any]] = {
     "initial": {"color": GREY, "lw": 2},
     "refined": {"color": BLUE, "lw": 2.4},
     "oracle": {"color": GREEN, "lw": 2, "ls": (0, (4, 2))},
-}
-_STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#B6BBC3",
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": "#59616B",
-    "ytick.color": "#59616B",
-    "axes.grid": True,
-    "grid.color": "#E6E8EB",
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-    "figure.dpi": 144,
 }
 _SQUARE = (4.6, 4.2)  # inches
 _PANELS = 6
@@ -63,16 +38,14 @@ def write_all(data: ReportData, folder: Path) -> list[Path]:
         The files written.
     """
     written = []
-    with matplotlib.style.context(["default", _STYLE]):
+    with applied():
         for name, draw in _PLOTS.items():
             drawn = draw(data)
             path = folder / f"{name}.png"
             if drawn is None:
                 path.unlink(missing_ok=True)
                 continue
-            buffer = io.BytesIO()
-            drawn.savefig(buffer, format="png", metadata={"Software": None})
-            write_bytes(path, buffer.getvalue())
+            write_bytes(path, png(drawn))
             written.append(path)
     return written
 

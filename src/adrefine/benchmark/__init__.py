@@ -1,0 +1,1 @@
+"""`adrefine benchmark`: strategies compared over datasets, noise levels and seeds (see command.py)."""

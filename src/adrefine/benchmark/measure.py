@@ -1,0 +1,94 @@
+"""What a run is measured by. Labels come in here and nowhere else; no strategy sees any of this."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from adrefine import detectors, manifest, noise
+from adrefine.detectors.base import Detector, Images
+from adrefine.metrics import cleaning, detection
+from adrefine.params import Params
+from adrefine.strategies.engine import Outcome
+from adrefine.strategies.scorers import OutOfFold
+
+
+def inject(table: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
+    """The noisy manifest, the ids that train, and those of them that are no hidden defect."""
+    noisy = noise.inject(table, params.noise)
+    train = manifest.of_split(noisy, "train").sort_values("image_id")
+    return noisy, tuple(train["image_id"]), tuple(train.loc[train["injected"] == 0, "image_id"])
+
+
+def fit(params: Params, ids: tuple[str, ...], features: Path) -> Detector:
+    """A detector of `params` trained from scratch on the images `ids`."""
+    model = detectors.create(params)
+    model.fit(Images(ids, features))
+    return model
+
+
+def tested(model: Detector, noisy: pd.DataFrame, features: Path) -> dict[str, float]:
+    """Image `auroc` and `aupr` on the labelled test photos; nothing where they are of one kind."""
+    test = noisy[(noisy["in_test"] == 1) & (noisy["label"] != manifest.UNKNOWN)]
+    if test["label"].nunique() < 2:
+        return {}
+    scores = model.score(Images(tuple(test["image_id"]), features)).image
+    return {
+        "auroc": detection.auroc(test["label"], scores),
+        "aupr": detection.aupr(test["label"], scores),
+    }
+
+
+def cleaned(noisy: pd.DataFrame, outcome: Outcome) -> dict[str, Any]:
+    """What was removed (see `cleaning_metrics`), and how the last scores rank the hidden defects."""
+    train = noisy.merge(outcome.images, on="image_id")
+    scores = train["relative_score"]
+    found = cleaning.cleaning_metrics(train["injected"], train["kept"], scores, outcome.rounds)
+    found.pop("residual_noise", None)
+    if train["injected"].any() and scores.notna().any():
+        found["precision_at_defects"] = precision_at_defects(train["injected"], scores)
+    return {**found, "stop_reason": outcome.stop_reason}
+
+
+def precision_at_defects(hidden: ArrayLike, scores: ArrayLike) -> float:
+    """Share of hidden defects among the k highest scores, k being their true number (R-precision).
+
+    Args:
+        hidden: (n,) 1 for a hidden defect, at least one.
+        scores: (n,) higher is more suspicious; of equal scores those at the border count in proportion.
+    """
+    flags, values = np.asarray(hidden, dtype=float), np.asarray(scores, dtype=float)
+    k = int(flags.sum())
+    border = np.sort(values)[-k]
+    over, tied = values > border, values == border
+    return float((flags[over].sum() + (k - over.sum()) * flags[tied].mean()) / k)
+
+
+def ceiling(
+    oracle: Detector, ids: tuple[str, ...], clean: tuple[str, ...], features: Path, folds: int, seed: int
+) -> dict[str, float]:
+    """How well models of the clean photos rank the hidden defects: more than any label-free ranking can hope.
+
+    Clones of `oracle` learn the clean photos without one fold each. A good photo is scored by the model that
+    did not see it, a hidden defect by the mean of all models: labels choose who learns, to measure only.
+
+    Returns:
+        `ceiling_rank_auroc`, `ceiling_precision_at_defects`; nothing without hidden defects or with fewer
+        than four clean photos.
+    """
+    hidden = tuple(sorted(set(ids) - set(clean)))
+    folds = min(folds, len(clean) // 2)
+    if not hidden or folds < 2:
+        return {}
+    scorer = OutOfFold(oracle, clean, folds, seed)
+    good = scorer.scores(oracle, Images(clean, features)).to_numpy()
+    bad = np.mean([model.score(Images(hidden, features)).image for model in scorer.models], axis=0)
+    flags, scores = np.repeat([0, 1], [len(good), len(bad)]), np.concatenate([good, bad])
+    return {
+        "ceiling_rank_auroc": detection.auroc(flags, scores),
+        "ceiling_precision_at_defects": precision_at_defects(flags, scores),
+    }

@@ -1,0 +1,88 @@
+"""What the source documents published, from published.yaml, and which of our datasets it can stand beside."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from adrefine import strict_yaml
+from adrefine.benchmark.config import Entry
+from adrefine.datasets.mvtec import OFFICIAL
+from adrefine.params import Count, Section, Share, checked
+
+MVTEC_MEAN = "mvtec_mean"
+_SIX = Field(min_length=6, max_length=6)
+
+
+class Deleted(Section):
+    """Good photos and hidden defects removed, by noise level."""
+
+    good: Annotated[list[Count], _SIX]
+    bad: Annotated[list[Count], _SIX]
+
+
+class Auroc(Section):
+    """AUROC by dataset or class, and noise level."""
+
+    label: str
+    source: str
+    figures: dict[str, Annotated[list[Share | None], _SIX]]
+
+
+class Removed(Section):
+    """Photos removed, by dataset or class."""
+
+    label: str
+    source: str
+    figures: dict[str, Deleted]
+
+
+class Published(Section):
+    """The whole file; methods are named as strategies in params.yaml, where there is one."""
+
+    noise_levels: Annotated[list[Share], _SIX]
+    auroc: dict[str, Auroc]
+    removed: dict[str, Removed]
+
+    def auroc_of(self, method: str, subject: str | None, noise: float) -> float | None:
+        """AUROC of `method` on `subject` at one noise level; None where nobody published it."""
+        place = self._place(noise)
+        if method not in self.auroc or subject is None or place is None:
+            return None
+        values = self.auroc[method].figures.get(subject)
+        return values[place] if values else None
+
+    def removed_of(self, method: str, subject: str | None, noise: float) -> tuple[int, int] | None:
+        """Good and defective photos that `method` removed; None where nobody published it."""
+        place = self._place(noise)
+        if method not in self.removed or subject is None or place is None:
+            return None
+        counts = self.removed[method].figures.get(subject)
+        return (counts.good[place], counts.bad[place]) if counts else None
+
+    def _place(self, noise: float) -> int | None:
+        near = (place for place, level in enumerate(self.noise_levels) if abs(level - noise) < 1e-9)
+        return next(near, None)
+
+    def classes(self) -> tuple[str, ...]:
+        """The MVTec AD classes that the documents' tables have, in their order."""
+        return tuple(name for name in self.auroc["irp"].figures if name in OFFICIAL)
+
+
+@lru_cache(maxsize=1)
+def read() -> Published:
+    """The packaged figures."""
+    with resources.as_file(resources.files("adrefine.benchmark") / "published.yaml") as path:
+        return checked(Published, strict_yaml.read(path), path.name)
+
+
+def subject(entry: Entry, part: str) -> str | None:
+    """Our dataset's name in published.yaml: a class of MVTec AD, ksdd2 or mtd; None: not among them."""
+    if entry.layout == "mvtec":
+        name = part or Path(entry.root).name
+        return name if name in OFFICIAL else None
+    return entry.layout if entry.layout in ("ksdd2", "mtd") else None

@@ -1,0 +1,156 @@
+"""Means over seeds, and what follows from the means: the gap closed and the efficiency of a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from adrefine.benchmark.config import ORACLE, VANILLA, Benchmark, Entry, names_of
+from adrefine.benchmark.results import COLUMNS, TEXT
+from adrefine.metrics.cleaning import oracle_gap_closed
+
+MEASURED = [name for name in COLUMNS if name not in (*TEXT, "noise", "seed")]
+_GUESSING = 0.5  # AUROC
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Mean and standard deviation over the seeds; both NaN where no run has the figure."""
+
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One strategy at one noise level.
+
+    Attributes:
+        figures: by column of the results.
+        seeds: runs that went into them.
+        gap_closed: (refined − vanilla) / (oracle − vanilla) of the mean AUROCs: ratios of single runs explode
+            where there is little to win. None where the oracle gains less than 0.002.
+        efficiency: (rank AUROC − .5) / (ceiling − .5) of the means; None without hidden defects.
+    """
+
+    noise: float
+    strategy: str
+    figures: dict[str, Figure]
+    seeds: int
+    gap_closed: float | None
+    efficiency: float | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """What one table shows: a dataset or one of its classes (or the mean of them), a noise mode, a detector.
+
+    Attributes:
+        parts: classes that went into the mean of each noise level; empty if this is no mean.
+        impossible: why a noise level cannot be made, by level (and class, in a mean).
+    """
+
+    entry: Entry
+    part: str
+    mode: str
+    detector: str
+    lines: list[Line]
+    parts: dict[float, tuple[str, ...]]
+    impossible: dict[str, str]
+
+    @property
+    def title(self) -> str:
+        """Dataset and class."""
+        if self.entry.classes and not self.part:
+            return f"{self.entry.name}, mean of the classes"
+        return f"{self.entry.name} {self.part}".strip()
+
+
+def groups(rows: pd.DataFrame, config: Benchmark) -> Iterator[Group]:
+    """Every group that has a row, a dataset's mean of classes before its classes."""
+    for entry in config.datasets:
+        of_entry = rows[rows["dataset"] == entry.name]
+        for detector in config.detectors:
+            for mode in config.modes:
+                of_mode = of_entry[(of_entry["mode"] == mode) & (of_entry["detector"] == detector)]
+                if entry.classes and len(of_mode):
+                    yield mean_of_classes(of_mode, config, entry, tuple(entry.classes))
+                for part in entry.classes or [""]:
+                    own = of_mode[of_mode["class"] == part]
+                    if len(own):
+                        yield _group(own, config, entry, part)
+
+
+def mean_of_classes(rows: pd.DataFrame, config: Benchmark, entry: Entry, classes: tuple[str, ...]) -> Group:
+    """The mean of those of `classes` for which all runs of a level are done, seed by seed."""
+    wanted = len(config.seeds) * (len(config.strategies) + 2)
+    made = rows[(rows["unreachable"] == "") & rows["class"].isin(classes)]
+    whole = made.groupby(["noise", "class"])["strategy"].transform("size") == wanted
+    complete = made[whole]
+    keys = ["noise", "seed", "strategy"]
+    means = complete.groupby(keys, as_index=False)[MEASURED].mean()
+    parts = {
+        level: tuple(name for name in classes if name in set(complete["class"][complete["noise"] == level]))
+        for level in config.levels
+    }
+    detector, mode = rows["detector"].iloc[0], rows["mode"].iloc[0]
+    return Group(entry, "", mode, detector, _lines(means, config), parts, _impossible(rows))
+
+
+def _group(rows: pd.DataFrame, config: Benchmark, entry: Entry, part: str) -> Group:
+    made = rows[rows["unreachable"] == ""]
+    detector, mode = rows["detector"].iloc[0], rows["mode"].iloc[0]
+    return Group(entry, part, mode, detector, _lines(made, config), {}, _impossible(rows))
+
+
+def _impossible(rows: pd.DataFrame) -> dict[str, str]:
+    """Reasons by level and class, each once whatever the seeds."""
+    odd = rows[rows["unreachable"] != ""].drop_duplicates(["noise", "class"])
+    return {
+        f"noise {noise:g} {part}".strip(): why
+        for noise, part, why in zip(odd["noise"], odd["class"], odd["unreachable"], strict=True)
+    }
+
+
+def _lines(rows: pd.DataFrame, config: Benchmark) -> list[Line]:
+    return [
+        _line(float(level), name, rows[rows["noise"] == level])
+        for level in config.levels
+        for name in names_of(config)
+        if ((rows["noise"] == level) & (rows["strategy"] == name)).any()
+    ]
+
+
+def _line(noise: float, strategy: str, at_level: pd.DataFrame) -> Line:
+    own = at_level[at_level["strategy"] == strategy]
+    columns = own[MEASURED].to_numpy(dtype=float, na_value=np.nan).T
+    figures = {name: _figure(values) for name, values in zip(MEASURED, columns, strict=True)}
+    closed = efficiency = None
+    if strategy not in (VANILLA, ORACLE):
+        means = _common(at_level, "auroc", (VANILLA, strategy, ORACLE))
+        closed = oracle_gap_closed(*means) if means else None
+    if strategy != ORACLE:
+        ranks, ceilings = own.set_index("seed")["rank_auroc"], _of(at_level, ORACLE, "ceiling_rank_auroc")
+        both = pd.concat([ranks, ceilings], axis=1, keys=["rank", "ceiling"]).dropna().astype(float).mean()
+        if both.notna().all() and both["ceiling"] > _GUESSING:
+            efficiency = float((both["rank"] - _GUESSING) / (both["ceiling"] - _GUESSING))
+    return Line(noise, strategy, figures, len(own), closed, efficiency)
+
+
+def _figure(values: np.ndarray) -> Figure:
+    """Of those of `values` that are no NaN."""
+    known = values[~np.isnan(values)]
+    return Figure(float(known.mean()), float(known.std())) if len(known) else Figure(np.nan, np.nan)
+
+
+def _of(at_level: pd.DataFrame, strategy: str, column: str) -> pd.Series:
+    return at_level[at_level["strategy"] == strategy].set_index("seed")[column]
+
+
+def _common(at_level: pd.DataFrame, column: str, strategies: tuple[str, str, str]) -> list[float] | None:
+    """Mean of each strategy over the seeds that all of them have; None if there is none."""
+    table = pd.concat([_of(at_level, name, column) for name in strategies], axis=1).dropna()
+    return [float(value) for value in table.mean()] if len(table) else None

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from itertools import pairwise, permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adrefine.benchmark.measure import ceiling, precision_at_defects
+from fakes import FakeDetector
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), min_size=1, max_size=6))
+def test_precision_at_their_number_is_the_mean_over_every_order_of_equal_scores(items):
+    flags, scores = [flag for flag, _ in items], [score for _, score in items]
+    k = sum(flags)
+    if not k:
+        return
+    orders = [
+        order
+        for order in permutations(range(len(items)))
+        if all(scores[a] >= scores[b] for a, b in pairwise(order))
+    ]
+    expected = np.mean([sum(flags[place] for place in order[:k]) / k for order in orders])
+    assert precision_at_defects(flags, scores) == pytest.approx(expected)
+
+
+def test_the_ceiling_scores_each_good_photo_by_a_model_that_did_not_see_it():
+    """A photo that was seen scores 0, a good one that was not 1, a hidden defect more than 1."""
+    ids = (*(f"good{number}" for number in range(10)), "bad0", "bad1")
+    learned = []
+
+    def rule(image_id, seen):
+        assert not any(name.startswith("bad") for name in seen)
+        learned.append(seen)
+        return 2.0 if image_id.startswith("bad") else float(image_id not in seen)
+
+    clean = ids[:10]
+    oracle = FakeDetector(rule)
+    found = ceiling(oracle, ids, clean, Path("nowhere"), 5, 0)
+    assert found == {"ceiling_rank_auroc": 1.0, "ceiling_precision_at_defects": 1.0}
+    assert {len(seen) for seen in learned} == {8}
+    assert not oracle.fits  # clones learned
+
+    def blind(image_id, seen):
+        return 0.5 if image_id.startswith("bad") else float(image_id not in seen)
+
+    assert ceiling(FakeDetector(blind), ids, clean, Path("nowhere"), 5, 0)["ceiling_rank_auroc"] == 0.0
+
+
+def test_there_is_no_ceiling_without_hidden_defects_or_with_too_few_clean_photos():
+    three = ("a", "b", "c")
+    assert ceiling(FakeDetector(), three, three, Path("nowhere"), 5, 0) == {}
+    assert ceiling(FakeDetector(), (*three, "d"), three, Path("nowhere"), 5, 0) == {}
+    assert ceiling(FakeDetector(), (*three, "d", "e"), (*three, "d"), Path("nowhere"), 5, 0)

@@ -1,0 +1,66 @@
+"""A tiny dataset in the official layout, features of the real backbone, and a small flow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from adrefine.benchmark import figures, plan, prepared
+from adrefine.benchmark.command import benchmark
+from adrefine.benchmark.config import Benchmark
+from benchmark.made_up import written
+from trees import mvtec
+
+CLASSES = ["cable", "zipper"]
+CONTENT = {
+    "datasets": [{"name": "AD", "layout": "mvtec", "root": "mvtec", "classes": CLASSES, "n_train": 10}],
+    "levels": [0.2],
+    "seeds": [0],
+    "detectors": {"small": {"differnet": {"hidden": 8, "blocks": 1, "epochs": 2}}},
+    "strategies": {
+        "irp": {"refine": {"strategy": "irp", "folds": 2, "max_rounds": 2}, "irp": {"lambda": 1.01}}
+    },
+    "params": {
+        "dataset": {"image_size": 32, "val_fraction": 0.1},
+        "embed": {"scales": [32], "views": 1},
+    },
+    "ceiling_folds": 2,
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(CLASSES):
+        mvtec(tmp_path / "mvtec" / name, train=16, each=3 + number)
+    monkeypatch.setenv("ADREFINE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(figures, "draw", lambda groups, config: {})
+    return tmp_path
+
+
+def test_one_and_two_workers_give_the_same_rows(project):
+    """Also: photos are prepared once, and again when one of them changes."""
+    for workers in (1, 2):
+        benchmark(written(project, CONTENT, f"with{workers}"), workers=workers)
+        for models in prepared.WORK.glob("*/models"):
+            models.rename(models.with_name(f"models-{workers}"))
+    one, two = (pd.read_csv(project / f"results/with{workers}.csv") for workers in (1, 2))
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), two.drop(columns="seconds"))
+    assert len(one) == 2 * 3
+    assert one["auroc"].between(0, 1).all()
+    assert one["ceiling_rank_auroc"].notna().sum() == 2
+    text = Path("results/with2.md").read_text()
+    assert "| classes | cable |" in text
+    assert "| models | irp on MVTec AD |" in text
+    folders = sorted(prepared.WORK.glob("mvtec-*"))
+    assert all((folder / "models-1").exists() and (folder / "models-2").exists() for folder in folders)
+    os.utime(project / "mvtec/cable/train/good/000.png", (1, 1))
+    for entry in CLASSES:
+        cell = {"name": "AD", "layout": "mvtec", "root": f"mvtec/{entry}", "n_train": 10}
+        prepared.prepare(
+            next(iter(plan.cells(Benchmark(**CONTENT | {"datasets": [cell]})).values()))[0].params
+        )
+    assert [(folder / "models-1").exists() for folder in folders] == [False, True]
