@@ -15,6 +15,9 @@ from adrefine.errors import UserError
 from adrefine.params import Refine
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.scorers import Scorer
+from adrefine.strategies.training import Training
+
+_UNCHANGED = "converged: the set did not change"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def refine(
     scorer: Scorer,
     params: Refine,
     after_round: Callable[[int, Detector], None] = lambda number, model: None,
+    training: Training | None = None,
 ) -> Outcome:
     """Refine the training set `images` of `model`, which is retrained in place from a warm start.
 
@@ -51,12 +55,16 @@ def refine(
         strategy, scorer: see there. params: `max_rounds`, `min_keep`, `final_fit`.
         after_round: called with a round's number and model: (0, initial model), (1, retrained model) ...
             and once more for the last round after the final fit.
+        training: how models learn until the final fit; None: as their detector does.
     """
     if not len(images):
         raise UserError("there is no training image to refine")
     floor = max(2, ceil(params.min_keep * len(images)))
-    kept, history, stop, done = images, [], "", 0
+    training = training or Training()
+    kept, history, done = images, [], 0
+    stop: str | None = None
     after_round(0, model)
+    changed_model = training.start(model, images)
     limit = params.max_rounds if strategy.bounded_by_rounds else len(images)
     with tqdm(desc="refine", unit="round", total=limit) as bar:
         for number in range(1, limit + 1):
@@ -67,13 +75,13 @@ def refine(
             changed = left != kept
             if changed:
                 kept, done = left, number
-                model.fit(kept, warm_start=True)
+                training.fit(model, kept, warm_start=True)
                 after_round(number, model)
                 bar.update()
-            if removal.stop or not changed:
-                stop = removal.stop or "converged: the set did not change"
+            stop = removal.stop or (training.converged(kept) if changed else _UNCHANGED)
+            if stop:
                 break
-    if done and params.final_fit == "scratch":
+    if (done or changed_model) and params.final_fit == "scratch":
         model.fit(kept)
         after_round(done, model)
     stop = stop or f"refine.max_rounds = {params.max_rounds} reached"
@@ -101,12 +109,13 @@ def _at_least(floor: int, scores: pd.Series, removal: Removal) -> Removal:
 
 
 def _record(number: int, scores: pd.Series, removal: Removal) -> pd.DataFrame:
+    threshold = removal.threshold
     return pd.DataFrame(
         {
             "round": number,
             "image_id": scores.index,
             "score": scores.to_numpy(),
-            "threshold": removal.threshold,
+            "threshold": threshold if isinstance(threshold, float) else threshold[scores.index].to_numpy(),
             "removed": scores.index.isin(removal.ids).astype(int),
         }
     ).sort_values("image_id", ignore_index=True)

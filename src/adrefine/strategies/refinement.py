@@ -11,7 +11,7 @@ from adrefine import detectors, manifest, strategies
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Params
-from adrefine.strategies import engine, scorers
+from adrefine.strategies import engine, scorers, training
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,14 @@ def run(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path) -> R
     model = detectors.create(params)
     model.load(initial)
     strategy = strategies.create(params, len(images))
-    scorer = scorers.create(params.refine, model, images.ids)
+    learning = training.create(params)
+    scorer = scorers.create(params.refine, model, images.ids, learning)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
 
     def watch(number: int, current: Detector) -> None:
         columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
 
-    outcome = engine.refine(model, images, strategy, scorer, params.refine, watch)
+    outcome = engine.refine(model, images, strategy, scorer, params.refine, watch, learning)
     return Refinement(outcome, model, pd.DataFrame(columns))
 
 
