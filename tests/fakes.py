@@ -10,6 +10,7 @@ import numpy as np
 
 from adrefine.detectors.base import Detector, Images, Scores
 from adrefine.features.store import write_store
+from adrefine.params import MetaIqr
 from adrefine.seeds import derived_seed
 
 Rule = Callable[[str, frozenset[str]], float]
@@ -48,6 +49,29 @@ class FakeDetector(Detector):
 
     def load(self, folder: Path) -> None:
         """Nothing to read."""
+
+
+def likelihood(image_id: str, seen: frozenset[str]) -> float:
+    """A made-up log-likelihood of `image_id` under a model that learned `seen`."""
+    return -derived_seed("likely", image_id, *sorted(seen)) / 2**64
+
+
+class MetaDetector(FakeDetector):
+    """It can meta-learn too, and remembers each meta-fit beside the fits."""
+
+    def __init__(self, rule: Rule = drifting, likely: Rule = likelihood) -> None:
+        super().__init__(rule)
+        self.likely = likely
+        self.meta_fits: list[tuple[tuple[str, ...], bool]] = []
+
+    def meta_fit(
+        self, images: Images, params: MetaIqr, *, warm_start: bool = False
+    ) -> list[dict[str, float]]:
+        self.meta_fits.append((images.ids, warm_start))
+        return self.fit(images, warm_start=warm_start)
+
+    def log_likelihood(self, images: Images) -> np.ndarray:
+        return np.array([self.likely(image_id, self.seen) for image_id in images.ids])
 
 
 def image_set(count: int, prepared: Path = Path("nowhere")) -> Images:

@@ -89,6 +89,12 @@ def test_an_unknown_key_is_named_with_the_likely_one(content, named):
         ({"refine": {"strategy": "magic"}}, "refine.strategy"),
         ({"refine": {"min_keep": 0}}, "refine.min_keep"),
         ({"refine": {"folds": 1}}, "refine.folds"),
+        ({"refine": {"preset": "papers"}}, "refine.preset"),
+        ({"refine": {"preset": ["paper"]}}, "refine.preset"),
+        ({"refine": "irp"}, "refine"),
+        ({"meta_iqr": {"k": -1}}, "meta_iqr.k"),
+        ({"meta_iqr": {"holdout": 1}}, "meta_iqr.holdout"),
+        ({"meta_iqr": {"epochs": 0}}, "meta_iqr.epochs"),
         ({"evaluate": {"target_fpr": 1}}, "evaluate.target_fpr"),
         ({"synthesize": {"random_walk": {"momentum": 1}}}, "synthesize.random_walk.momentum"),
         ({"synthesize": {"kinds": dict.fromkeys(params.Kinds.model_fields, 0)}}, "synthesize.kinds"),
@@ -167,6 +173,37 @@ def test_loaded_parameters_cannot_be_changed():
     loaded = params.Params()
     with pytest.raises(ValueError, match="frozen"):
         loaded.noise.level = 0.2
+
+
+def test_the_paper_preset_is_what_the_papers_did():
+    paper = params.parse({"refine": {"preset": "paper"}})
+    assert (paper.refine.scorer, paper.refine.final_fit, paper.refine.max_rounds) == (
+        "in_sample",
+        "warm",
+        1000,
+    )
+    assert (paper.meta_iqr.epochs, paper.meta_iqr.outer_lr) == (240, 2e-4)
+    assert (paper.osr.lambda_, paper.osr.mode) == (1.5, "threshold")
+    assert (paper.irp.lambda_, paper.irp.remove) == (1.5, "max")
+    assert (paper.meta_iqr.scope, paper.meta_iqr.inner_steps, paper.meta_iqr.first_order) == (
+        "batch",
+        1,
+        False,
+    )
+
+
+@pytest.mark.parametrize("preset", ["adrefine", "paper"])
+def test_explicit_keys_overrule_the_preset_and_null_does_not(preset):
+    given = {"refine": {"preset": preset, "max_rounds": 0, "scorer": None}, "meta_iqr": {"epochs": 7}}
+    found = params.parse(given)
+    assert (found.refine.max_rounds, found.meta_iqr.epochs) == (0, 7)
+    assert found.refine.scorer == {"adrefine": "out_of_fold", "paper": "in_sample"}[preset]
+    assert given["refine"]["scorer"] is None, "what was read is left as it is"
+
+
+@pytest.mark.parametrize("key", ["folds", "min_keep", "seed"])
+def test_null_is_refused_where_no_preset_speaks(key):
+    assert f"`refine.{key}`" in refused({"refine": {key: None}})
 
 
 def test_the_headline_shows_the_chosen_strategy_alone():

@@ -180,7 +180,8 @@ class DifferNet(Section):
 
 
 class Refine(Section):
-    strategy: Literal["vanilla", "osr", "irp", "mad"] = "irp"
+    strategy: Literal["vanilla", "osr", "irp", "meta_iqr", "mad"] = "irp"
+    preset: Literal["adrefine", "paper"] = "adrefine"
     scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
     folds: Annotated[int, Field(ge=2)] = 5
     final_fit: Literal["scratch", "warm"] = "scratch"
@@ -204,6 +205,25 @@ class Irp(Section):
     remove: Literal["max", "all"] = "max"
 
 
+class MetaIqr(Section):
+    k: Annotated[float, Field(ge=0)] = 1.5
+    scope: Literal["batch", "dataset"] = "batch"
+    batch_size: AtLeastOne = 24
+    epochs: AtLeastOne = 10
+    finetune_epochs: AtLeastOne = 1
+    optimizer: Literal["adam", "sgd"] = "adam"
+    outer_lr: Positive = 2e-3
+    inner_lr: Annotated[float, Field(ge=0)] = 0.1
+    inner_steps: AtLeastOne = 1
+    first_order: bool = False
+    tasks: AtLeastOne = 2
+    support: AtLeastOne = 6
+    query: AtLeastOne = 6
+    support_noise: Annotated[float, Field(ge=0)] = 0.5
+    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    seed: int = 0
+
+
 class Mad(Section):
     start: Positive = 8.0
     end: Positive = 5.0
@@ -222,6 +242,14 @@ class Evaluate(Section):
     localize: Count = 12
 
 
+# What `refine.preset: paper` puts in place of null: OSR, IRP and META as published. Everything else that they
+# say is a default already. min_keep is a guard of ours and holds in both.
+_PUBLISHED: dict[str, dict[str, Any]] = {
+    "refine": {"scorer": "in_sample", "final_fit": "warm", "max_rounds": 1000},
+    "meta_iqr": {"epochs": 240, "outer_lr": 2e-4},
+}
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -237,8 +265,22 @@ class Params(Section):
     vanilla: Vanilla = Vanilla()
     osr: Osr = Field(default_factory=Osr.model_construct)
     irp: Irp = Field(default_factory=Irp.model_construct)
+    meta_iqr: MetaIqr = MetaIqr()
     mad: Mad = Mad()
     evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_the_presets(cls, content: Any) -> Any:
+        """Fill in what `refine.preset` says where params.yaml says null or nothing."""
+        sections = {name: content.get(name, {}) for name in _PUBLISHED}
+        if not all(isinstance(section, dict) for section in sections.values()):
+            return content  # refused later, by name
+        paper = sections["refine"].get("preset") == "paper"
+        for name, published in _PUBLISHED.items():
+            given = {k: v for k, v in sections[name].items() if v is not None or k not in published}
+            sections[name] = {**published, **given} if paper else given
+        return {**content, **sections}
 
     def headline(self) -> dict[str, Any]:
         """The settings a reader of the report needs, flat."""

@@ -31,6 +31,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "refine": {"refine", "evaluate"},
     "irp": {"refine", "evaluate"},
     "osr": set(),
+    "meta_iqr": set(),
     "mad": set(),
     "vanilla": set(),
     "evaluate": {"evaluate"},

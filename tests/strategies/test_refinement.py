@@ -14,16 +14,17 @@ from adrefine import detectors, manifest
 from adrefine.errors import UserError
 from adrefine.params import Params
 from adrefine.strategies import refinement
-from fakes import FakeDetector, image_set
+from fakes import MetaDetector, image_set
 
 SETTINGS = Params.model_validate({"irp": {"lambda": 1.2}})
+META = Params.model_validate({"refine": {"strategy": "meta_iqr"}, "meta_iqr": {"k": 0.3, "batch_size": 5}})
 TRAIN, TEST = 14, 6
 ROWS = TRAIN + TEST
 
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    monkeypatch.setattr(detectors, "create", lambda params: FakeDetector())
+    monkeypatch.setattr(detectors, "create", lambda params: MetaDetector())
 
 
 def blind_table() -> pd.DataFrame:
@@ -49,12 +50,15 @@ def same(one: refinement.Refinement, other: refinement.Refinement) -> bool:
 content = st.lists(st.integers(-1, 1) | st.text(max_size=3), min_size=ROWS, max_size=ROWS)
 
 
+@pytest.mark.parametrize("params", [SETTINGS, META], ids=["irp", "meta_iqr"])
 @settings(max_examples=20, deadline=None)
-@given(st.dictionaries(st.sampled_from(manifest.MEASURING_ONLY), content), st.randoms())
-def test_no_label_and_no_order_of_rows_changes_the_outcome(columns, random):
+@given(columns=st.dictionaries(st.sampled_from(manifest.MEASURING_ONLY), content), random=st.randoms())
+def test_no_label_and_no_order_of_rows_changes_the_outcome(params, columns, random):
     table = blind_table().assign(**columns)
     table = table.iloc[random.sample(range(ROWS), ROWS)]
-    assert same(run(manifest.unlabelled(table)), run(blind_table()))
+    found = run(manifest.unlabelled(table), params)
+    assert found.outcome.rounds > 0
+    assert same(found, run(blind_table(), params))
 
 
 @pytest.mark.parametrize("name", manifest.MEASURING_ONLY)

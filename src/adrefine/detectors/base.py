@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from adrefine.errors import UserError
 from adrefine.io import write_csv
+from adrefine.params import MetaIqr
 
 _LOG = "training_log.csv"
 
@@ -57,6 +59,33 @@ class Detector(ABC):
     @abstractmethod
     def score(self, images: Images) -> Scores:
         """Image scores of `images`, in their order."""
+
+    def meta_fit(
+        self, images: Images, params: MetaIqr, *, warm_start: bool = False
+    ) -> list[dict[str, float]]:
+        """As `fit`, by meta-learning (META sect. 3.1).
+
+        A warm start goes on where the last meta-fit ended, with its optimizer and its draws: META's rounds
+        are one long training, and an optimizer that starts anew each round makes the flow diverge.
+
+        Raises:
+            UserError: this detector cannot be meta-learned.
+        """
+        raise self._no_meta_learning()
+
+    def log_likelihood(self, images: Images) -> np.ndarray:
+        """(n,) float64: how likely each image is, up to a constant that all models of this detector share.
+
+        Raises:
+            UserError: this detector has no likelihood.
+        """
+        raise self._no_meta_learning()
+
+    def _no_meta_learning(self) -> UserError:
+        return UserError(
+            f"refine.strategy = meta_iqr needs a detector that can meta-learn, which {type(self).__name__} "
+            "cannot: set detector to differnet, or refine.strategy to irp, osr or mad"
+        )
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Anomaly maps (n, h, w) float32 of the image `files` of `images`; None if it makes none."""

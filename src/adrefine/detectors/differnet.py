@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,11 +15,13 @@ import torch
 
 from adrefine import runtime
 from adrefine.detectors.base import Detector, Images, Scores, read_log, write_log
-from adrefine.detectors.flow import build_flow, latent_score, negative_log_likelihood, trainable
+from adrefine.detectors.flow import adam, build_flow, latent_score, negative_log_likelihood, row_nll
+from adrefine.detectors.maml import MetaLearner, outer_optimizer
 from adrefine.errors import UserError
 from adrefine.features.store import open_store
 from adrefine.io import read_json, write_json
 from adrefine.params import DifferNet as Params
+from adrefine.params import MetaIqr
 from adrefine.seeds import derived_seed
 
 # `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: a small training set needs noise on
@@ -55,6 +58,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 _STATE = "differnet.pt"
 # What reading a file cut short, of another version or of another network raises.
 _BROKEN = (OSError, EOFError, UnpicklingError, ValueError, TypeError, KeyError, IndexError, RuntimeError)
+_ROWS = 4096  # vectors scored at once
 _SMALL = 512  # hidden units up to which a second core costs more in waiting than it gives
 
 
@@ -93,6 +97,7 @@ class DifferNet(Detector):
         self.device = runtime.device()
         self.flow: torch.nn.Module | None = None
         self.cold: dict[str, torch.Tensor] = {}  # weights that the last cold fit ended with
+        self.meta: MetaLearner | None = None  # of the last cold meta-fit, if it made this flow
         self.epochs = 0  # of a cold fit, once they are known
         self.centre = self.spread = torch.empty(0)
         self.log: list[dict[str, float]] = []
@@ -105,9 +110,7 @@ class DifferNet(Detector):
         those it did. Later cold fits, also of clones, start afresh but keep that number. A warm fit goes on
         from the last cold one for `finetune_epochs`.
         """
-        if len(images) < 2:
-            raise UserError(f"DifferNet needs at least 2 training images, got {len(images)}")
-        vectors = open_store(images.prepared).vectors(images.ids)
+        vectors = _training_vectors(images)
         if warm_start and self.flow is not None:
             self.flow.load_state_dict(self.cold)
             self.log = self._train(self._inputs(vectors), self.settings.finetune_epochs)
@@ -121,9 +124,30 @@ class DifferNet(Detector):
             row["holdout_nll"] = likelihood
         return self.log
 
+    def meta_fit(
+        self, images: Images, params: MetaIqr, *, warm_start: bool = False
+    ) -> list[dict[str, float]]:
+        """See `Detector.meta_fit`: MAML (META eq. 1 and 2) on tasks drawn from the views of `images`."""
+        vectors, s = _training_vectors(images), self.settings
+        epochs = params.finetune_epochs
+        if not warm_start or self.meta is None:
+            epochs = params.epochs
+            self._start(vectors.reshape(-1, vectors.shape[-1]))
+            generator = runtime.seed_everything(s.seed + 1)
+            optimizer = outer_optimizer(self._ready(), params, s.weight_decay)
+            self.meta = MetaLearner(self._ready(), optimizer, generator, s.feature_noise, params)
+        with self._cores():
+            self.log = self.meta.learn(self._inputs(vectors).view(vectors.shape), epochs)
+        self.cold = copy.deepcopy(self._ready().state_dict())
+        return self.log
+
+    def log_likelihood(self, images: Images) -> np.ndarray:
+        """Mean over views of log p, per dimension."""
+        return self._of_images(images, lambda z, log_det: -row_nll(z, log_det) / z.shape[1])
+
     def score(self, images: Images) -> Scores:
         """Mean over views of the mean of z²; about 1 on the training distribution."""
-        return Scores(self._scores_of(open_store(images.prepared).vectors(images.ids)))
+        return Scores(self._of_images(images, lambda z, log_det: latent_score(z)))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Absolute input gradient of the score, mean over channels and views, smoothed (IRP sect. 3.1)."""
@@ -133,8 +157,7 @@ class DifferNet(Detector):
 
     def latent(self, vectors: torch.Tensor) -> torch.Tensor:
         """Image score (n,) of raw feature vectors (n, dim); differentiable."""
-        z, _ = self._ready()((vectors - self.centre) / self.spread)
-        return latent_score(z)
+        return latent_score(self._flow_of(vectors)[0])
 
     def clone(self) -> DifferNet:
         return copy.deepcopy(self)
@@ -169,6 +192,11 @@ class DifferNet(Detector):
             raise UserError("this DifferNet is not trained: call fit or load first")
         return self.flow
 
+    def _flow_of(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """z (n, dim) and log|det J| (n,) of raw feature vectors (n, dim)."""
+        z, log_det = self._ready()((vectors - self.centre) / self.spread)
+        return z, log_det
+
     def _new_flow(self, dim: int) -> torch.nn.Module:
         s = self.settings
         return build_flow(dim, s.blocks, s.hidden, s.layers, s.seed).to(self.device)
@@ -182,7 +210,7 @@ class DifferNet(Detector):
         else:
             self.centre = torch.zeros(flat.shape[1], device=self.device)
             self.spread = torch.ones(flat.shape[1], device=self.device)
-        self.flow = self._new_flow(flat.shape[1])
+        self.flow, self.meta = self._new_flow(flat.shape[1]), None
 
     def _watched(self, vectors: np.ndarray, held: np.ndarray) -> list[float]:
         """Likelihood of the images `held` out, epoch by epoch, of a flow that learns the others."""
@@ -207,19 +235,12 @@ class DifferNet(Detector):
         self, train: torch.Tensor, epochs: int, watched: torch.Tensor | None = None
     ) -> list[dict[str, float]]:
         """Go on from the present weights; with `watched` inputs, until their likelihood stops rising."""
-        flow, s = self._ready(), self.settings
+        s = self.settings
         generator = runtime.seed_everything(s.seed + 1)
-        optimizer = torch.optim.Adam(
-            trainable(flow),
-            lr=s.learning_rate,
-            betas=(0.8, 0.8),
-            eps=1e-4,
-            weight_decay=s.weight_decay,
-            fused=True,  # the same numbers in a third of the time
-        )
+        optimizer = adam(self._ready(), s.learning_rate, s.weight_decay)
         log: list[dict[str, float]] = []
         likelihoods: list[float] = []
-        with runtime.one_core_each() if s.hidden <= _SMALL else nullcontext():
+        with self._cores():
             for epoch in range(epochs):
                 loss = self._epoch(train, optimizer, generator)
                 log.append({"epoch": epoch, "train_nll": loss, "holdout_nll": float("nan")})
@@ -230,6 +251,10 @@ class DifferNet(Detector):
                 if epoch - int(np.argmin(likelihoods)) >= s.patience:
                     break
         return log
+
+    def _cores(self) -> AbstractContextManager[None]:
+        """Within the block torch uses as many cores as pay for a flow of this size."""
+        return runtime.one_core_each() if self.settings.hidden <= _SMALL else nullcontext()
 
     def _epoch(
         self, train: torch.Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator
@@ -254,11 +279,19 @@ class DifferNet(Detector):
         return float(negative_log_likelihood(*self._ready()(watched)))
 
     @torch.inference_mode()
-    def _scores_of(self, vectors: np.ndarray, rows: int = 4096) -> np.ndarray:
-        """Image scores (n,) of raw vectors (n, views, dim), in bounded batches."""
+    def _of_images(self, images: Images, value: Callable[..., torch.Tensor]) -> np.ndarray:
+        """(n,): the mean over views of `value(z, log_det)` of each vector, in bounded batches."""
+        vectors = open_store(images.prepared).vectors(images.ids)
         flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1]))
-        scores = [self.latent(part.to(self.device)).cpu() for part in flat.split(rows)]
-        return torch.cat(scores).view(vectors.shape[:2]).double().mean(dim=1).numpy()
+        values = [value(*self._flow_of(part.to(self.device))).cpu() for part in flat.split(_ROWS)]
+        return torch.cat(values).view(vectors.shape[:2]).double().mean(dim=1).numpy()
+
+
+def _training_vectors(images: Images) -> np.ndarray:
+    """(n, views, dim) raw vectors of images to learn."""
+    if len(images) < 2:
+        raise UserError(f"DifferNet needs at least 2 training images, got {len(images)}")
+    return open_store(images.prepared).vectors(images.ids)
 
 
 def _on_cpu(value: Any) -> Any:

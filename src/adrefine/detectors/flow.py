@@ -48,9 +48,26 @@ def trainable(flow: nn.Module) -> list[nn.Parameter]:
     return [p for p in flow.parameters() if p.requires_grad and p.is_floating_point()]
 
 
+def adam(flow: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """Adam with DifferNet's constants (METHODS 1)."""
+    return torch.optim.Adam(
+        trainable(flow),
+        lr=learning_rate,
+        betas=(0.8, 0.8),
+        eps=1e-4,
+        weight_decay=weight_decay,
+        fused=True,  # the same numbers in a third of the time
+    )
+
+
 def negative_log_likelihood(z: torch.Tensor, log_det: torch.Tensor) -> torch.Tensor:
     """Mean of 0.5·‖z‖² − log|det J| over rows (n, dim), divided by dim (METHODS 1)."""
-    return (0.5 * (z**2).sum(dim=1) - log_det).mean() / z.shape[1]
+    return row_nll(z, log_det).mean() / z.shape[1]
+
+
+def row_nll(z: torch.Tensor, log_det: torch.Tensor) -> torch.Tensor:
+    """0.5·‖z‖² − log|det J| of each row: (n, dim), (n,) -> (n,)."""
+    return 0.5 * (z**2).sum(dim=1) - log_det
 
 
 def latent_score(z: torch.Tensor) -> torch.Tensor:

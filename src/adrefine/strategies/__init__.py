@@ -8,6 +8,7 @@ from adrefine.params import Params
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.irp import IterativeRefinement
 from adrefine.strategies.mad import AnnealedDeviation
+from adrefine.strategies.meta_iqr import QuartileRefinement
 from adrefine.strategies.osr import OneShotRemoval, RemovalUntilSize
 from adrefine.strategies.vanilla import Vanilla
 
@@ -24,6 +25,7 @@ def create(params: Params, images: int) -> Strategy:
             else RemovalUntilSize(params.osr, images)
         ),
         "irp": lambda: IterativeRefinement(params.irp),
+        "meta_iqr": lambda: QuartileRefinement(params.meta_iqr),
         "mad": lambda: AnnealedDeviation(params.mad),
     }
     return registry[params.refine.strategy]()

@@ -16,12 +16,13 @@ class Removal:
     Attributes:
         ids: those of the scored images that are to be out, in any order. Every other scored image stays, or
             comes back if it was out.
-        threshold: the score over which an image was to go; NaN if the rule has none.
+        threshold: the score over which an image was to go, one for all or a series by image_id; NaN if the
+            rule has none.
         stop: why this is the strategy's last round; None: score again after retraining.
     """
 
     ids: tuple[str, ...] = ()
-    threshold: float = float("nan")
+    threshold: float | pd.Series = float("nan")
     stop: str | None = None
 
 

@@ -16,6 +16,9 @@ from adrefine.params import Refine
 from adrefine.review import KEEP, REMOVE, UNDECIDED, Verdicts
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.scorers import Scorer
+from adrefine.strategies.training import Training
+
+_UNCHANGED = "converged: the set did not change"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def refine(
     params: Refine,
     after_round: Callable[[int, Detector], None] = lambda number, model: None,
     verdicts: Verdicts = UNDECIDED,
+    training: Training | None = None,
 ) -> Outcome:
     """Refine the training set `images` of `model`, which is retrained in place from a warm start.
 
@@ -59,15 +63,19 @@ def refine(
         after_round: called with a round's number and model: (0, initial model), (1, retrained model) ...
             and once more for the last round after the final fit.
         verdicts: a human's; ids that are not in `images` are ignored.
+        training: how models learn until the final fit; None: as their detector does.
     """
     if not len(images):
         raise UserError("there is no training image to refine")
     floor = max(2, ceil(params.min_keep * len(images)))
-    kept, stop, done = start(images, verdicts), "", 0
+    training = training or Training()
+    kept, done = start(images, verdicts), 0
+    stop: str | None = None
     history = [_by_hand(images.only(verdicts.remove))]
     if len(kept) < len(images):
         model.fit(kept)
     after_round(0, model)
+    changed_model = training.start(model, kept)
     limit = params.max_rounds if strategy.bounded_by_rounds else len(images)
     with tqdm(desc="refine", unit="round", total=limit) as bar:
         for number in range(1, limit + 1):
@@ -79,13 +87,13 @@ def refine(
             changed = left != kept
             if changed:
                 kept, done = left, number
-                model.fit(kept, warm_start=True)
+                training.fit(model, kept, warm_start=True)
                 after_round(number, model)
                 bar.update()
-            if removal.stop or not changed:
-                stop = removal.stop or "converged: the set did not change"
+            stop = removal.stop or (training.converged(kept) if changed else _UNCHANGED)
+            if stop:
                 break
-    if done and params.final_fit == "scratch":
+    if (done or changed_model) and params.final_fit == "scratch":
         model.fit(kept)
         after_round(done, model)
     stop = stop or f"refine.max_rounds = {params.max_rounds} reached"
@@ -154,12 +162,13 @@ def _by_hand(removed: Images) -> pd.DataFrame:
 
 
 def _record(number: int, scores: pd.Series, removal: Removal, verdicts: Verdicts) -> pd.DataFrame:
+    threshold = removal.threshold
     return pd.DataFrame(
         {
             "round": number,
             "image_id": scores.index,
             "score": scores.to_numpy(),
-            "threshold": removal.threshold,
+            "threshold": threshold if isinstance(threshold, float) else threshold[scores.index].to_numpy(),
             "removed": scores.index.isin(removal.ids).astype(int),
             "reviewed": _reviewed(scores.index, verdicts),
         }

@@ -12,7 +12,7 @@ from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Params
 from adrefine.review import UNDECIDED, Verdicts
-from adrefine.strategies import engine, scorers
+from adrefine.strategies import engine, scorers, training
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,14 @@ def run(
     model = detectors.create(params)
     model.load(initial)
     strategy = strategies.create(params, len(images))
-    scorer = scorers.create(params.refine, model, engine.start(images, verdicts).ids)
+    learning = training.create(params)
+    scorer = scorers.create(params.refine, model, engine.start(images, verdicts).ids, learning)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
 
     def watch(number: int, current: Detector) -> None:
         columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
 
-    outcome = engine.refine(model, images, strategy, scorer, params.refine, watch, verdicts)
+    outcome = engine.refine(model, images, strategy, scorer, params.refine, watch, verdicts, learning)
     return Refinement(outcome, model, pd.DataFrame(columns))
 
 

@@ -11,6 +11,7 @@ from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Refine
 from adrefine.seeds import derived_seed
+from adrefine.strategies.training import Training
 
 _FEWEST = 2  # images that a detector can learn from
 
@@ -39,10 +40,18 @@ class OutOfFold(Scorer):
 
     The models are clones of `model` that learn afresh: they keep what it found out about how long to train.
     Folds follow from the image id and the seed. From the second round on the fold models start warm. Where
-    removals leave a model fewer than two images to learn, it keeps what it learned before.
+    removals leave a model fewer than two images to learn, it keeps what it learned before. `training` says
+    how they learn; None: as their detector does.
     """
 
-    def __init__(self, model: Detector, ids: tuple[str, ...], folds: int, seed: int) -> None:
+    def __init__(
+        self,
+        model: Detector,
+        ids: tuple[str, ...],
+        folds: int,
+        seed: int,
+        training: Training | None = None,
+    ) -> None:
         if len(ids) < 2 * _FEWEST:
             raise UserError(
                 f"refine.scorer = out_of_fold needs {2 * _FEWEST} training images or more, there are "
@@ -55,6 +64,7 @@ class OutOfFold(Scorer):
         order = sorted(ids, key=lambda image_id: derived_seed("fold", seed, image_id))
         self.fold_of = {image_id: rank % folds for rank, image_id in enumerate(order)}
         self.models = [model.clone() for _ in range(folds)]
+        self.training = training or Training()
         self.started = False
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
@@ -65,12 +75,14 @@ class OutOfFold(Scorer):
             if not len(inside):
                 continue
             if len(outside) >= _FEWEST or not self.started:
-                fold_model.fit(outside, warm_start=self.started)
+                self.training.fit(fold_model, outside, warm_start=self.started)
             result[list(inside.ids)] = fold_model.score(inside).image
         self.started = True
         return result
 
 
-def create(params: Refine, model: Detector, ids: tuple[str, ...]) -> Scorer:
+def create(params: Refine, model: Detector, ids: tuple[str, ...], training: Training | None = None) -> Scorer:
     """The scorer policy that `refine.scorer` names, for the images `ids` that `model` was trained on."""
-    return InSample() if params.scorer == "in_sample" else OutOfFold(model, ids, params.folds, params.seed)
+    if params.scorer == "in_sample":
+        return InSample()
+    return OutOfFold(model, ids, params.folds, params.seed, training)

@@ -1,0 +1,71 @@
+"""How models learn while a training set is refined. Nothing in here sees a score or a label."""
+
+from __future__ import annotations
+
+from adrefine.detectors.base import Detector, Images
+from adrefine.params import MetaIqr, Params
+from adrefine.seeds import derived_seed
+
+
+class Training:
+    """As the detector itself learns; a strategy that trains otherwise has a subclass of its own."""
+
+    def start(self, model: Detector, images: Images) -> bool:
+        """Before the first round: let `model` learn `images` anew if need be, and say whether it did."""
+        return False
+
+    def fit(self, model: Detector, images: Images, *, warm_start: bool) -> None:
+        """Let `model`, the one being refined or one of a scorer, learn `images`."""
+        model.fit(images, warm_start=warm_start)
+
+    def converged(self, kept: Images) -> str | None:
+        """After a round that left `kept`: why another round would not help; None: it may."""
+        return None
+
+
+class MetaTraining(Training):
+    """MAML instead of ordinary training (META Algorithm 1).
+
+    It ends where META evaluates a validation set, without a label: a watching model learns what is kept but
+    for a part held out by id, and goes on learning after every round; when the likelihood of the held-out
+    images that are still kept does not rise by that, another round would not help.
+    """
+
+    def __init__(self, params: MetaIqr) -> None:
+        self.params = params
+        self.watching: Detector | None = None
+
+    def start(self, model: Detector, images: Images) -> bool:
+        self.fit(model, images, warm_start=False)
+        learned, held = self._parts(images)
+        if len(learned) >= 2 and len(held):
+            self.watching = model.clone()
+            self.fit(self.watching, learned, warm_start=False)
+        return True
+
+    def fit(self, model: Detector, images: Images, *, warm_start: bool) -> None:
+        model.meta_fit(images, self.params, warm_start=warm_start)
+
+    def converged(self, kept: Images) -> str | None:
+        learned, held = self._parts(kept)
+        if self.watching is None or len(learned) < 2 or not len(held):
+            return None
+        before = self.watching.log_likelihood(held).mean()
+        self.fit(self.watching, learned, warm_start=True)
+        if self.watching.log_likelihood(held).mean() > before:
+            return None
+        return "converged: the likelihood of held-out images stopped rising"
+
+    def _parts(self, images: Images) -> tuple[Images, Images]:
+        """What the watching model learns and what it is measured on; by id, so no other image decides."""
+        held = {
+            image_id
+            for image_id in images.ids
+            if derived_seed("meta holdout", self.params.seed, image_id) / 2**64 < self.params.holdout
+        }
+        return images.only(set(images.ids) - held), images.only(held)
+
+
+def create(params: Params) -> Training:
+    """The training that the strategy `refine.strategy` asks for."""
+    return MetaTraining(params.meta_iqr) if params.refine.strategy == "meta_iqr" else Training()
