@@ -87,3 +87,15 @@ def vector_store(folder: Path, count: int = 40, dim: int = 6, views: int = 2, ou
     images = image_set(count, folder)
     write_store(folder, list(images.ids), vectors.astype(np.float16), (views, dim), {"dim": dim})
     return images
+
+
+def vectors(
+    hidden: int, seed: int = 0, n: int = 80, dim: int = 12
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Photos and twins; the first `hidden` photos have the defect, which is a step along one direction."""
+    rng = np.random.default_rng(seed)
+    good = rng.normal(size=(n, dim)) * np.linspace(3, 0.5, dim)
+    step = 4 * np.eye(dim)[-1]
+    photos = good + np.outer(np.arange(n) < hidden, step)
+    twins = photos + step * rng.uniform(0.6, 1.4, (n, 1))
+    return photos, twins, np.arange(n) < hidden

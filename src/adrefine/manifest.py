@@ -90,3 +90,8 @@ def unlabelled(table: pd.DataFrame) -> pd.DataFrame:
 def of_split(table: pd.DataFrame, split: str) -> pd.DataFrame:
     """Rows of one split (`train | val | test | pool`)."""
     return table[table["split"] == split]
+
+
+def synthetic_id(image_id: str, k: int = 0) -> str:
+    """The id of the k-th synthetic defect made of an image."""
+    return f"{image_id}_{k}"

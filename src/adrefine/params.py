@@ -180,7 +180,7 @@ class DifferNet(Section):
 
 
 class Refine(Section):
-    strategy: Literal["vanilla", "osr", "irp", "meta_iqr", "mad"] = "irp"
+    strategy: Literal["vanilla", "osr", "irp", "meta_iqr", "mad", "consensus"] = "irp"
     preset: Literal["adrefine", "paper"] = "adrefine"
     scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
     folds: Annotated[int, Field(ge=2)] = 5
@@ -236,6 +236,11 @@ class Mad(Section):
         return self
 
 
+class Consensus(Section):
+    twins: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    share: Share | None = None
+
+
 class Evaluate(Section):
     target_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01
     gallery: Count = 9
@@ -267,6 +272,7 @@ class Params(Section):
     irp: Irp = Field(default_factory=Irp.model_construct)
     meta_iqr: MetaIqr = MetaIqr()
     mad: Mad = Mad()
+    consensus: Consensus = Consensus()
     evaluate: Evaluate = Evaluate()
 
     @model_validator(mode="before")

@@ -14,7 +14,7 @@ from adrefine import parallel
 from adrefine.defects import GENERATORS, base
 from adrefine.errors import UserError
 from adrefine.io import atomic_open
-from adrefine.manifest import DEFECT
+from adrefine.manifest import DEFECT, synthetic_id
 from adrefine.params import Synthesize
 from adrefine.seeds import derived_seed
 
@@ -79,7 +79,7 @@ def _make(job: Job) -> dict[str, object]:
     """Make one defect and write its image and mask; returns its manifest row."""
     image, grey = _read(job.source)
     changed, mask, kind = synthesize(image, job.source_id, job.k, job.params)
-    name = f"{job.source_id}_{job.k}"
+    name = synthetic_id(job.source_id, job.k)
     paths = [job.folder / part / f"{name}.png" for part in ("images", "masks")]
     pixels = np.rint(changed * 255).astype(np.uint8)
     contents = (pixels[..., 0] if grey else pixels, mask.astype(np.uint8) * 255)

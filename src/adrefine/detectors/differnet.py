@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adrefine import runtime
+from adrefine import manifest, runtime
 from adrefine.detectors.base import Detector, Images, Scores, read_log, write_log
 from adrefine.detectors.flow import adam, build_flow, latent_score, negative_log_likelihood, row_nll
 from adrefine.detectors.maml import MetaLearner, outer_optimizer
@@ -148,6 +148,17 @@ class DifferNet(Detector):
     def score(self, images: Images) -> Scores:
         """Mean over views of the mean of z²; about 1 on the training distribution."""
         return Scores(self._of_images(images, lambda z, log_det: latent_score(z)))
+
+    def describe(self, images: Images, *, twins: bool = False) -> np.ndarray:
+        """Frozen features, mean over views."""
+        store = open_store(images.prepared)
+        ids = [manifest.synthetic_id(image_id) for image_id in images.ids] if twins else list(images.ids)
+        if twins and not store.has(ids):
+            raise UserError(
+                "refine.strategy = consensus compares photos with synthetic defects, and there are none: set "
+                "synthesize.per_image to 1"
+            )
+        return store.vectors(ids).mean(axis=1).astype(np.float64)
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Absolute input gradient of the score, mean over channels and views, smoothed (IRP sect. 3.1)."""

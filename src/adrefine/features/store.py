@@ -31,6 +31,10 @@ class Store:
         self._row = {image_id: row for row, image_id in enumerate(self.ids)}
         self.features = np.load(folder / "features.npy", mmap_mode="r")
 
+    def has(self, ids: Iterable[str]) -> bool:
+        """Whether all of `ids` are here."""
+        return all(image_id in self._row for image_id in ids)
+
     def vectors(self, ids: Iterable[str]) -> np.ndarray:
         """Features (n, views, dim) float32 of the images `ids`, in that order."""
         try:

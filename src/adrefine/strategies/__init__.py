@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from adrefine.params import Params
 from adrefine.strategies.base import Removal, Strategy
+from adrefine.strategies.consensus import ConsensusRemoval
 from adrefine.strategies.irp import IterativeRefinement
 from adrefine.strategies.mad import AnnealedDeviation
 from adrefine.strategies.meta_iqr import QuartileRefinement
@@ -26,6 +27,7 @@ def create(params: Params, images: int) -> Strategy:
         ),
         "irp": lambda: IterativeRefinement(params.irp),
         "meta_iqr": lambda: QuartileRefinement(params.meta_iqr),
+        "consensus": lambda: ConsensusRemoval(params.consensus),
         "mad": lambda: AnnealedDeviation(params.mad),
     }
     return registry[params.refine.strategy]()

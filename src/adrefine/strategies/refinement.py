@@ -13,6 +13,7 @@ from adrefine.errors import UserError
 from adrefine.params import Params
 from adrefine.review import UNDECIDED, Verdicts
 from adrefine.strategies import engine, scorers, training
+from adrefine.strategies.consensus import ConsensusScorer
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def run(
     model.load(initial)
     strategy = strategies.create(params, len(images))
     learning = training.create(params)
-    scorer = scorers.create(params.refine, model, engine.start(images, verdicts).ids, learning)
+    scorer = _scorer(params, model, engine.start(images, verdicts), learning)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
 
     def watch(number: int, current: Detector) -> None:
@@ -52,6 +53,13 @@ def run(
 
     outcome = engine.refine(model, images, strategy, scorer, params.refine, watch, verdicts, learning)
     return Refinement(outcome, model, pd.DataFrame(columns))
+
+
+def _scorer(params: Params, model: Detector, images: Images, learning: training.Training) -> scorers.Scorer:
+    """What gives the strategy its scores: evidence of its own (consensus) or the detector."""
+    if params.refine.strategy == "consensus":
+        return ConsensusScorer(params.consensus, images, params.refine.seed)
+    return scorers.create(params.refine, model, images.ids, learning)
 
 
 def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:

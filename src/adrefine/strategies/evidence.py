@@ -1,0 +1,125 @@
+"""Label-free evidence that a training photo is defective, each kind from models that did not see the photo.
+
+Every function takes `photos` (n, d), the vectors of the training photos, and `twins` (n, d), those of the
+same photos with a synthetic defect, and returns scores of both, (n,) and (n,), higher is more anomalous. How
+a photo compares with the twins is what calibrates a score without a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from adrefine.seeds import derived_seed
+
+Array = npt.NDArray[np.float64]
+Groups = npt.NDArray[np.intp]
+Scores = tuple[Array, Array]  # of the photos, of their twins
+Kind = Callable[[Array, Array, int], Scores]
+
+FOLDS = 5
+SHRINKAGE = 0.3  # share of the mean variance in every direction of the Gaussian
+WIDTHS = (0.3, 1.0)  # of the kernel, times the number of dimensions in standard units
+FAMILY = 4  # photos in a family, on average
+DIMENSIONS = 64  # principal components in which families are sought
+DRAWS = 2  # divisions into families
+
+
+def consensus(photos: Array, twins: Array, seed: int) -> Scores:
+    """Mean rank of the two kinds of evidence below, 0 to 1: the share of photos that look better.
+
+    They err independently: what looks foreign need not look defective, and the other way round.
+    """
+    kinds = [discriminator(photos, twins, seed), density(photos, twins, seed)]
+    pairs = [(_ranks(of_photos, of_photos), _ranks(of_photos, of_twins)) for of_photos, of_twins in kinds]
+    return np.mean([pair[0] for pair in pairs], axis=0), np.mean([pair[1] for pair in pairs], axis=0)
+
+
+def discriminator(photos: Array, twins: Array, seed: int) -> Scores:
+    """How much a photo looks like one with a synthetic defect, to classifiers trained on the other folds.
+
+    A support-vector machine with a Gaussian kernel: it also bounds where photos are. Hidden defects among the
+    photos cost it little, for they are no majority of what lies near a good photo (METHODS 8, third lesson).
+    """
+    from sklearn.svm import SVC
+
+    total = (np.zeros(len(photos)), np.zeros(len(photos)))
+    for draw, width in enumerate(WIDTHS):
+        folds = np.random.default_rng(_seed(seed, "folds", draw)).permutation(np.arange(len(photos)) % FOLDS)
+        for fold in np.unique(folds):
+            out = folds == fold
+            rows = np.concatenate([photos[~out], twins[~out]])
+            centre, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
+            model = SVC(C=1.0, gamma=width / photos.shape[1])
+            model.fit((rows - centre) / spread, np.repeat([0, 1], int((~out).sum())))
+            for scores, vectors in zip(total, (photos, twins), strict=True):
+                scores[out] += model.decision_function((vectors[out] - centre) / spread)
+    return total
+
+
+def density(photos: Array, twins: Array, seed: int) -> Scores:
+    """How far a photo is from a Gaussian of all photos outside its family.
+
+    A family is a cluster of photos that resemble each other. Defects of one kind vouch for each other, also
+    across random folds, so the whole family is left out.
+    """
+    from sklearn.cluster import KMeans
+
+    families = max(2, len(photos) // FAMILY)
+    points, total = _principal(photos), (np.zeros(len(photos)), np.zeros(len(photos)))
+    for draw in range(DRAWS):
+        cluster = KMeans(families, n_init=1, random_state=_seed(seed, "families", draw) % 2**32)
+        family_of = cluster.fit_predict(points)
+        for family in np.unique(family_of):
+            inside = family_of == family
+            model = Gaussian(photos[~inside] if (~inside).sum() > 1 else photos)
+            for scores, vectors in zip(total, (photos, twins), strict=True):
+                scores[inside] += np.log(model.distance(vectors[inside]))
+    return total
+
+
+class Gaussian:
+    """A Gaussian of vectors (n, d) in standard units, its covariance shrunk towards a multiple of identity.
+
+    With fewer vectors than dimensions the directions outside their span keep the shrunk variance, so that
+    something quite new is far away. (One thin decomposition instead of a d × d inverse.)
+    """
+
+    def __init__(self, vectors: Array) -> None:
+        self.centre, self.spread = vectors.mean(axis=0), vectors.std(axis=0) + 1e-3
+        scaled = (vectors - self.centre) / self.spread
+        gram = scaled @ scaled.T if len(vectors) < vectors.shape[1] else scaled.T @ scaled
+        values, axes = np.linalg.eigh(gram)
+        solid = values > 1e-9 * max(float(values[-1]), 1e-12)
+        values, axes = values[solid], axes[:, solid]
+        self.axes = scaled.T @ axes / np.sqrt(values) if len(vectors) < vectors.shape[1] else axes
+        variances = values / len(vectors)
+        self.floor = max(SHRINKAGE * float(variances.sum()) / vectors.shape[1], 1e-9)
+        self.variances = (1 - SHRINKAGE) * variances + self.floor
+
+    def distance(self, vectors: Array) -> Array:
+        """Squared Mahalanobis distances (m,) of vectors (m, d), over 0."""
+        away = (vectors - self.centre) / self.spread
+        along = away @ self.axes
+        beside = np.maximum((away**2).sum(axis=1) - (along**2).sum(axis=1), 0)
+        return (along**2 / self.variances).sum(axis=1) + beside / self.floor + 1e-9
+
+
+def _principal(photos: Array) -> Array:
+    """The photos (n, min(n, d, DIMENSIONS)) in the principal components of their standard units."""
+    scaled = (photos - photos.mean(axis=0)) / (photos.std(axis=0) + 1e-3)
+    left, values, _ = np.linalg.svd(scaled, full_matrices=False)
+    return (left * values)[:, :DIMENSIONS]
+
+
+def _ranks(reference: Array, scores: Array) -> Array:
+    """The share of `reference` under each score; half of what equals it."""
+    order = np.sort(reference)
+    below, upto = np.searchsorted(order, scores), np.searchsorted(order, scores, side="right")
+    return (below + upto) / (2 * len(order))
+
+
+def _seed(seed: int, use: str, draw: int) -> int:
+    return derived_seed("consensus", use, seed, draw)

@@ -1,0 +1,79 @@
+"""The strategy on generated vectors: what is removed, and where the limit comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from adrefine.detectors.base import Detector, Images
+from adrefine.errors import UserError
+from adrefine.params import Consensus, parse
+from adrefine.strategies import create
+from adrefine.strategies.consensus import ConsensusRemoval, ConsensusScorer
+from fakes import vectors
+
+
+class Describing(Detector):
+    """A detector that only describes: vectors of `test_evidence`."""
+
+    def __init__(self, hidden: int) -> None:
+        self.photos, self.twins, self.hidden = vectors(hidden)
+        self.images = Images(tuple(f"{i:03d}" for i in range(len(self.photos))), Path())
+
+    def describe(self, images: Images, *, twins: bool = False) -> np.ndarray:
+        return (self.twins if twins else self.photos)[[int(image_id) for image_id in images.ids]]
+
+    fit = score = clone = save = load = None  # type: ignore[assignment]
+
+
+Describing.__abstractmethods__ = frozenset()
+
+
+def removed(hidden: int, **keys: float) -> tuple[Describing, set[str]]:
+    detector, params = Describing(hidden), Consensus(**keys)
+    scores = ConsensusScorer(params, detector.images, 0).scores(detector, detector.images)
+    return detector, set(ConsensusRemoval(params).step(scores, 2).ids)
+
+
+def test_clean_photos_stay_and_hidden_defects_go() -> None:
+    _, none = removed(0)
+    detector, some = removed(16)
+    defects = {detector.images.ids[i] for i in np.flatnonzero(detector.hidden)}
+    assert len(none) <= 4
+    assert len(some & defects) > len(defects) / 2
+    assert len(some & defects) > len(some - defects)  # they are a fifth of the photos
+
+
+def test_a_lower_quantile_of_the_twins_removes_more() -> None:
+    sets = [removed(16, twins=twins)[1] for twins in (0.1, 0.4, 0.9)]
+    assert sets[0] > sets[1] >= sets[2]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_given_share_is_removed_whatever_the_twins_say(share: float) -> None:
+    scores = pd.Series(np.arange(1.0, 9.0), index=list("abcdefgh"))
+    ids = ConsensusRemoval(Consensus(share=share)).step(scores, 2).ids
+    assert ids == tuple("hgfedcb"[: min(round(8 * share), 7)])
+
+
+def test_every_photo_is_scored_also_one_that_is_out() -> None:
+    detector = Describing(16)
+    scorer = ConsensusScorer(Consensus(), detector.images, 0)
+    kept = detector.images.only(detector.images.ids[20:])
+    assert list(scorer.scores(detector, kept).index) == list(detector.images.ids)
+
+
+def test_few_photos_and_a_detector_without_vectors_are_refused_with_a_remedy() -> None:
+    few = Images(("a", "b"), Path())
+    with pytest.raises(UserError, match=r"10 training images or more, there are 2"):
+        ConsensusScorer(Consensus(), few, 0)
+    detector = Describing(0)
+    with pytest.raises(UserError, match="set detector to differnet"):
+        Detector.describe(detector, detector.images)
+
+
+def test_params_choose_it() -> None:
+    assert isinstance(create(parse({"refine": {"strategy": "consensus"}}), 20), ConsensusRemoval)
