@@ -29,6 +29,7 @@ class ReportData:
         stop_reason: why the strategy stopped, as a sentence.
         maps: anomaly map by image_id, (h, w) float32, of the refined model; for gallery images only.
         notes: sentences the reader must know (unlabelled data, defects run out, no ceiling ...).
+        distillation: columns step and loss of pretrain_pdn; None where it did no step or was not needed.
     """
 
     settings: dict[str, Any]
@@ -41,3 +42,4 @@ class ReportData:
     stop_reason: str
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    distillation: pd.DataFrame | None = None
