@@ -175,7 +175,7 @@ def latency(side: int, repeats: int = 10) -> dict[str, Any]:
         return raw(teacher(image), networks.student(image), networks.autoencoder(image))
 
     found: dict[str, Any] = {"side": side, "device": str(device), "dtype": str(dtype)}
-    found |= {"threads": torch.get_num_threads(), "repeats": repeats}
+    found |= {"size": "small", "threads": torch.get_num_threads(), "repeats": repeats}
     with torch.inference_mode():
         for name, function in (("eager", predict), ("compiled", torch.compile(predict))):
             found[f"{name}_ms"] = _milliseconds(function, photo, repeats)

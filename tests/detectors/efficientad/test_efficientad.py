@@ -125,7 +125,7 @@ def test_warm_starts_do_not_pile_up_and_leave_clones_alone(fitted, striped):
     assert torch.equal(weights(once), weights(twice))
     assert torch.equal(weights(fitted), before)
     moved = (weights(once) - before).norm()
-    assert moved > 0
+    assert 0 < moved < 1.1e-4 * len(before) ** 0.5  # one step of Adam at a tenth of the rate
     again = fitted.clone()
     again.fit(striped)
     assert torch.equal(weights(again), before)

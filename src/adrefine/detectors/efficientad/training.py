@@ -44,7 +44,7 @@ class Trainer:
         self.weights = list(networks.parameters())
 
     def run(self, ids: tuple[str, ...], steps: int, first: int = 0) -> list[dict[str, float]]:
-        """Do `steps` steps of Adam, numbered from `first`.
+        """Do `steps` steps of Adam, numbered from `first`; over 0 they go on at the low rate of the end.
 
         Returns:
             The training log: mean losses of equal stretches of the steps.
@@ -56,9 +56,9 @@ class Trainer:
         bar = tqdm(total=steps, desc="efficientad", unit="step", disable=None, leave=False)
         with bar, workers() as pool, ThreadPoolExecutor(runtime.cores()) as readers:
             for items in in_order(readers, self._items, jobs, runtime.cores() + 1):
-                last = len(found) >= steps - round(s.decay * steps)
+                slow = first > 0 or len(found) >= steps - round(s.decay * steps)
                 for group in optimizer.param_groups:
-                    group["lr"] = s.learning_rate * (0.1 if last else 1.0)
+                    group["lr"] = s.learning_rate * (0.1 if slow else 1.0)
                 found.append(self._learn(items, optimizer, pool))
                 bar.update()
         return _log(found)
