@@ -1,9 +1,13 @@
 # make demo: install and run the whole graph on generated photos.   make test: ruff, mypy, pytest.
+# make demo DETECTOR=efficientad: a small run with another detector; params.yaml then holds its settings.
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DO_NOT_TRACK := 1
 PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt
+
+# Of a run that ends within ten minutes on two cores.
+efficientad := -S efficientad.steps=60 -S refine.folds=3 -S refine.max_rounds=3
 
 .PHONY: demo test lint install clean help
 help: ## list the targets
@@ -11,8 +15,9 @@ help: ## list the targets
 
 demo: $(VENV)/.installed ## install, check params.yaml, run the graph (dvc repro) and print the result
 	@adrefine check
-	dvc repro
+	$(if $(DETECTOR),dvc exp run -S detector=$(DETECTOR) $($(DETECTOR)) evaluate,dvc repro)
 	@adrefine summary
+	$(if $(DETECTOR),@echo "params.yaml holds the settings of this run; back: git checkout params.yaml")
 
 test: $(VENV)/.dev lint ## ruff, mypy and pytest
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile

@@ -14,6 +14,7 @@ from PIL import Image
 from adrefine.detectors.base import Images, Scores
 from adrefine.errors import UserError
 from adrefine.evaluation import Inputs, evaluate
+from adrefine.io import write_json
 from adrefine.metrics.detection import auroc, conformal_threshold
 from adrefine.params import Evaluate
 from adrefine.report.data import ReportData
@@ -322,3 +323,29 @@ def test_the_order_of_rows_changes_nothing(inputs):
     assert one.metrics == other.metrics
     pd.testing.assert_frame_equal(one.test, other.test)
     pd.testing.assert_frame_equal(one.rounds, other.rounds)
+
+
+def test_every_model_fuses_its_maps_with_the_alpha_of_evaluate(inputs, monkeypatch):
+    told: list[tuple[Rated, float]] = []
+    monkeypatch.setattr(Rated, "set_alpha", lambda self, alpha: told.append((self, alpha)), raising=False)
+    measure(inputs, PARAMS.model_copy(update={"alpha": 0.3}))
+    assert told == [(model, 0.3) for model in inputs.models.values()]
+
+
+@pytest.mark.parametrize(("of_maps", "said"), [(0.5, False), (0.75, True)])
+def test_another_alpha_than_that_of_the_rounds_is_said(inputs, of_maps, said):
+    settings = {"α of the rounds": 0.5, "α of the maps": of_maps}
+    notes = " ".join(evaluate(inputs, PARAMS, settings).notes)
+    assert ("scored with α = 0.5, everything else with 0.75" in notes) == said
+
+
+def test_the_report_says_where_the_detectors_inputs_come_from(inputs, tmp_path):
+    assert measure(inputs).distillation is None
+    write_json(tmp_path / "meta.json", {"size": "small", "teacher": "resnet18", "steps": 3, "side": 256})
+    (tmp_path / "loss.csv").write_text("step,loss\n1,0.9\n2,0.8\n3,0.7\n")
+    data = measure(replace(inputs, prepared=tmp_path))
+    assert data.distillation.to_dict("list") == {"step": [1, 2, 3], "loss": [0.9, 0.8, 0.7]}
+    expected = {"dataset": "fake", "PDN": "small", "distilled from": "resnet18", "distillation steps": 3}
+    assert data.settings == expected
+    (tmp_path / "loss.csv").write_text("step,loss\n")
+    assert measure(replace(inputs, prepared=tmp_path)).distillation is None

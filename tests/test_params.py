@@ -211,3 +211,14 @@ def test_the_headline_shows_the_chosen_strategy_alone():
     assert headline["osr lambda"] == 3
     assert not [name for name in headline if name.startswith("irp")]
     assert not [value for value in headline.values() if isinstance(value, dict | BaseModel)]
+
+
+def test_the_headline_is_that_of_the_chosen_detector():
+    flow = params.parse({"evaluate": {"alpha": 0.2}}).headline()
+    fused = params.parse(
+        {"detector": "efficientad", "efficientad": {"preset": "paper"}, "evaluate": {"alpha": 0.2}}
+    ).headline()
+    assert (flow["detector"], flow["preset"]) == ("differnet", "fast")
+    assert (fused["detector"], fused["preset"]) == ("efficientad", "paper")
+    assert (fused["α of the rounds"], fused["α of the maps"]) == (0.5, 0.2)
+    assert "α of the maps" not in flow

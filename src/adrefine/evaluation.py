@@ -13,6 +13,7 @@ from PIL import Image
 from adrefine import history, manifest
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
+from adrefine.io import read_json
 from adrefine.metrics import cleaning, detection, localization, reviewing
 from adrefine.params import Evaluate
 from adrefine.report import gallery, words
@@ -42,6 +43,8 @@ class Inputs:
 
 def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> ReportData:
     """Score test and held-out images with every model and gather metrics, tables and maps for the report."""
+    for model in inputs.models.values():
+        model.set_alpha(params.alpha)
     table = inputs.refined
     test = table[table["in_test"] == 1].sort_values("image_id", ignore_index=True)
     train = manifest.of_split(table, "train").sort_values("image_id", ignore_index=True)
@@ -51,7 +54,7 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
     }
     metrics = _metrics(inputs, params, train, test, scores, thresholds)
     data = ReportData(
-        settings=settings,
+        settings=settings | _of_inputs(inputs.prepared),
         metrics=metrics,
         train=train,
         history=inputs.history,
@@ -60,7 +63,8 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
         thresholds=thresholds,
         stop_reason=inputs.summary["stop_reason"],
         queue=inputs.queue,
-        notes=_notes(table, test, metrics),
+        notes=_notes(table, test, metrics, settings),
+        distillation=_distillation(inputs.prepared),
     )
     return replace(data, maps=_gallery_maps(inputs, data, params.gallery))
 
@@ -196,8 +200,31 @@ def _gallery_maps(inputs: Inputs, data: ReportData, limit: int) -> dict[str, np.
     return {} if maps is None else dict(zip(ids, maps, strict=True))
 
 
-def _notes(table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any]) -> list[str]:
+def _of_inputs(prepared: Path) -> dict[str, Any]:
+    """What the report says of the detector's inputs."""
+    meta = read_json(prepared / "meta.json") if (prepared / "meta.json").exists() else {}
+    titles = {"backbone": "backbone", "views": "views", "size": "PDN", "teacher": "distilled from"}
+    titles |= {"init": "PDN starts from", "steps": "distillation steps"}
+    return {title: meta[name] for name, title in titles.items() if name in meta}
+
+
+def _distillation(prepared: Path) -> pd.DataFrame | None:
+    """The loss curve of pretrain_pdn; None if it did no step or the detector needs none."""
+    if not (prepared / "loss.csv").exists():
+        return None
+    curve = pd.read_csv(prepared / "loss.csv")
+    return None if curve.empty else curve
+
+
+def _notes(
+    table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any], settings: dict[str, Any]
+) -> list[str]:
     notes = []
+    if settings.get("α of the rounds") != settings.get("α of the maps"):
+        notes.append(
+            f"The rounds were scored with α = {settings['α of the rounds']:g}, everything else with "
+            f"{settings['α of the maps']:g}."
+        )
     if not _labelled(test):
         notes.append(
             "The test photos are not labelled good and defective, so nothing can be said about detection; "

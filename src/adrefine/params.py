@@ -179,6 +179,42 @@ class DifferNet(Section):
     seed: int = 0
 
 
+class EfficientAD(Section):
+    preset: Literal["fast", "paper"] = "fast"
+    side: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] | None = None
+    padding: bool = False
+    tiles: bool = False
+    overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
+    steps: AtLeastOne | None = None
+    batch_size: AtLeastOne | None = None
+    learning_rate: Positive | None = None
+    decay: Share | None = None
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-5
+    augment: Share | None = None
+    synthetic: Share = 0.4
+    p_hard: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    gamma: Annotated[float, Field(ge=0)] = 2.0
+    coeff_hard: Annotated[float, Field(ge=0)] = 1.0
+    coeff_ood: Annotated[float, Field(ge=0)] = 0.0
+    coeff_ae: Annotated[float, Field(ge=0)] = 1.0
+    coeff_stae: Annotated[float, Field(ge=0)] = 1.0
+    coeff_cdo: Annotated[float, Field(ge=0)] = 1.0
+    q_a: Share = 0.9
+    q_b: Share = 0.995
+    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    finetune_steps: AtLeastOne | None = None
+    alpha: Share = 0.5
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _quantiles_rise(self) -> EfficientAD:
+        if self.q_a >= self.q_b:
+            raise ValueError(
+                f"`efficientad.q_a` = {self.q_a:g} must be under `efficientad.q_b` = {self.q_b:g}"
+            )
+        return self
+
+
 class Refine(Section):
     strategy: Literal["vanilla", "osr", "irp", "meta_iqr", "mad", "consensus"] = "irp"
     preset: Literal["adrefine", "paper"] = "adrefine"
@@ -245,6 +281,7 @@ class Evaluate(Section):
     target_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01
     gallery: Count = 9
     localize: Count = 12
+    alpha: Share = 0.5
 
 
 # What `refine.preset: paper` puts in place of null: OSR, IRP and META as published. Everything else that they
@@ -264,8 +301,9 @@ class Params(Section):
     synthesize: Synthesize = Synthesize()
     embed: Embed = Embed()
     pretrain_pdn: PretrainPdn = PretrainPdn()
-    detector: Literal["differnet"] = "differnet"
+    detector: Literal["differnet", "efficientad"] = "differnet"
     differnet: DifferNet = DifferNet()
+    efficientad: EfficientAD = EfficientAD()
     refine: Refine = Refine()
     vanilla: Vanilla = Vanilla()
     osr: Osr = Field(default_factory=Osr.model_construct)
@@ -289,14 +327,14 @@ class Params(Section):
         return {**content, **sections}
 
     def headline(self) -> dict[str, Any]:
-        """The settings a reader of the report needs, flat."""
+        """The settings a reader of the report needs, flat; those of the inputs are with what was prepared."""
+        with_alpha = {"α of the rounds": self.efficientad.alpha, "α of the maps": self.evaluate.alpha}
         return {
             "dataset": self.dataset.name,
             "image size": self.dataset.image_size,
-            "backbone": self.embed.backbone,
-            "views": self.embed.views,
             "detector": self.detector,
-            "preset": self.differnet.preset,
+            "preset": getattr(self, self.detector).preset,
+            **(with_alpha if self.detector == "efficientad" else {}),
             "noise level": self.noise.level,
             "noise mode": self.noise.mode,
             "noise seed": self.noise.seed,

@@ -23,11 +23,12 @@ LEARNING = {"train", "refine", "evaluate"}
 ROWS = {  # a section of params.yaml: all that may run again
     "dataset": ALL,
     "noise": {"inject_noise"} | LEARNING,
-    "synthesize": {"synthesize", "embed"} | LEARNING,
+    "synthesize": {"synthesize", "embed", "pretrain_pdn"} | LEARNING,
     "embed": {"embed"} | LEARNING,
     "pretrain_pdn": {"pretrain_pdn"},  # while the detector is differnet
     "detector": LEARNING,
     "differnet": LEARNING,
+    "efficientad": set(),
     "refine": {"refine", "evaluate"},
     "irp": {"refine", "evaluate"},
     "osr": set(),
@@ -46,7 +47,11 @@ ROWS = {  # a section of params.yaml: all that may run again
         ({"noise.level": 0.2}, {"inject_noise", "train", "refine", "evaluate"}),
         ({"differnet.learning_rate": 1e-3}, {"train", "refine", "evaluate"}),
         ({"osr.lambda": 3.0, "osr.keep": 0.7}, set()),
-        ({"synthesize.seed": 1}, {"synthesize", "embed", "train", "refine", "evaluate"}),
+        ({"efficientad.steps": 3, "efficientad.coeff_cdo": 0.0}, set()),
+        (
+            {"synthesize.seed": 1},
+            {"synthesize", "embed", "pretrain_pdn", "train", "refine", "evaluate"},
+        ),
         ({"embed.views": 1}, {"embed", "train", "refine", "evaluate"}),
         ({"pretrain_pdn.steps": 1}, {"pretrain_pdn"}),
     ],

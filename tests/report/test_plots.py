@@ -41,6 +41,15 @@ def test_a_run_that_never_scored_has_no_histogram(data, tmp_path):
     assert names(plots.write_all(idle, tmp_path)) == ["auroc_by_round.png", "roc.png"]
 
 
+def test_a_distillation_has_its_curve(data, tmp_path):
+    curve = pd.DataFrame({"step": [1, 2, 3], "loss": [0.9, 0.8, 0.7]})
+    assert names(plots.write_all(replace(data, distillation=curve), tmp_path)) == sorted(
+        [*ALL, "distillation.png"]
+    )
+    line = plots._distillation(replace(data, distillation=curve)).axes[0].lines[0]
+    assert line.get_xydata().tolist() == curve.to_numpy().tolist()
+
+
 def test_one_kind_of_test_photo_has_no_roc(data, tmp_path):
     only_good = replace(data, test=data.test[data.test["label"] == 0])
     assert "roc.png" not in names(plots.write_all(only_good, tmp_path))
@@ -91,7 +100,7 @@ def test_histograms_bear_equal_and_widely_spread_scores(data, tmp_path, score):
 def test_numbers_under_the_histograms_are_few_and_do_not_overlap(data, low, span):
     scores = np.full(len(data.history), low)
     scores[0] = low * span
-    with matplotlib.style.context(["default", plots._STYLE]):
+    with style.applied():
         figure = plots._PLOTS["scores_by_round"](replace(data, history=data.history.assign(score=scores)))
         figure.draw_without_rendering()
     for axes in figure.axes:

@@ -3,8 +3,8 @@
 Source: EAD (EfficientAD with CDO, Khanjani 2025), tables 5.2 and 5.3. Every output vector describes a patch
 of 33 x 33 pixels and nothing else. With the tables' paddings an image of 256² gives 64² vectors (as in
 distillation), without them 56²; the weights are the same. The small network has 2,694,144 parameters, the
-medium one 8,026,624 (EAD table 5.7 says 1,096,320 and 11,615,488, which the layers of tables 5.2 and 5.3 do
-not add up to).
+medium one 8,026,624. (EAD table 5.7 says 1,096,320 and 11,615,488: those are the autoencoder and the medium
+student.)
 """
 
 from __future__ import annotations

@@ -10,7 +10,10 @@ __all__ = ["Detector", "Images", "Scores", "create"]
 
 def create(params: Params) -> Detector:
     """An untrained detector as `params.detector` and its section say."""
+    if params.detector == "efficientad":
+        from adrefine.detectors.efficientad import EfficientAD
+
+        return EfficientAD(params.efficientad)
     from adrefine.detectors.differnet import DifferNet
 
-    registry = {"differnet": lambda: DifferNet(params.differnet)}
-    return registry[params.detector]()
+    return DifferNet(params.differnet)

@@ -53,7 +53,7 @@ class Detector(ABC):
                 afresh. Rounds do not pile up, or the twentieth would have memorized what the first did not.
 
         Returns:
-            One row per epoch with its losses, for the training log.
+            One row per epoch, or per stretch of steps, with its losses, for the training log.
         """
 
     @abstractmethod
@@ -101,6 +101,9 @@ class Detector(ABC):
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Anomaly maps (n, h, w) float32 of the image `files` of `images`; None if it makes none."""
         return None
+
+    def set_alpha(self, alpha: float) -> None:  # noqa: B027  most detectors have one map
+        """Weight of local against global anomaly maps in scores and maps from now on (EAD eq. 4.12)."""
 
     @abstractmethod
     def clone(self) -> Detector:

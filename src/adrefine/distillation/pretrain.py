@@ -32,7 +32,7 @@ def sources(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) -> dict[str, int]:
-    """Write `pdn.pt`, `meta.json` and `loss.csv` to `out`.
+    """Write `pdn.pt`, `loss.csv` and, last, `meta.json` to `out`.
 
     Args:
         photos: training photos, columns image_id and path.

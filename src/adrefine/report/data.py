@@ -31,6 +31,7 @@ class ReportData:
             reason.
         maps: anomaly map by image_id, (h, w) float32, of the refined model; for gallery images only.
         notes: sentences the reader must know (unlabelled data, defects run out, no ceiling ...).
+        distillation: columns step and loss of pretrain_pdn; None where it did no step or was not needed.
     """
 
     settings: dict[str, Any]
@@ -44,3 +45,4 @@ class ReportData:
     queue: pd.DataFrame = field(default_factory=pd.DataFrame)
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    distillation: pd.DataFrame | None = None

@@ -46,6 +46,11 @@ _PLOTS = {  # title, caption, whether it takes the full width
         "for removal.",
         True,
     ),
+    "distillation": (
+        "How well does the patch network imitate its teacher?",
+        "1 would be no better than the mean of every channel. A curve that still falls wants more steps.",
+        False,
+    ),
 }
 
 
@@ -126,6 +131,7 @@ def _alt(name: str, data: ReportData) -> str:
         "roc": f"ROC curves of the test photos. AUROC: {aurocs}.",
         "auroc_by_round": f"Line plot of the test AUROC after each round. AUROC: {aurocs}.",
         "removal": f"Hidden defects found and good photos lost as photos are removed. {words.headline(data)}",
+        "distillation": "Line plot of the loss of the distillation against the step.",
         "scores_by_round": "Histograms of the training photos' scores in some rounds, with the limit.",
     }[name]
 

@@ -32,7 +32,8 @@ _LONG_TAIL = 8  # highest score over the median from which the scores are drawn 
 def write_all(data: ReportData, folder: Path) -> list[Path]:
     """Draw what the data allows into `folder`, and delete the plots that it does not allow.
 
-    `roc.png`, `removal.png` and `auroc_by_round.png` need labels; `scores_by_round.png` needs a scored round.
+    `roc.png`, `removal.png` and `auroc_by_round.png` need labels; `scores_by_round.png` needs a scored round,
+    `distillation.png` steps of pretrain_pdn.
 
     Returns:
         The files written.
@@ -201,8 +202,21 @@ def _auroc_by_round(data: ReportData) -> Figure | None:
     return drawn
 
 
+def _distillation(data: ReportData) -> Figure | None:
+    if data.distillation is None:
+        return None
+    drawn = Figure(figsize=_SQUARE, layout="constrained")
+    axes = drawn.subplots()
+    axes.plot(data.distillation["step"], data.distillation["loss"], color=BLUE, lw=2)
+    axes.set(title="Distillation of the patch network", xlabel="step", ylabel="normalized squared error")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_ylim(bottom=0)
+    return drawn
+
+
 _PLOTS: dict[str, Callable[[ReportData], Figure | None]] = {
     "auroc_by_round": _auroc_by_round,
+    "distillation": _distillation,
     "removal": _removal,
     "roc": _roc,
     "scores_by_round": _scores_by_round,

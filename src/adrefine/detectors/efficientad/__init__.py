@@ -1,0 +1,5 @@
+"""EfficientAD with collaborative discrepancy optimization (METHODS 5; EAD, Khanjani 2025)."""
+
+from adrefine.detectors.efficientad.detector import EfficientAD
+
+__all__ = ["EfficientAD"]

@@ -1,0 +1,190 @@
+"""EfficientAD: a student imitates a patch network and an autoencoder on good photos, and fails on defects."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+
+from adrefine import runtime
+from adrefine.detectors.base import Detector, Images, Scores, read_log, write_log
+from adrefine.detectors.efficientad import tiling
+from adrefine.detectors.efficientad.data import Photos, Window, open_photos, size_of
+from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score, raw, resized
+from adrefine.detectors.efficientad.networks import STRIDE
+from adrefine.detectors.efficientad.settings import Settings
+from adrefine.detectors.efficientad.teacher import Teacher, open_teacher
+from adrefine.detectors.efficientad.training import Networks, Trainer
+from adrefine.errors import UserError
+from adrefine.io import read_json, write_json
+from adrefine.params import EfficientAD as Params
+from adrefine.seeds import derived_seed
+from adrefine.threads import in_order, workers
+
+_STATE = "efficientad.pt"
+# What reading a file cut short, of another version or of another network raises.
+_BROKEN = (OSError, EOFError, UnpicklingError, ValueError, TypeError, KeyError, IndexError, RuntimeError)
+
+
+class EfficientAD(Detector):
+    """Student and autoencoder on the photos of data/prepared/efficientad; the image score is max H."""
+
+    def __init__(self, params: Params) -> None:
+        self.settings = Settings.of(params)
+        self.alpha = self.settings.alpha
+        self.size = ""  # of the PDN; empty: not trained
+        self.networks: Networks | None = None
+        self.cold: dict[str, torch.Tensor] = {}  # weights that the last cold fit ended with
+        self.scale: Scale | None = None
+        self.log: list[dict[str, float]] = []
+
+    def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
+        """See `Detector.fit`; the log has a row per stretch of steps.
+
+        The first cold fit learns a part of `images` and takes the quantiles that normalize the maps from the
+        others, held out by id; then it learns all: an image that was not learned would stand out among those
+        that were. (The document has images known to be good for the quantiles. Here nobody knows, but few
+        pixels of a training set are defective.) Later cold fits, also of clones, start afresh but keep the
+        quantiles, so that scores of folds and rounds compare. A warm fit goes on from the last cold one for
+        `finetune_steps`.
+        """
+        if len(images) < 2:
+            raise UserError(f"EfficientAD needs at least 2 training images, got {len(images)}")
+        s, photos, teacher = self.settings, self._photos(images), self._teacher(images)
+        if warm_start and self.networks is not None:
+            self.networks.load_state_dict(self.cold)
+            self.log = self._trainer(photos, teacher).run(images.ids, s.finetune_steps, first=s.steps)
+            return self.log
+        if self.scale is None:
+            learned, held = self._held_out(images)
+            if held.ids:
+                self._start(teacher)
+                self._trainer(photos, teacher).run(learned.ids, s.steps)
+                self.scale = Scale.of(self._raw(held), s.q_a, s.q_b)
+        self._start(teacher)
+        self.log = self._trainer(photos, teacher).run(images.ids, s.steps)
+        self.cold = copy.deepcopy(self._ready().state_dict())
+        self.scale = self.scale or Scale.of(self._raw(images), s.q_a, s.q_b)
+        return self.log
+
+    def score(self, images: Images) -> Scores:
+        """max H of each image; positive, see `maps.image_score`."""
+        scores = [image_score(fused) for fused in self._fused(images)]
+        return Scores(np.array(scores, dtype=np.float64))
+
+    def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
+        """H of each image at the size of its file."""
+        found = []
+        for fused, file in zip(self._fused(images), files, strict=True):
+            size = size_of(file)
+            found.append(resized(torch.from_numpy(fused)[None, None], size)[0, 0].numpy())
+        return np.stack(found) if found else np.zeros((0, 1, 1), np.float32)
+
+    def set_alpha(self, alpha: float) -> None:
+        self.alpha = alpha
+
+    def clone(self) -> EfficientAD:
+        return copy.deepcopy(self)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {key: value.cpu() for key, value in self._ready().state_dict().items()}
+        scale = {} if self.scale is None else asdict(self.scale)
+        torch.save({"networks": state, "size": self.size, **scale}, folder / _STATE)
+        write_json(folder / "settings.json", asdict(self.settings))
+        write_log(folder, self.log)
+
+    def load(self, folder: Path) -> None:
+        if not (folder / _STATE).exists():
+            raise UserError(f"{folder} holds no EfficientAD model: run `dvc repro train`")
+        try:
+            self.settings = Settings(**read_json(folder / "settings.json"))
+            self.alpha = self.settings.alpha
+            state = torch.load(folder / _STATE, map_location=runtime.device(), weights_only=True)
+            self.size = state["size"]
+            self.scale = Scale(tuple(state["low"]), tuple(state["high"]))
+            self.networks = self._new_networks()
+            self.networks.load_state_dict(state["networks"])
+            self.cold = state["networks"]
+            self.log = read_log(folder)
+        except _BROKEN as error:
+            raise UserError(
+                f"{folder} holds a broken EfficientAD model ({type(error).__name__}): delete it and run "
+                "`dvc repro train`"
+            ) from None
+
+    def _ready(self) -> Networks:
+        if self.networks is None:
+            raise UserError("this EfficientAD is not trained: call fit or load first")
+        return self.networks
+
+    def _start(self, teacher: Teacher) -> None:
+        """New networks with random weights."""
+        self.size = teacher.size
+        self.networks = self._new_networks()
+
+    def _new_networks(self) -> Networks:
+        runtime.seed_everything(self.settings.seed)
+        networks = Networks(self.size, self.settings).to(runtime.device())
+        return networks.to(memory_format=torch.channels_last)
+
+    def _photos(self, images: Images) -> Photos:
+        s = self.settings
+        return open_photos(images.prepared, s.side, s.tiles, s.overlap)
+
+    def _teacher(self, images: Images) -> Teacher:
+        return open_teacher(images.prepared, self.settings.side, self.settings.padding)
+
+    def _trainer(self, photos: Photos, teacher: Teacher) -> Trainer:
+        return Trainer(self._ready(), teacher, photos, self.settings)
+
+    def _held_out(self, images: Images) -> tuple[Images, Images]:
+        """Those to learn and those held out; by id, so that no other image decides."""
+        share, seed = self.settings.holdout, self.settings.seed
+        draws = {i: derived_seed("holdout", seed, i) / 2**64 for i in images.ids}
+        held = images.only(i for i in images.ids if draws[i] < share)
+        learned = images.only(set(images.ids) - set(held.ids))
+        return (learned, held) if len(learned) > 1 else (images, images.only(()))
+
+    def _fused(self, images: Images) -> Iterator[Maps]:
+        """H (h, w) of each image, one after the other."""
+        self._ready()
+        for maps in self._raw(images):
+            assert self.scale is not None
+            yield self.scale.fused(maps, self.alpha)
+
+    def _raw(self, images: Images) -> Iterator[Maps]:
+        """Raw maps (2, h, w) of each image, one after the other: at a quarter of the training size, or of a
+        photo in tiles at its own."""
+        photos, teacher = self._photos(images), self._teacher(images)
+
+        def one(image_id: str) -> Maps:
+            path = photos.path(image_id)
+            if len(photos.windows(path)) == 1:
+                return self._of_window(photos, teacher, Window(path))
+            side = (photos.side, photos.side)
+
+            def of_tile(top: int, left: int) -> Maps:
+                maps = self._of_window(photos, teacher, Window(path, top, left))
+                return resized(torch.from_numpy(maps)[None], side)[0].numpy()
+
+            return tiling.blend(of_tile, size_of(path), photos.side, photos.overlap)
+
+        with workers(on_gpu=2) as pool:
+            yield from in_order(pool, one, images.ids)
+
+    @torch.no_grad()
+    def _of_window(self, photos: Photos, teacher: Teacher, window: Window) -> Maps:
+        """Raw maps (2, side / 4, side / 4)."""
+        networks = self._ready()
+        x = photos.pixels(window)[None].to(teacher.device).contiguous(memory_format=torch.channels_last)
+        half = teacher.dtype != torch.float32
+        with torch.autocast(teacher.device.type, dtype=teacher.dtype, enabled=half, cache_enabled=False):
+            student, autoencoder = networks.student(x).float(), networks.autoencoder(x).float()
+        maps = raw(teacher.of_window(photos, window)[None], student, autoencoder)
+        return framed(maps, photos.side // STRIDE)[0].cpu().numpy()

@@ -1,0 +1,66 @@
+"""The frozen teacher: the distilled PDN, its output normalized channel by channel (METHODS 5)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from adrefine import runtime
+from adrefine.backbones.pdn import read
+from adrefine.detectors.efficientad.data import Kept, Photos, Window
+from adrefine.io import read_json
+
+_OUTPUTS = 2**30  # bytes of outputs kept in memory on a CPU; a GPU makes them faster than it fetches them
+_SMALLEST = 1e-3  # deviation of a channel that hardly changes
+
+
+class Teacher:
+    """The PDN of a prepared folder.
+
+    `meta.json` has mean and deviation of its channels over photos at 256²: one normalization for all fits, so
+    that folds and rounds share its outputs.
+
+    Attributes:
+        size: small or medium; the student has the same.
+    """
+
+    def __init__(self, folder: Path, padding: bool) -> None:
+        self.device, self.dtype = runtime.device(), runtime.inference_dtype()
+        meta = read_json(folder / "meta.json")
+        self.size: str = meta["size"]
+        mean, std = (torch.tensor(meta[name]).view(1, -1, 1, 1) for name in ("channel_mean", "channel_std"))
+        self.mean, self.std = mean.to(self.device), std.clamp(min=_SMALLEST).to(self.device)
+        net = read(folder / "pdn.pt").network(padding).eval().requires_grad_(False)
+        self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
+        self._kept = Kept(_OUTPUTS if self.device.type == "cpu" else 0)
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalized features (b, 384, h', w') of images (b, 3, side, side) in 0..1, on the device.
+
+        They are rounded to float16, kept or not, so that memory decides no result.
+        """
+        x = images.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            return ((self.net(x).float() - self.mean) / self.std).half().float()
+
+    def of_window(self, photos: Photos, window: Window) -> torch.Tensor:
+        """The same (384, h', w') for a window of a photo as it is: computed once."""
+
+        def make() -> torch.Tensor:
+            pixels = photos.pixels(window)[None].to(self.device, non_blocking=True)
+            return self(pixels)[0].half().contiguous()
+
+        return self._kept.get(window, make).float()
+
+
+def open_teacher(folder: Path, side: int, padding: bool) -> Teacher:
+    """The teacher of a prepared folder for windows of `side` pixels, read once by each process."""
+    return _opened(folder, side, padding, (folder / "meta.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _opened(folder: Path, side: int, padding: bool, written: int) -> Teacher:
+    """`side` is part of the key, for the outputs kept are those of one size."""
+    return Teacher(folder, padding)

@@ -1,0 +1,249 @@
+"""EfficientAD fits, scores, maps, goes on warm and comes back from disk the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from adrefine import strategies
+from adrefine.detectors.base import Images
+from adrefine.detectors.efficientad import EfficientAD
+from adrefine.detectors.efficientad import data as ead_data
+from adrefine.detectors.efficientad.settings import PRESETS, Settings
+from adrefine.detectors.efficientad.teacher import open_teacher
+from adrefine.detectors.efficientad.training import PARTS, Trainer
+from adrefine.distillation import index
+from adrefine.errors import UserError
+from adrefine.params import EfficientAD as Params
+from adrefine.params import parse
+from adrefine.strategies import engine, scorers
+from trees import pixels, save
+
+TINY = {"side": 64, "steps": 2, "batch_size": 2, "finetune_steps": 1, "holdout": 0.3}
+FILES = {"efficientad.pt", "settings.json", "training_log.csv"}
+
+
+def untrained(**changes) -> EfficientAD:
+    return EfficientAD(Params(**{**TINY, **changes}))
+
+
+def weights(detector: EfficientAD) -> torch.Tensor:
+    return torch.cat([value.flatten().double() for value in detector.networks.state_dict().values()])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def fitted(striped) -> EfficientAD:
+    detector = untrained()
+    detector.fit(striped)
+    return detector
+
+
+def test_the_paper_preset_is_the_documents_and_explicit_keys_overrule():
+    paper = Settings.of(Params(preset="paper"))
+    assert (paper.side, paper.steps, paper.batch_size, paper.learning_rate) == (256, 70000, 1, 1e-4)
+    assert (paper.p_hard, paper.synthetic, paper.augment) == (0.99, 0.4, 1.0)
+    assert [getattr(paper, f"coeff_{name}") for name in PARTS] == [1, 0, 1, 1, 1]
+    assert Settings.of(Params(steps=7, augment=0)).steps == 7
+    assert Settings.of(Params(augment=0)).augment == 0
+    assert Settings.of(Params()).side == PRESETS["fast"]["side"]
+
+
+def test_quantiles_that_do_not_rise_are_refused():
+    with pytest.raises(UserError, match=r"efficientad\.q_a` = 0\.99 must be under"):
+        parse({"efficientad": {"q_a": 0.99, "q_b": 0.9}})
+
+
+def test_scores_are_positive_in_the_order_asked_and_maxima_of_the_maps(fitted, striped):
+    scores = fitted.score(striped).image
+    assert scores.shape == (12,)
+    assert scores.dtype == np.float64
+    assert (scores > 0).all()
+    turned = striped.only(striped.ids[::3])
+    np.testing.assert_array_equal(fitted.score(turned).image, scores[::3])
+    photos = ead_data.open_photos(striped.prepared, 64, False, 0.25)
+    maps = fitted.maps(striped, [Path(photos.path(name)) for name in striped.ids])
+    assert maps.shape == (12, 64, 64)
+    assert maps.dtype == np.float32
+    assert (maps.max(axis=(1, 2)) <= scores + 1e-6).all()
+    assert fitted.maps(striped.only(()), []).shape[0] == 0
+
+
+def test_alpha_is_a_choice_of_inference(fitted, striped):
+    other = fitted.clone()
+    scores = []
+    for alpha in (0.0, 0.5, 1.0, 0.5):
+        other.set_alpha(alpha)
+        scores.append(other.score(striped).image)
+    np.testing.assert_array_equal(scores[1], scores[3])
+    assert not np.array_equal(scores[0], scores[1])
+    assert not np.array_equal(scores[1], scores[2])
+    assert (np.minimum(scores[0], scores[2]) > 0).all()
+    np.testing.assert_array_equal(fitted.score(striped).image, scores[1])
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(fitted, striped, tmp_path):
+    for name, seed in (("again", 0), ("other", 1)):
+        torch.rand(3)
+        detector = untrained(seed=seed)
+        detector.fit(striped)
+        detector.save(tmp_path / name)
+    fitted.save(tmp_path / "first")
+    first, again, other = (contents(tmp_path / name) for name in ("first", "again", "other"))
+    assert set(first) == FILES
+    assert first == again
+    assert all(first[name] != other[name] for name in FILES)
+
+
+def test_a_loaded_model_scores_and_goes_on_the_same_and_saves_the_same_bytes(fitted, striped, tmp_path):
+    fitted.save(tmp_path / "a")
+    loaded, direct = EfficientAD(Params()), fitted.clone()
+    loaded.load(tmp_path / "a")
+    np.testing.assert_array_equal(loaded.score(striped).image, fitted.score(striped).image)
+    assert (loaded.settings, loaded.scale) == (fitted.settings, fitted.scale)
+    loaded.save(tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    for detector in (loaded, direct):
+        detector.fit(striped.only(striped.ids[:-3]), warm_start=True)
+    assert torch.equal(weights(loaded), weights(direct))
+
+
+def test_warm_starts_do_not_pile_up_and_leave_clones_alone(fitted, striped):
+    before = weights(fitted)
+    once, twice = fitted.clone(), fitted.clone()
+    twice.fit(striped.only(striped.ids[:5]), warm_start=True)
+    for detector in (once, twice):
+        log = detector.fit(striped.only(striped.ids[:-3]), warm_start=True)
+        assert log[-1]["step"] == 1
+    assert torch.equal(weights(once), weights(twice))
+    assert torch.equal(weights(fitted), before)
+    moved = (weights(once) - before).norm()
+    assert 0 < moved < 1.1e-4 * len(before) ** 0.5  # one step of Adam at a tenth of the rate
+    again = fitted.clone()
+    again.fit(striped)
+    assert torch.equal(weights(again), before)
+
+
+def test_the_quantiles_come_from_images_not_learned_then_all_are_learned(striped, monkeypatch):
+    seen: list[tuple[str, ...]] = []
+    run = Trainer.run
+    monkeypatch.setattr(
+        Trainer, "run", lambda self, ids, *rest, **more: (seen.append(ids), run(self, ids, *rest, **more))[1]
+    )
+    detector = untrained()
+    learned, held = detector._held_out(striped)
+    assert set(learned.ids) | set(held.ids) == set(striped.ids)
+    assert 0 < len(held) < 8
+    detector.fit(striped)
+    assert seen == [learned.ids, striped.ids]
+    scale = detector.scale
+    detector.clone().fit(striped.only(striped.ids[:6]))
+    assert seen[2:] == [striped.ids[:6]]
+    detector.fit(striped.only(striped.ids[:6]))
+    assert detector.scale == scale
+    gone = detector._held_out(striped.only(striped.ids[2:]))[1]
+    assert gone.ids == tuple(name for name in held.ids if name in striped.ids[2:])
+
+
+def test_twins_of_removed_images_are_never_seen(striped, monkeypatch):
+    seen: set[str] = set()
+    window_pixels = ead_data.Photos.pixels
+    monkeypatch.setattr(
+        ead_data.Photos,
+        "pixels",
+        lambda self, window: (seen.add(window.path), window_pixels(self, window))[1],
+    )
+    untrained(synthetic=1.0, holdout=0, steps=4, augment=1.0, coeff_ood=1.0).fit(striped.only(["p02", "p05"]))
+    names = {path.rsplit("/", 2)[-2] + "/" + path.rsplit("/", 1)[-1] for path in seen}
+    assert {"twin/p02.png", "twin/p05.png", "generic/g.png"} <= names
+    assert {name.split("/")[1] for name in names} == {"p02.png", "p05.png", "g.png"}
+
+
+def test_every_loss_is_weighed_by_its_coefficient(striped):
+    detector = untrained(holdout=0, synthetic=1.0, coeff_ood=1.0)
+    detector.fit(striped)
+    trainer = detector._trainer(detector._photos(striped), detector._teacher(striped))
+    items = trainer._items((0, striped.ids[:2]))
+    parts = trainer.losses(items)
+    assert set(parts) == set(PARTS)
+    assert all(float(parts[name]) != 0 for name in PARTS)
+    for name in PARTS:
+        only = {f"coeff_{other}": 3.0 * (other == name) for other in PARTS}
+        trainer.settings = Settings.of(Params(**{**TINY, **only}))
+        assert float(trainer._total(parts)) == pytest.approx(3 * float(parts[name]))
+
+
+def test_unchanged_pixels_use_the_kept_teacher_output_and_give_the_same(striped):
+    detector = untrained(augment=0.0)
+    detector._start(detector._teacher(striped))
+    photos, teacher = detector._photos(striped), detector._teacher(striped)
+    trainer = detector._trainer(photos, teacher)
+    items = trainer._items((0, striped.ids[:2]))
+    kept = trainer._wanted(items, None)
+    computed = torch.cat([teacher(item.pixels[None]) for item in items])
+    torch.testing.assert_close(kept, computed)
+    assert open_teacher(striped.prepared, 64, False) is teacher
+    assert open_teacher(striped.prepared, 128, False) is not teacher
+
+
+def test_with_padding_and_without_held_out_images(striped):
+    detector = untrained(padding=True, holdout=0)
+    detector.fit(striped.only(striped.ids[:2]))
+    assert np.isfinite(detector.score(striped).image).all()
+
+
+def test_large_photos_in_tiles_have_maps_of_their_own_size(striped, tmp_path):
+
+    paths = [save(tmp_path / f"{name}.png", pixels(seed, 152, 100)) for seed, name in enumerate("abc")]
+    for name in ("pdn.pt", "meta.json"):
+        (tmp_path / name).write_bytes((striped.prepared / name).read_bytes())
+    rows = pd.DataFrame({"image_id": list("abc"), "path": [str(path) for path in paths]})
+    none = pd.DataFrame(columns=["image_id", "path", "mask_path", "source_id"], dtype=str)
+    index.write(tmp_path, rows, none, [])
+    images = Images(tuple("abc"), tmp_path)
+    detector = untrained(tiles=True, holdout=0)
+    detector.fit(images)
+    maps = detector.maps(images, paths)
+    assert maps.shape == (3, 100, 152)
+    np.testing.assert_allclose(maps.max(axis=(1, 2)), detector.score(images).image, rtol=1e-5)
+
+
+def test_a_round_of_refinement_removes_by_its_scores(fitted, striped):
+    params = parse(
+        {
+            "refine": {"max_rounds": 1, "folds": 2, "final_fit": "warm"},
+            "irp": {"lambda": 0.01, "remove": "max"},
+        }
+    )
+    detector = fitted.clone()
+    scorer = scorers.create(params.refine, detector, striped.ids)
+    strategy = strategies.create(params, len(striped))
+    outcome = engine.refine(detector, striped, strategy, scorer, params.refine)
+    assert outcome.images["kept"].sum() == len(striped) - 1
+    assert outcome.history["score"].between(0, np.inf, inclusive="neither").all()
+
+
+@pytest.mark.parametrize("part", ["missing", "cut", "settings"])
+def test_what_is_no_model_is_refused(fitted, tmp_path, part):
+    if part != "missing":
+        fitted.save(tmp_path)
+    if part == "cut":
+        (tmp_path / "efficientad.pt").write_bytes((tmp_path / "efficientad.pt").read_bytes()[:1000])
+    if part == "settings":
+        (tmp_path / "settings.json").write_text('{"side": 64}')
+    with pytest.raises(UserError, match="run `dvc repro train`"):
+        EfficientAD(Params()).load(tmp_path)
+
+
+def test_too_few_images_and_an_untrained_model_are_refused(striped):
+    with pytest.raises(UserError, match="at least 2 training images, got 1"):
+        untrained().fit(striped.only(["p00"]))
+    with pytest.raises(UserError, match="not trained"):
+        untrained().score(striped)
