@@ -88,6 +88,15 @@ def test_again_reuses_everything_and_gives_the_same_bytes() -> None:
     assert contents() == before
 
 
+def test_a_wrong_root_costs_nothing_that_is_there() -> None:
+    trees.mvtec(Path("raw"))
+    ingest()
+    before = contents()
+    with pytest.raises(UserError):
+        ingest(root="nowhere")
+    assert contents() == before
+
+
 def test_without_the_side_cache_and_in_many_processes_the_bytes_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

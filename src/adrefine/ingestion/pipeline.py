@@ -63,15 +63,15 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
 
     Args:
         params: which dataset, and how its photos are prepared.
-        out: what an earlier run left there is removed first.
+        out: what an earlier run left there is removed, once the dataset has been found.
         workers: processes; None: one per available core.
 
     Raises:
         UserError: nothing found, a split is empty, a mask does not fit its photo, too many photos are
             unusable.
     """
+    root, table, warnings = datasets.read(params)  # a wrong root must not cost what is there
     _clear(out)
-    root, table, warnings = datasets.read(params)
     cache = side_cache("ingest") / worker.config_key(params.image_size, params.fit)
     settings = Settings(
         root.resolve(), cache.absolute(), params.image_size, params.fit, params.max_megapixels
