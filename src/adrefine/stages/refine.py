@@ -30,8 +30,8 @@ def main() -> None:
             review.verdicts(answers),
         )
     outcome = found.outcome
-    notes = {image_id: answer.note for image_id, answer in answers.items()}
-    images = outcome.images.assign(review_note=outcome.images["image_id"].map(notes).fillna(""))
+    notes = [answers[name].note if name in answers else "" for name in outcome.images["image_id"]]
+    images = outcome.images.assign(review_note=notes)
     manifest.write(paths.REFINED / paths.MANIFEST, noisy.merge(images, on="image_id", how="left"))
     for number, rows in refinement.cleaned_versions(noisy, outcome).items():
         manifest.write(paths.REFINED / "rounds" / f"{number:02d}.csv", rows)
