@@ -34,6 +34,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "osr": set(),
     "meta_iqr": set(),
     "mad": set(),
+    "consensus": set(),
     "vanilla": set(),
     "evaluate": {"evaluate"},
 }
@@ -44,7 +45,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     [
         ({"irp.lambda": 1.2}, {"refine", "evaluate"}),
         ({"refine.strategy": "osr"}, {"refine", "evaluate"}),
-        ({"noise.level": 0.2}, {"inject_noise", "train", "refine", "evaluate"}),
+        ({"noise.level": 0.1}, {"inject_noise", "train", "refine", "evaluate"}),
         ({"differnet.learning_rate": 1e-3}, {"train", "refine", "evaluate"}),
         ({"osr.lambda": 3.0, "osr.keep": 0.7}, set()),
         ({"efficientad.steps": 3, "efficientad.coeff_cdo": 0.0}, set()),

@@ -18,6 +18,7 @@ from fakes import MetaDetector, image_set
 
 SETTINGS = Params.model_validate({"irp": {"lambda": 1.2}})
 META = Params.model_validate({"refine": {"strategy": "meta_iqr"}, "meta_iqr": {"k": 0.3, "batch_size": 5}})
+CONSENSUS = Params.model_validate({"refine": {"strategy": "consensus"}, "consensus": {"share": 0.25}})
 TRAIN, TEST = 14, 6
 ROWS = TRAIN + TEST
 
@@ -50,7 +51,7 @@ def same(one: refinement.Refinement, other: refinement.Refinement) -> bool:
 content = st.lists(st.integers(-1, 1) | st.text(max_size=3), min_size=ROWS, max_size=ROWS)
 
 
-@pytest.mark.parametrize("params", [SETTINGS, META], ids=["irp", "meta_iqr"])
+@pytest.mark.parametrize("params", [SETTINGS, META, CONSENSUS], ids=["irp", "meta_iqr", "consensus"])
 @settings(max_examples=20, deadline=None)
 @given(columns=st.dictionaries(st.sampled_from(manifest.MEASURING_ONLY), content), random=st.randoms())
 def test_no_label_and_no_order_of_rows_changes_the_outcome(params, columns, random):
