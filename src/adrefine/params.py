@@ -182,7 +182,7 @@ class DifferNet(Section):
 class EfficientAD(Section):
     preset: Literal["fast", "paper"] = "fast"
     side: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] | None = None
-    padding: bool = False
+    padding: bool = True
     tiles: bool = False
     overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
     steps: AtLeastOne | None = None

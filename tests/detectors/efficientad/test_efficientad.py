@@ -189,12 +189,12 @@ def test_unchanged_pixels_use_the_kept_teacher_output_and_give_the_same(striped)
     kept = trainer._wanted(items, None)
     computed = torch.cat([teacher(item.pixels[None]) for item in items])
     torch.testing.assert_close(kept, computed)
-    assert open_teacher(striped.prepared, 64, False) is teacher
-    assert open_teacher(striped.prepared, 128, False) is not teacher
+    assert open_teacher(striped.prepared, 64, True) is teacher
+    assert open_teacher(striped.prepared, 128, True) is not teacher
 
 
-def test_with_padding_and_without_held_out_images(striped):
-    detector = untrained(padding=True, holdout=0)
+def test_without_padding_and_held_out_images(striped):
+    detector = untrained(padding=False, holdout=0)
     detector.fit(striped.only(striped.ids[:2]))
     assert np.isfinite(detector.score(striped).image).all()
 
