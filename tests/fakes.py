@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,3 +104,11 @@ def vectors(
     photos = good + np.outer(np.arange(n) < hidden, step)
     twins = photos + step * rng.uniform(0.6, 1.4, (n, 1))
     return photos, twins, np.arange(n) < hidden
+
+
+def weights(detector: Any) -> Any:
+    """All weights of a trained detector in one vector, float64."""
+    import torch
+
+    network = getattr(detector, "flow", None) or detector.networks
+    return torch.cat([value.flatten().double() for value in network.state_dict().values()])

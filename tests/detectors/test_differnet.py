@@ -16,7 +16,7 @@ from adrefine.detectors.differnet import PRESETS, DifferNet, Settings
 from adrefine.errors import UserError
 from adrefine.features.store import Store
 from adrefine.params import DifferNet as Params
-from fakes import image_set, vector_store
+from fakes import image_set, weights
 
 SMALL = {"hidden": 8, "layers": 1, "blocks": 2, "epochs": 8, "patience": 8, "finetune_epochs": 2}
 SMALL |= {"learning_rate": 5e-3, "feature_noise": 0.1, "holdout": 0.2, "batch_size": 16, "standardize": True}
@@ -24,15 +24,6 @@ SMALL |= {"learning_rate": 5e-3, "feature_noise": 0.1, "holdout": 0.2, "batch_si
 
 def untrained(**changes) -> DifferNet:
     return DifferNet(Params(**{**SMALL, **changes}))
-
-
-def weights(detector: DifferNet) -> torch.Tensor:
-    return torch.cat([value.flatten().double() for value in detector.flow.state_dict().values()])
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    return vector_store(tmp_path_factory.mktemp("vectors"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from adrefine.errors import UserError
 from adrefine.features.store import Store
 from adrefine.params import DifferNet as Params
 from adrefine.params import MetaIqr
-from fakes import FakeDetector, image_set, vector_store
+from fakes import FakeDetector, image_set, weights
 
 SMALL = {"hidden": 8, "layers": 1, "blocks": 2, "epochs": 4, "feature_noise": 0.1, "holdout": 0}
 META = MetaIqr(epochs=6, outer_lr=5e-3, support=6, query=6)
@@ -20,15 +20,6 @@ META = MetaIqr(epochs=6, outer_lr=5e-3, support=6, query=6)
 
 def untrained() -> DifferNet:
     return DifferNet(Params(**SMALL))
-
-
-def weights(detector: DifferNet) -> torch.Tensor:
-    return torch.cat([value.flatten().double() for value in detector.flow.state_dict().values()])
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    return vector_store(tmp_path_factory.mktemp("vectors"))
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from adrefine.errors import UserError
 from adrefine.params import EfficientAD as Params
 from adrefine.params import parse
 from adrefine.strategies import engine, scorers
+from fakes import weights
 from trees import pixels, save
 
 TINY = {"side": 64, "steps": 2, "batch_size": 2, "finetune_steps": 1, "holdout": 0.3}
@@ -29,10 +30,6 @@ FILES = {"efficientad.pt", "settings.json", "training_log.csv"}
 
 def untrained(**changes) -> EfficientAD:
     return EfficientAD(Params(**{**TINY, **changes}))
-
-
-def weights(detector: EfficientAD) -> torch.Tensor:
-    return torch.cat([value.flatten().double() for value in detector.networks.state_dict().values()])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
