@@ -14,7 +14,7 @@ from adrefine.datasets.base import SCAN_COLUMNS
 from adrefine.errors import UserError
 from adrefine.formats import SUFFIXES
 from adrefine.manifest import DEFECT, GOOD
-from adrefine.seeds import derived_seed
+from adrefine.seeds import drawn
 
 _UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, bytes that are not UTF-8
 
@@ -61,7 +61,7 @@ def photos_below(root: Path, folder: str) -> list[str]:
 def held_out(source: str, params: Any) -> bool:
     """Whether a good photo is one of the `test_fraction` held out for testing: decided by its own path and
     the seed alone, so that adding a photo moves no other."""
-    return derived_seed("test", params.seed, source) / 2**64 < params.test_fraction
+    return drawn(params.test_fraction, "test", params.seed, source)
 
 
 def row(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 
 from adrefine.errors import UserError
 from adrefine.io import write_csv
-from adrefine.params import MetaIqr
+from adrefine.params import DifferNet, EfficientAD, MetaIqr
 
 _LOG = "training_log.csv"
+# What reading a file cut short, of another version or of another network raises.
+_BROKEN = (OSError, EOFError, UnpicklingError, ValueError, TypeError, KeyError, IndexError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,30 @@ class Detector(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """Read what `save` wrote, as data (`weights_only`), never as code."""
+
+
+def over_preset(params: DifferNet | EfficientAD, presets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The values of the preset that `params` names, replaced by those of its keys that are not null."""
+    given = {key: value for key, value in params.model_dump().items() if value is not None}
+    return {**presets[given.pop("preset")], **given}
+
+
+@contextmanager
+def reading(folder: Path, state: str, name: str) -> Iterator[None]:
+    """While a detector called `name` reads its file `state` in `folder`: say what is wrong with the files.
+
+    Raises:
+        UserError: `state` is missing, or what is in it is not a whole model of this network.
+    """
+    if not (folder / state).exists():
+        raise UserError(f"{folder} holds no {name} model: run `dvc repro train`")
+    try:
+        yield
+    except _BROKEN as error:
+        raise UserError(
+            f"{folder} holds a broken {name} model ({type(error).__name__}): delete it and run "
+            "`dvc repro train`"
+        ) from None
 
 
 def write_log(folder: Path, log: list[dict[str, float]]) -> None:

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 
 from adrefine import manifest, runtime
-from adrefine.detectors.base import Detector, Images, Scores, read_log, write_log
+from adrefine.detectors.base import Detector, Images, Scores, over_preset, read_log, reading, write_log
 from adrefine.detectors.flow import adam, build_flow, latent_score, negative_log_likelihood, row_nll
 from adrefine.detectors.maml import MetaLearner, outer_optimizer
 from adrefine.errors import UserError
@@ -22,7 +21,7 @@ from adrefine.features.store import open_store
 from adrefine.io import read_json, write_json
 from adrefine.params import DifferNet as Params
 from adrefine.params import MetaIqr
-from adrefine.seeds import derived_seed
+from adrefine.seeds import drawn
 
 # `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: a small training set needs noise on
 # the features and an early stop (benchmarks/results/regularization_*.md): a flow that trains on learns its
@@ -56,8 +55,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 _STATE = "differnet.pt"
-# What reading a file cut short, of another version or of another network raises.
-_BROKEN = (OSError, EOFError, UnpicklingError, ValueError, TypeError, KeyError, IndexError, RuntimeError)
 _ROWS = 4096  # vectors scored at once
 _SMALL = 512  # hidden units up to which a second core costs more in waiting than it gives
 
@@ -83,10 +80,7 @@ class Settings:
     @staticmethod
     def of(params: Params) -> Settings:
         """Preset values, replaced by those keys of `params` that are not null."""
-        given = {
-            key: value for key, value in params.model_dump().items() if value is not None and key != "preset"
-        }
-        return Settings(**{**PRESETS[params.preset], **given})
+        return Settings(**over_preset(params, PRESETS))
 
 
 class DifferNet(Detector):
@@ -182,9 +176,7 @@ class DifferNet(Detector):
         write_log(folder, self.log)
 
     def load(self, folder: Path) -> None:
-        if not (folder / _STATE).exists():
-            raise UserError(f"{folder} holds no DifferNet model: run `dvc repro train`")
-        try:
+        with reading(folder, _STATE, "DifferNet"):
             self.settings = Settings(**read_json(folder / "settings.json"))
             state = torch.load(folder / _STATE, map_location=self.device, weights_only=True)
             self.centre, self.spread, self.epochs = state["centre"], state["spread"], int(state["epochs"])
@@ -192,11 +184,6 @@ class DifferNet(Detector):
             self.flow.load_state_dict(state["flow"])
             self.cold = state["flow"]
             self.log = read_log(folder)
-        except _BROKEN as error:
-            raise UserError(
-                f"{folder} holds a broken DifferNet model ({type(error).__name__}): delete it and run "
-                "`dvc repro train`"
-            ) from None
 
     def _ready(self) -> torch.nn.Module:
         if self.flow is None:
@@ -233,8 +220,8 @@ class DifferNet(Detector):
 
     def _held_out(self, ids: tuple[str, ...]) -> np.ndarray:
         """Boolean (n,): images watched for early stopping; by id, so that no other image decides."""
-        draws = np.array([derived_seed("holdout", self.settings.seed, image_id) / 2**64 for image_id in ids])
-        held = draws < self.settings.holdout
+        share, seed = self.settings.holdout, self.settings.seed
+        held = np.array([drawn(share, "holdout", seed, image_id) for image_id in ids], dtype=bool)
         return held if (~held).sum() > 1 else np.zeros(len(ids), dtype=bool)
 
     def _inputs(self, vectors: np.ndarray) -> torch.Tensor:

@@ -23,7 +23,7 @@ from adrefine.ingestion import duplicates, worker
 from adrefine.ingestion.worker import Job, Photo, Settings
 from adrefine.params import Dataset
 from adrefine.paths import MANIFEST, side_cache
-from adrefine.seeds import derived_seed
+from adrefine.seeds import drawn
 
 IMAGES, MASKS = "images", "masks"
 DUPLICATES, QUARANTINE, SUMMARY = "duplicates.csv", "quarantine.csv", "summary.json"
@@ -167,11 +167,9 @@ def _check_masks(photos: pd.DataFrame) -> None:
 def _with_val(photos: pd.DataFrame, params: Dataset) -> pd.Series:
     """Splits, with `val` for training photos drawn by their content and the seed alone: adding a photo moves
     no other."""
-    drawn = photos["image_id"].map(
-        lambda name: derived_seed("val", params.seed, name) / 2**64 < params.val_fraction
-    )
+    in_val = photos["image_id"].map(lambda name: drawn(params.val_fraction, "val", params.seed, name))
     good = (photos["split"] == "train") & (photos["label"] != manifest.DEFECT)
-    return photos["split"].mask(good & drawn, "val")
+    return photos["split"].mask(good & in_val, "val")
 
 
 def _check_splits(kept: pd.DataFrame, root: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adrefine.detectors.base import Detector, Images
 from adrefine.params import MetaIqr, Params
-from adrefine.seeds import derived_seed
+from adrefine.seeds import drawn
 
 
 class Training:
@@ -61,7 +61,7 @@ class MetaTraining(Training):
         held = {
             image_id
             for image_id in images.ids
-            if derived_seed("meta holdout", self.params.seed, image_id) / 2**64 < self.params.holdout
+            if drawn(self.params.holdout, "meta holdout", self.params.seed, image_id)
         }
         return images.only(set(images.ids) - held), images.only(held)
 

@@ -6,13 +6,12 @@ import copy
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
 
 from adrefine import runtime
-from adrefine.detectors.base import Detector, Images, Scores, read_log, write_log
+from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
 from adrefine.detectors.efficientad import tiling
 from adrefine.detectors.efficientad.data import Photos, Window, open_photos, size_of
 from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score, raw, resized
@@ -23,12 +22,10 @@ from adrefine.detectors.efficientad.training import Networks, Trainer
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
 from adrefine.params import EfficientAD as Params
-from adrefine.seeds import derived_seed
+from adrefine.seeds import drawn
 from adrefine.threads import in_order, workers
 
 _STATE = "efficientad.pt"
-# What reading a file cut short, of another version or of another network raises.
-_BROKEN = (OSError, EOFError, UnpicklingError, ValueError, TypeError, KeyError, IndexError, RuntimeError)
 
 
 class EfficientAD(Detector):
@@ -100,9 +97,7 @@ class EfficientAD(Detector):
         write_log(folder, self.log)
 
     def load(self, folder: Path) -> None:
-        if not (folder / _STATE).exists():
-            raise UserError(f"{folder} holds no EfficientAD model: run `dvc repro train`")
-        try:
+        with reading(folder, _STATE, "EfficientAD"):
             self.settings = Settings(**read_json(folder / "settings.json"))
             self.alpha = self.settings.alpha
             state = torch.load(folder / _STATE, map_location=runtime.device(), weights_only=True)
@@ -112,11 +107,6 @@ class EfficientAD(Detector):
             self.networks.load_state_dict(state["networks"])
             self.cold = state["networks"]
             self.log = read_log(folder)
-        except _BROKEN as error:
-            raise UserError(
-                f"{folder} holds a broken EfficientAD model ({type(error).__name__}): delete it and run "
-                "`dvc repro train`"
-            ) from None
 
     def _ready(self) -> Networks:
         if self.networks is None:
@@ -146,8 +136,7 @@ class EfficientAD(Detector):
     def _held_out(self, images: Images) -> tuple[Images, Images]:
         """Those to learn and those held out; by id, so that no other image decides."""
         share, seed = self.settings.holdout, self.settings.seed
-        draws = {i: derived_seed("holdout", seed, i) / 2**64 for i in images.ids}
-        held = images.only(i for i in images.ids if draws[i] < share)
+        held = images.only(i for i in images.ids if drawn(share, "holdout", seed, i))
         learned = images.only(set(images.ids) - set(held.ids))
         return (learned, held) if len(learned) > 1 else (images, images.only(()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from adrefine.detectors.base import over_preset
 from adrefine.params import EfficientAD as Params
 
 # `paper`: the document's; steps, rate and batch, which it does not name, are the original EfficientAD's.
@@ -63,7 +64,4 @@ class Settings:
     @staticmethod
     def of(params: Params) -> Settings:
         """Preset values, replaced by those keys of `params` that are not null."""
-        given = {
-            key: value for key, value in params.model_dump().items() if value is not None and key != "preset"
-        }
-        return Settings(**{**PRESETS[params.preset], **given})
+        return Settings(**over_preset(params, PRESETS))
