@@ -15,7 +15,6 @@ import numpy.typing as npt
 from adrefine.seeds import derived_seed
 
 Array = npt.NDArray[np.float64]
-Groups = npt.NDArray[np.intp]
 Scores = tuple[Array, Array]  # of the photos, of their twins
 Kind = Callable[[Array, Array, int], Scores]
 
@@ -30,7 +29,7 @@ DRAWS = 2  # divisions into families
 def consensus(photos: Array, twins: Array, seed: int) -> Scores:
     """Mean rank of the two kinds of evidence below, 0 to 1: the share of photos that look better.
 
-    They err independently: what looks foreign need not look defective, and the other way round.
+    They err differently: what looks foreign need not look defective, and the other way round.
     """
     kinds = [discriminator(photos, twins, seed), density(photos, twins, seed)]
     pairs = [(_ranks(of_photos, of_photos), _ranks(of_photos, of_twins)) for of_photos, of_twins in kinds]
@@ -41,7 +40,7 @@ def discriminator(photos: Array, twins: Array, seed: int) -> Scores:
     """How much a photo looks like one with a synthetic defect, to classifiers trained on the other folds.
 
     A support-vector machine with a Gaussian kernel: it also bounds where photos are. Hidden defects among the
-    photos cost it little, for they are no majority of what lies near a good photo (METHODS 8, third lesson).
+    photos cost it less than they cost a density (METHODS 8, third lesson; benchmarks/refinement/).
     """
     from sklearn.svm import SVC
 
