@@ -1,0 +1,102 @@
+"""Programs that are followed line by line, and that end with all they started when we are stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Generator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from adrefine.errors import UserError
+
+GRACE = 8.0  # seconds between asking a process group to end, insisting, and ending it; Prefect waits for 30
+
+
+class Failed(UserError):
+    """A program ended with an error; its lines said why."""
+
+    def __init__(self, command: list[str], code: int, lines: list[str]) -> None:
+        said = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+        super().__init__(f"`{' '.join(command)}` failed (exit code {code}): {said}")
+        self.code = code
+        self.lines = lines
+
+
+def stream(
+    command: list[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Generator[str]:
+    """The lines that `command` prints on both streams, one by one, without the line's end.
+
+    Closing the generator, or any exception where it is read (a cancelled flow, ctrl-C), ends the whole
+    process group: interrupted first, after `GRACE` seconds terminated, then killed.
+
+    Args:
+        command: program and arguments. folder: where it runs. environment: added to this process's own.
+
+    Raises:
+        Failed: it ended with another exit code than 0; with its last lines.
+    """
+    last: list[str] = []
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            last = [*last[-19:], line.rstrip()]
+            yield line.rstrip()
+        code = process.wait()
+    finally:
+        end_group(process)
+        process.stdout.close()
+    if code:
+        raise Failed(command, code, last)
+
+
+def output(command: list[str], *, folder: Path | None = None) -> str:
+    """What `command` prints on its standard output; warnings on the other stream are left out.
+
+    Raises:
+        Failed: it ended with another exit code than 0.
+    """
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise Failed(command, done.returncode, (done.stdout + done.stderr).splitlines())
+    return done.stdout
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """End the process, if it still runs, and everything in its group, which outlives it in a crash.
+
+    Interrupted first, as by ctrl-C: DVC then puts back what it had half changed.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        end = time.monotonic() + GRACE
+        while _group_lives(process) and time.monotonic() < end:
+            if number == signal.SIGINT and process.poll() is not None:
+                break  # what a shell put in the background does not hear an interrupt
+            time.sleep(0.02)
+        if not _group_lives(process):
+            return
+
+
+def _group_lives(process: subprocess.Popen[str]) -> bool:
+    process.poll()  # a dead leader would stay in its group until it is waited for
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
