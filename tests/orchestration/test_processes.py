@@ -13,7 +13,7 @@ from adrefine.orchestration.processes import Failed, output, stream
 
 @pytest.fixture(autouse=True)
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who runs the tests in the background hands on that interrupts are ignored: then it takes the whole grace."""
+    """Tests started in the background hand on that interrupts are ignored: then it takes the whole grace."""
     monkeypatch.setattr(processes, "GRACE", 0.3)
 
 
