@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "feature_noise": 0.5,
         "holdout": 0.15,
         "patience": 6,
-        "finetune_epochs": 1,
+        "finetune_epochs": 0.25,
     },
 }
 _STATE = "differnet.pt"
@@ -73,7 +74,7 @@ class Settings:
     feature_noise: float
     holdout: float
     patience: int
-    finetune_epochs: int
+    finetune_epochs: float
     batch_size: int
     seed: int
 
@@ -230,7 +231,7 @@ class DifferNet(Detector):
         return (flat - self.centre) / self.spread
 
     def _train(
-        self, train: torch.Tensor, epochs: int, watched: torch.Tensor | None = None
+        self, train: torch.Tensor, epochs: float, watched: torch.Tensor | None = None
     ) -> list[dict[str, float]]:
         """Go on from the present weights; with `watched` inputs, until their likelihood stops rising."""
         s = self.settings
@@ -239,8 +240,8 @@ class DifferNet(Detector):
         log: list[dict[str, float]] = []
         likelihoods: list[float] = []
         with self._cores():
-            for epoch in range(epochs):
-                loss = self._epoch(train, optimizer, generator)
+            for epoch in range(ceil(epochs)):
+                loss = self._epoch(train, optimizer, generator, min(epochs - epoch, 1.0))
                 log.append({"epoch": epoch, "train_nll": loss, "holdout_nll": float("nan")})
                 if watched is None:
                     continue
@@ -255,11 +256,13 @@ class DifferNet(Detector):
         return runtime.one_core_each() if self.settings.hidden <= _SMALL else nullcontext()
 
     def _epoch(
-        self, train: torch.Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator
+        self, train: torch.Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator, share: float
     ) -> float:
+        """Loss of one pass over a `share` of the rows, drawn at random."""
         flow, s, total = self._ready(), self.settings, 0.0
+        drawn = torch.randperm(len(train), generator=generator)[: ceil(share * len(train))]
         flow.train()
-        for rows in torch.randperm(len(train), generator=generator).split(s.batch_size):
+        for rows in drawn.split(s.batch_size):
             batch = train[rows.to(train.device)]
             if s.feature_noise:
                 noise = torch.randn(batch.shape, generator=generator).to(batch.device)
@@ -270,7 +273,7 @@ class DifferNet(Detector):
             optimizer.step()
             total += float(loss.detach()) * len(rows)
         flow.eval()
-        return total / len(train)
+        return total / len(drawn)
 
     @torch.inference_mode()
     def _likelihood(self, watched: torch.Tensor) -> float:

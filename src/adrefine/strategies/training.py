@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 from adrefine.detectors.base import Detector, Images
 from adrefine.params import MetaIqr, Params
 from adrefine.seeds import drawn
 
 
 class Training:
-    """As the detector itself learns; a strategy that trains otherwise has a subclass of its own."""
+    """As the detector itself learns; a strategy that trains otherwise has a subclass of its own.
+
+    A model starts warm until the share `refit` of what it last learned from scratch is gone: warm, it still
+    knows what was removed since.
+    """
+
+    def __init__(self, refit: float = 1.0) -> None:
+        self.refit = refit
+        self.learned: WeakKeyDictionary[Detector, int] = WeakKeyDictionary()  # images, from scratch
 
     def start(self, model: Detector, images: Images) -> bool:
         """Before the first round: let `model` learn `images` anew if need be, and say whether it did."""
+        self.learned[model] = len(images)
         return False
 
     def fit(self, model: Detector, images: Images, *, warm_start: bool) -> None:
         """Let `model`, the one being refined or one of a scorer, learn `images`."""
+        before = self.learned.get(model, len(images))
+        if not warm_start or before - len(images) >= self.refit * before:
+            warm_start = False
+            self.learned[model] = len(images)
         model.fit(images, warm_start=warm_start)
 
     def converged(self, kept: Images) -> str | None:
@@ -32,6 +47,7 @@ class MetaTraining(Training):
     """
 
     def __init__(self, params: MetaIqr) -> None:
+        super().__init__()
         self.params = params
         self.watching: Detector | None = None
 
@@ -68,4 +84,6 @@ class MetaTraining(Training):
 
 def create(params: Params) -> Training:
     """The training that the strategy `refine.strategy` asks for."""
-    return MetaTraining(params.meta_iqr) if params.refine.strategy == "meta_iqr" else Training()
+    if params.refine.strategy == "meta_iqr":
+        return MetaTraining(params.meta_iqr)
+    return Training(params.refine.refit)

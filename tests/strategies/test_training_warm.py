@@ -1,0 +1,43 @@
+"""When a model that is refined starts warm, and when it learns from scratch."""
+
+from __future__ import annotations
+
+from adrefine.detectors.base import Images
+from adrefine.strategies.training import Training
+from fakes import FakeDetector, image_set
+
+
+def fitted(refit: float, sizes: list[int]) -> list[bool]:
+    """Whether each fit was warm, of a model that learned the first of `sizes` images, then had the others."""
+    images, model, training = image_set(20), FakeDetector(), Training(refit)
+    assert training.start(model, first(images, sizes[0])) is False
+    for size in sizes[1:]:
+        training.fit(model, first(images, size), warm_start=True)
+    assert [len(ids) for ids, _ in model.fits] == sizes[1:]
+    return [warm for _, warm in model.fits]
+
+
+def first(images: Images, count: int) -> Images:
+    return images.only(images.ids[:count])
+
+
+def test_a_model_learns_from_scratch_once_enough_is_gone_and_counts_anew() -> None:
+    assert fitted(0.2, [20, 18, 17, 16, 15, 13, 12, 11]) == [True, True, False, True, True, False, True]
+
+
+def test_one_is_never() -> None:
+    assert fitted(1.0, [20, 10, 2]) == [True, True]
+
+
+def test_images_that_come_back_start_warm() -> None:
+    assert fitted(0.2, [15, 20, 16]) == [True, True]
+
+
+def test_every_model_is_counted_for_itself() -> None:
+    images, training = image_set(20), Training(0.5)
+    early, late = FakeDetector(), FakeDetector()
+    training.fit(early, images, warm_start=False)
+    training.fit(late, first(images, 12), warm_start=False)
+    for model in (early, late):
+        training.fit(model, first(images, 10), warm_start=True)
+    assert [[warm for _, warm in model.fits] for model in (early, late)] == [[False, False], [False, True]]
