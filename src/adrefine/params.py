@@ -176,6 +176,7 @@ class DifferNet(Section):
     holdout: Annotated[float, Field(ge=0, lt=1)] | None = None
     patience: AtLeastOne | None = None
     finetune_epochs: Positive | None = None
+    finetune_rate: Positive | None = None
     seed: int = 0
 
 
@@ -221,7 +222,7 @@ class Refine(Section):
     scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
     folds: Annotated[int, Field(ge=2)] = 5
     final_fit: Literal["scratch", "warm"] = "scratch"
-    refit: PositiveShare = 0.08
+    refit: PositiveShare = 0.1
     max_rounds: Count = 20
     min_keep: PositiveShare = 0.5
     seed: int = 0

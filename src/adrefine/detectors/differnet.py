@@ -40,6 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "holdout": 0.0,
         "patience": 400,
         "finetune_epochs": 400,
+        "finetune_rate": 2e-4,
     },
     "fast": {
         "standardize": True,
@@ -53,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "holdout": 0.15,
         "patience": 6,
         "finetune_epochs": 0.25,
+        "finetune_rate": 6e-4,
     },
 }
 _STATE = "differnet.pt"
@@ -75,6 +77,7 @@ class Settings:
     holdout: float
     patience: int
     finetune_epochs: float
+    finetune_rate: float
     batch_size: int
     seed: int
 
@@ -108,7 +111,8 @@ class DifferNet(Detector):
         vectors = _training_vectors(images)
         if warm_start and self.flow is not None:
             self.flow.load_state_dict(self.cold)
-            self.log = self._train(self._inputs(vectors), self.settings.finetune_epochs)
+            s = self.settings
+            self.log = self._train(self._inputs(vectors), s.finetune_epochs, rate=s.finetune_rate)
             return self.log
         watched = [] if self.epochs else self._watched(vectors, self._held_out(images.ids))
         self.epochs = self.epochs or (int(np.argmin(watched)) + 1 if watched else self.settings.epochs)
@@ -231,12 +235,19 @@ class DifferNet(Detector):
         return (flat - self.centre) / self.spread
 
     def _train(
-        self, train: torch.Tensor, epochs: float, watched: torch.Tensor | None = None
+        self,
+        train: torch.Tensor,
+        epochs: float,
+        watched: torch.Tensor | None = None,
+        rate: float | None = None,
     ) -> list[dict[str, float]]:
-        """Go on from the present weights; with `watched` inputs, until their likelihood stops rising."""
+        """Go on from the present weights; with `watched` inputs, until their likelihood stops rising.
+
+        rate: Adam step, if not the one of a training from scratch.
+        """
         s = self.settings
         generator = runtime.seed_everything(s.seed + 1)
-        optimizer = adam(self._ready(), s.learning_rate, s.weight_decay)
+        optimizer = adam(self._ready(), rate or s.learning_rate, s.weight_decay)
         log: list[dict[str, float]] = []
         likelihoods: list[float] = []
         with self._cores():
