@@ -182,6 +182,7 @@ def test_the_paper_preset_is_what_the_papers_did():
         "warm",
         1000,
     )
+    assert paper.refine.refit == 0
     assert (paper.meta_iqr.epochs, paper.meta_iqr.outer_lr) == (240, 2e-4)
     assert (paper.osr.lambda_, paper.osr.mode) == (1.5, "threshold")
     assert (paper.irp.lambda_, paper.irp.remove) == (1.5, "max")

@@ -175,8 +175,7 @@ class DifferNet(Section):
     batch_size: AtLeastOne = 96
     holdout: Annotated[float, Field(ge=0, lt=1)] | None = None
     patience: AtLeastOne | None = None
-    finetune_epochs: Positive | None = None
-    finetune_rate: Positive | None = None
+    finetune_epochs: Count | None = None
     seed: int = 0
 
 
@@ -222,7 +221,7 @@ class Refine(Section):
     scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
     folds: Annotated[int, Field(ge=2)] = 5
     final_fit: Literal["scratch", "warm"] = "scratch"
-    refit: PositiveShare = 0.1
+    refit: Share = 0.06
     max_rounds: Count = 20
     min_keep: PositiveShare = 0.5
     seed: int = 0
@@ -289,7 +288,7 @@ class Evaluate(Section):
 # What `refine.preset: paper` puts in place of null: OSR, IRP and META as published. Everything else that they
 # say is a default already. min_keep is a guard of ours and holds in both.
 _PUBLISHED: dict[str, dict[str, Any]] = {
-    "refine": {"scorer": "in_sample", "final_fit": "warm", "refit": 1.0, "max_rounds": 1000},
+    "refine": {"scorer": "in_sample", "final_fit": "warm", "refit": 0.0, "max_rounds": 1000},
     "meta_iqr": {"epochs": 240, "outer_lr": 2e-4},
 }
 

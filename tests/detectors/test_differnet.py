@@ -46,7 +46,6 @@ def test_the_paper_preset_is_differnet_as_published():
         "holdout": 0.0,
         "patience": 400,
         "finetune_epochs": 400,
-        "finetune_rate": 2e-4,
     }
     assert Settings.of(Params(preset="paper")).batch_size == 96
 
@@ -208,21 +207,6 @@ def test_a_warm_start_learns_all_images_and_never_stops_early(images, monkeypatc
     )
     detector.fit(images, warm_start=True)
     assert seen == [len(Store(images.prepared).vectors(images.ids).reshape(-1, 6))] * 2
-
-
-def test_a_part_of_an_epoch_learns_that_share_of_the_views_at_the_rate_of_warm_starts(images, monkeypatch):
-    detector, sizes, rates = untrained(finetune_epochs=1.25, finetune_rate=3e-5, batch_size=7), [], []
-    detector.fit(images)
-    views = len(Store(images.prepared).vectors(images.ids).reshape(-1, 6))
-    detector.flow.register_forward_hook(lambda flow, given, found: sizes.append(len(given[0])))
-    step = torch.optim.Adam.step
-    monkeypatch.setattr(
-        torch.optim.Adam, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step(self))[1]
-    )
-    log = detector.fit(images, warm_start=True)
-    assert sum(sizes) == views + -(-views // 4)
-    assert set(rates) == {3e-5}
-    assert len(log) == 2
 
 
 def test_without_held_out_images_every_epoch_is_run(images):

@@ -29,8 +29,8 @@ def test_one_is_never() -> None:
     assert fitted(1.0, [20, 10, 2]) == [True, True]
 
 
-def test_images_that_come_back_start_warm() -> None:
-    assert fitted(0.2, [15, 20, 16]) == [True, True]
+def test_images_that_come_back_count_too() -> None:
+    assert fitted(0.2, [15, 16, 18, 20, 14]) == [True, False, True, False]
 
 
 def test_every_model_is_counted_for_itself() -> None:
@@ -41,3 +41,7 @@ def test_every_model_is_counted_for_itself() -> None:
     for model in (early, late):
         training.fit(model, first(images, 10), warm_start=True)
     assert [[warm for _, warm in model.fits] for model in (early, late)] == [[False, False], [False, True]]
+
+
+def test_nought_is_every_round() -> None:
+    assert fitted(0.0, [20, 19, 20]) == [False, False]

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "holdout": 0.0,
         "patience": 400,
         "finetune_epochs": 400,
-        "finetune_rate": 2e-4,
     },
     "fast": {
         "standardize": True,
@@ -53,8 +51,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "feature_noise": 0.5,
         "holdout": 0.15,
         "patience": 6,
-        "finetune_epochs": 0.25,
-        "finetune_rate": 6e-4,
+        "finetune_epochs": 0,  # a warm epoch only adds noise to the ranking (benchmarks/refinement, section 7)
     },
 }
 _STATE = "differnet.pt"
@@ -76,8 +73,7 @@ class Settings:
     feature_noise: float
     holdout: float
     patience: int
-    finetune_epochs: float
-    finetune_rate: float
+    finetune_epochs: int
     batch_size: int
     seed: int
 
@@ -111,8 +107,7 @@ class DifferNet(Detector):
         vectors = _training_vectors(images)
         if warm_start and self.flow is not None:
             self.flow.load_state_dict(self.cold)
-            s = self.settings
-            self.log = self._train(self._inputs(vectors), s.finetune_epochs, rate=s.finetune_rate)
+            self.log = self._train(self._inputs(vectors), self.settings.finetune_epochs)
             return self.log
         watched = [] if self.epochs else self._watched(vectors, self._held_out(images.ids))
         self.epochs = self.epochs or (int(np.argmin(watched)) + 1 if watched else self.settings.epochs)
@@ -235,24 +230,17 @@ class DifferNet(Detector):
         return (flat - self.centre) / self.spread
 
     def _train(
-        self,
-        train: torch.Tensor,
-        epochs: float,
-        watched: torch.Tensor | None = None,
-        rate: float | None = None,
+        self, train: torch.Tensor, epochs: int, watched: torch.Tensor | None = None
     ) -> list[dict[str, float]]:
-        """Go on from the present weights; with `watched` inputs, until their likelihood stops rising.
-
-        rate: Adam step, if not the one of a training from scratch.
-        """
+        """Go on from the present weights; with `watched` inputs, until their likelihood stops rising."""
         s = self.settings
         generator = runtime.seed_everything(s.seed + 1)
-        optimizer = adam(self._ready(), rate or s.learning_rate, s.weight_decay)
+        optimizer = adam(self._ready(), s.learning_rate, s.weight_decay)
         log: list[dict[str, float]] = []
         likelihoods: list[float] = []
         with self._cores():
-            for epoch in range(ceil(epochs)):
-                loss = self._epoch(train, optimizer, generator, min(epochs - epoch, 1.0))
+            for epoch in range(epochs):
+                loss = self._epoch(train, optimizer, generator)
                 log.append({"epoch": epoch, "train_nll": loss, "holdout_nll": float("nan")})
                 if watched is None:
                     continue
@@ -267,13 +255,11 @@ class DifferNet(Detector):
         return runtime.one_core_each() if self.settings.hidden <= _SMALL else nullcontext()
 
     def _epoch(
-        self, train: torch.Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator, share: float
+        self, train: torch.Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator
     ) -> float:
-        """Loss of one pass over a `share` of the rows, drawn at random."""
         flow, s, total = self._ready(), self.settings, 0.0
-        drawn = torch.randperm(len(train), generator=generator)[: ceil(share * len(train))]
         flow.train()
-        for rows in drawn.split(s.batch_size):
+        for rows in torch.randperm(len(train), generator=generator).split(s.batch_size):
             batch = train[rows.to(train.device)]
             if s.feature_noise:
                 noise = torch.randn(batch.shape, generator=generator).to(batch.device)
@@ -284,7 +270,7 @@ class DifferNet(Detector):
             optimizer.step()
             total += float(loss.detach()) * len(rows)
         flow.eval()
-        return total / len(drawn)
+        return total / len(train)
 
     @torch.inference_mode()
     def _likelihood(self, watched: torch.Tensor) -> float:

@@ -12,8 +12,8 @@ from adrefine.seeds import drawn
 class Training:
     """As the detector itself learns; a strategy that trains otherwise has a subclass of its own.
 
-    A model starts warm until the share `refit` of what it last learned from scratch is gone: warm, it still
-    knows what was removed since.
+    A model starts warm until its images are by the share `refit` fewer or more than when it last learned from
+    scratch: warm, it still knows what was removed since.
     """
 
     def __init__(self, refit: float = 1.0) -> None:
@@ -28,7 +28,7 @@ class Training:
     def fit(self, model: Detector, images: Images, *, warm_start: bool) -> None:
         """Let `model`, the one being refined or one of a scorer, learn `images`."""
         before = self.learned.get(model, len(images))
-        if not warm_start or before - len(images) >= self.refit * before:
+        if not warm_start or abs(before - len(images)) >= self.refit * before:
             warm_start = False
             self.learned[model] = len(images)
         model.fit(images, warm_start=warm_start)
