@@ -51,7 +51,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "feature_noise": 0.5,
         "holdout": 0.15,
         "patience": 6,
-        "finetune_epochs": 0,  # a warm epoch only adds noise to the ranking (benchmarks/refinement, section 7)
+        "finetune_epochs": 0,  # a warm epoch only adds noise to the scores
     },
 }
 _STATE = "differnet.pt"
