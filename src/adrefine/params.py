@@ -292,6 +292,17 @@ _PUBLISHED: dict[str, dict[str, Any]] = {
 }
 
 
+class Inbox(Section):
+    folder: str = "data/inbox"
+    settle: Annotated[float, Field(ge=0, le=3600)] = 5
+
+
+class Promotion(Section):
+    measure: Literal["auroc", "aupr", "likelihood"] = "auroc"
+    tolerance: Annotated[float, Field(ge=0)] = 0.005
+    min_photos: AtLeastOne = 5
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -312,6 +323,8 @@ class Params(Section):
     mad: Mad = Mad()
     consensus: Consensus = Consensus()
     evaluate: Evaluate = Evaluate()
+    inbox: Inbox = Inbox()
+    promotion: Promotion = Promotion()
 
     @model_validator(mode="before")
     @classmethod
