@@ -148,7 +148,7 @@ def _add_promote(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="put the refined model into use if it is no worse than the one in use on held-out photos",
         description="Compares the model of the last `dvc repro` with the best promoted one on the photos "
         "held out from both (section `promotion` of params.yaml). A model that is no worse is copied with "
-        "its dataset to a new folder in promoted/, and promoted/current leads there. promoted/history.csv has "
+        "its dataset to a new folder in promoted/, where promoted/current leads. promoted/history.csv has "
         "every decision.",
         epilog="Example: dvc repro && adrefine promote",
     )
