@@ -1,6 +1,6 @@
 """New photos: take them from the inbox, bring the graph up to date, promote the model if it is no worse.
 
-python flows/inbox.py      # once, now; `make serve` does it whenever photos arrive
+    python flows/inbox.py    # once, now; `make serve` does it whenever photos arrive
 
 Killed at any moment, the next run goes on: photos in the dataset that nobody has decided about yet are
 remembered in promoted/undecided.
@@ -8,14 +8,10 @@ remembered in promoted/undecided.
 
 from __future__ import annotations
 
-import os
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
-
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-# Without a server Prefect starts one of its own, which takes 9 to 15 seconds.
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
@@ -25,6 +21,7 @@ from adrefine import datasets, params, paths
 from adrefine.orchestration import inbox as inboxes
 from adrefine.orchestration import versions
 from adrefine.orchestration.processes import stream
+from adrefine.orchestration.repro import events
 
 
 @task(cache_policy=NO_CACHE, name="take photos")
@@ -51,14 +48,28 @@ def take(settings: params.Params, seen: inboxes.Seen) -> int:
 
 @task(cache_policy=NO_CACHE, name="dvc repro")
 def reproduce() -> None:
-    """Bring the graph up to date; only the new photos are decoded and embedded."""
-    _followed(["dvc", "repro"])
+    """Bring the graph up to date; only the new photos are decoded and embedded.
+
+    Raises:
+        Failed: a stage failed; says which, and why.
+    """
+    with closing(events()) as lines:
+        for event in lines:
+            get_run_logger().info(event.line)
 
 
 @task(cache_policy=NO_CACHE)
 def promote() -> str:
-    """Promote the new model and dataset or say why not: the first line that `adrefine promote` prints."""
-    return _followed(["adrefine", "promote"])[0]
+    """Promote the new model and dataset or say why not: the line of `adrefine promote` that tells.
+
+    Raises:
+        Failed: nothing can be decided; says why.
+    """
+    with closing(stream([sys.executable, "-m", "adrefine.cli", "promote"])) as lines:
+        said = [line for line in lines if line]
+    for line in said:
+        get_run_logger().info(line)
+    return next(line for line in said if line.startswith(("promoted", "refused")))
 
 
 @flow(name="adrefine-inbox")
@@ -71,7 +82,7 @@ def inbox() -> str:
     seen = inboxes.look(folder)
     if not seen and not undecided.exists():
         return f"{folder} holds no new photo"
-    if versions.current(paths.PROMOTED) is None and inboxes.look(arrivals):
+    if versions.current(paths.PROMOTED) is None and not undecided.exists() and inboxes.look(arrivals):
         get_run_logger().info("Nothing is promoted yet: first what is there without the new photos")
         reproduce()
         promote()
@@ -85,15 +96,6 @@ def inbox() -> str:
         description=f"**{said}**\n\nEvery decision, newest first (`{paths.PROMOTED / versions.HISTORY}`).",
     )
     return said
-
-
-def _followed(command: list[str]) -> list[str]:
-    """Run a program with its lines in the log of the task; they are returned too, without empty ones."""
-    lines = []
-    for line in filter(None, stream(command)):
-        get_run_logger().info(line)
-        lines.append(line)
-    return lines
 
 
 if __name__ == "__main__":

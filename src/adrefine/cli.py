@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from adrefine import paths, review
@@ -123,7 +124,7 @@ def promote(anyway: bool) -> None:
     from adrefine.orchestration import candidate, processes, promotion, versions
 
     settings = params.load()
-    if "up to date" not in processes.output(["dvc", "status"]):
+    if "up to date" not in processes.output([sys.executable, "-m", "dvc", "status"]):
         raise UserError(
             "models/refined is not what params.yaml and the photos would give now: run `dvc repro` first"
         )
@@ -236,3 +237,7 @@ def _at_least_one(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is under 1")
     return number
+
+
+if __name__ == "__main__":
+    main()

@@ -56,6 +56,30 @@ def settled(before: Seen, now: Seen) -> list[str]:
     return sorted(name for name, state in now.items() if before.get(name) == state)
 
 
+class Watch:
+    """Says when the inbox is worth a run: when photos have settled since the last look, once for each state
+    of the inbox, so that photos that cannot be dealt with do not start runs forever."""
+
+    def __init__(self) -> None:
+        self._before: Seen = {}
+        self._found: object = None
+        self._tried: object = None
+
+    def due(self, now: Seen, undecided: bool) -> bool:
+        """Whether to start a run.
+
+        Args:
+            now: the inbox as it is. undecided: whether a run took photos and died before the decision.
+        """
+        ready = {name: now[name] for name in settled(self._before, now)}
+        self._before, self._found = now, (ready, undecided)
+        return bool(ready or undecided) and self._found != self._tried
+
+    def started(self) -> None:
+        """A run was started for what the last look found."""
+        self._tried = self._found
+
+
 def check_folders(inbox: Path, root: Path) -> None:
     """Refuse an inbox inside the dataset, whose photos would be in it before they are taken, and the reverse.
 
