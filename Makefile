@@ -1,4 +1,5 @@
 # make demo: install and run the whole graph on generated photos.   make test: ruff, mypy, pytest.
+# make serve: Prefect with a schedule and the inbox.   make serve CRON="30 3 * * 1-5": at another time.
 # make demo DETECTOR=efficientad: a small run with another detector; params.yaml then holds its settings.
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c const
 # Of a run that ends within ten minutes on two cores.
 efficientad := -S efficientad.steps=50 -S refine.folds=3 -S refine.max_rounds=3
 
-.PHONY: demo test lint install clean help
+.PHONY: demo serve test lint install clean help
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/'
 
@@ -26,6 +27,9 @@ lint: $(VENV)/.dev
 	ruff check .
 	ruff format --check .
 	mypy
+
+serve: $(VENV)/.installed ## run the graph every night and whenever photos arrive in the inbox; ctrl-C stops it
+	@exec python flows/serve.py $(if $(CRON),--cron "$(CRON)")
 
 install: $(VENV)/.installed ## create .venv and install adrefine into it
 
