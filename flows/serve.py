@@ -34,8 +34,9 @@ def main() -> None:
     """Serve until stopped."""
     chosen = _arguments()
     settings = params.load()  # a mistake is told now, not at night
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # the terminal was closed
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell starts it in background
     # `python` in dvc.yaml is this one, however this program was started.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     log = STATE / "server.log"

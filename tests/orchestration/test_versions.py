@@ -136,7 +136,7 @@ def test_two_decisions_at_once_are_refused(tmp_path: Path) -> None:
             settle(tmp_path, candidate(tmp_path / "x"), yes())
 
 
-@pytest.mark.parametrize("verdict", [yes(), yes(best=False), NO], ids=["best", "within", "refused"])
+@pytest.mark.parametrize("verdict", [yes(), NO], ids=["promoted", "refused"])
 def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: Verdict
 ) -> None:
