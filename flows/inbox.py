@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from adrefine import datasets, params, paths
 from adrefine.orchestration import inbox as inboxes
-from adrefine.orchestration import versions
+from adrefine.orchestration import promotion, versions
 from adrefine.orchestration.processes import stream
 from adrefine.orchestration.repro import events
 
@@ -76,6 +76,7 @@ def promote() -> str:
 def inbox() -> str:
     """Take new photos, learn from them, and promote the model and the dataset if they are no worse."""
     settings = params.load()
+    promotion.refuse_hidden(settings.noise)
     folder, arrivals = Path(settings.inbox.folder), datasets.arrivals(settings.dataset)
     inboxes.check_folders(folder, datasets.locate(settings.dataset))
     undecided = paths.PROMOTED / versions.UNDECIDED

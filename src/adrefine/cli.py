@@ -124,6 +124,7 @@ def promote(anyway: bool) -> None:
     from adrefine.orchestration import candidate, processes, promotion, versions
 
     settings = params.load()
+    promotion.refuse_hidden(settings.noise)
     if "up to date" not in processes.output([sys.executable, "-m", "dvc", "status"]):
         raise UserError(
             "models/refined is not what params.yaml and the photos would give now: run `dvc repro` first"

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from adrefine.datasets.files import from_inbox
+from adrefine.errors import UserError
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.metrics import detection
-from adrefine.params import Promotion
+from adrefine.params import Noise, Promotion
 
 LIKELIHOOD = "likelihood"
 _NAMES = {"auroc": "AUROC", "aupr": "average precision", LIKELIHOOD: "median log-likelihood"}
@@ -58,6 +59,19 @@ class Verdict:
     reference: float | None = None
     good: int = 0
     defective: int = 0
+
+
+def refuse_hidden(noise: Noise) -> None:
+    """Refuse to put a model into use that learned defects hidden on purpose.
+
+    Raises:
+        UserError: `noise.level` is not 0.
+    """
+    if noise.level:
+        raise UserError(
+            f"noise.level = {noise.level:g} hides known defects among the training photos, to measure what "
+            "refinement finds: set noise.level to 0 for models that are put into use"
+        )
 
 
 def held_out(refined: pd.DataFrame) -> pd.DataFrame:
