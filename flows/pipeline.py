@@ -50,10 +50,11 @@ if __name__ == "__main__":
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed
 
 
-@task(name="plan", cache_policy=NO_CACHE)
+@task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
 def look_ahead(dvc: Repro, force: bool) -> tuple[Standing, list[Planned]]:
     """Ask DVC how things stand; log what would run, and why."""
     standing = dvc.standing()
@@ -77,7 +78,7 @@ def stage(events: Iterator[Event]) -> Any:
     return Completed(name=first.what.capitalize(), data=first.what)
 
 
-@task(name="publish", cache_policy=NO_CACHE)
+@task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
 def publish(standing: Standing, planned: list[Planned], outcomes: dict[str, Outcome]) -> None:
     """Artifacts: the graph, and where it ran to its end the figures, the removed images and the report."""
     create_markdown_artifact(
@@ -155,4 +156,6 @@ def run(dvc: Repro, force: bool, outcomes: dict[str, Outcome]) -> None:
 
 
 if __name__ == "__main__":
-    pipeline(**CHOSEN)
+    # The heartbeat would keep the finished run waiting for up to a second; runs that a server starts have it.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        pipeline(**CHOSEN)

@@ -128,6 +128,28 @@ class Project:
             start_new_session=True,
         )
 
+    def flow(self, *arguments: str, variables: Mapping[str, str]) -> subprocess.Popen[str]:
+        """`python flows/pipeline.py arguments`, started, with `variables` added to its environment."""
+        return subprocess.Popen(
+            [sys.executable, "flows/pipeline.py", *arguments],
+            cwd=self.root,
+            env=self.environment() | dict(variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def processes(self) -> list[str]:
+        """The commands of all processes that work in this project's folder."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if (process / "cwd").resolve() == self.root.resolve():
+                    found.append((process / "cmdline").read_text().replace("\0", " "))
+            except OSError:  # it has just ended
+                continue
+        return found
+
     def clone(self, root: Path) -> Project:
         """The project as committed, with no result and no cache of any kind."""
         subprocess.run(["git", "clone", "-q", str(self.root), str(root)], check=True, env=_git_environment())
