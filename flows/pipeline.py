@@ -18,7 +18,7 @@ from typing import Any, get_args
 from adrefine import paths
 from adrefine.io import read_json
 from adrefine.orchestration import graph, settings, tables
-from adrefine.orchestration.graph import Outcome
+from adrefine.orchestration.graph import Outcome, direct
 from adrefine.orchestration.plan import Planned, Standing, plan
 from adrefine.orchestration.processes import Failed
 from adrefine.orchestration.repro import Event, Repro
@@ -75,7 +75,7 @@ def stage(events: Iterator[Event]) -> Any:
     for event in chain([first], events):
         get_run_logger().info(event.line)
     assert first.what is not None
-    return Completed(name=first.what.capitalize(), data=first.what)
+    return Completed(name=first.what.capitalize())
 
 
 @task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
@@ -130,27 +130,35 @@ def pipeline(
     with EARLY or Repro() as dvc:
         standing, planned = look_ahead(dvc, force)
         try:
-            run(dvc, force, outcomes)
+            run(dvc, standing, force, outcomes)
         except Failed:
             publish(standing, planned, outcomes)
             raise
     publish(standing, planned, outcomes)
 
 
-def run(dvc: Repro, force: bool, outcomes: dict[str, Outcome]) -> None:
+def run(dvc: Repro, standing: Standing, force: bool, outcomes: dict[str, Outcome]) -> None:
     """`dvc repro` with a task for each stage; what each did goes to `outcomes` as soon as it is known.
 
     Raises:
         Failed: a stage failed.
     """
+    states: dict[str, Any] = {}
     for name, events in groupby(dvc.events(force), key=lambda event: event.stage):
         if name is None:  # before the first stage
             for event in events:
                 get_run_logger().info(event.line)
             continue
         begin, done = time.monotonic(), "failed"
+        needed = [states[first] for first, second in direct(standing) if second == name and first in states]
         try:
-            done = stage.with_options(name=name, task_run_name=name)(events)
+            states[name] = stage.with_options(name=name, task_run_name=name)(
+                events,
+                return_state=True,
+                wait_for=needed,  # all are done: for the arrows of Prefect's timeline
+            )
+            states[name].result()
+            done = states[name].name.lower()
         finally:
             outcomes[name] = Outcome(name, done, time.monotonic() - begin)
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, get_args
@@ -61,20 +62,39 @@ class Dvc:
 
 
 class Plain:
-    """A task called as a plain function; what state names it would have shown."""
+    """The task of a stage called as a plain function; what its states show and what they waited for."""
 
     def __init__(self, function: Any) -> None:
         self.function = function
         self.shown: list[tuple[str, str]] = []
+        self.waited: dict[str, list[str]] = {}
 
     def with_options(self, name: str, task_run_name: str) -> Any:
-        def call(events: Iterator[Event]) -> Any:
-            state = self.function(events)
+        def call(events: Iterator[Event], return_state: bool, wait_for: list[Any]) -> Any:
+            names = dict(self.shown)
+            self.waited[name] = [found for found in names if any(s.for_ == found for s in wait_for)]
+            try:
+                state = self.function(events)
+            except Failed as error:
+                return State(name, "Failed", error)
             self.shown.append((task_run_name, state.name))
-            return state.data
+            return State(name, state.name, None)
 
         assert name == task_run_name
         return call
+
+
+@dataclass
+class State:
+    """A state that knows whose it is."""
+
+    for_: str
+    name: str
+    error: Exception | None
+
+    def result(self) -> None:
+        if self.error:
+            raise self.error
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +142,7 @@ def test_plan_then_a_task_a_stage_then_publish(
     ]
     assert log.lines[3:] == dvc.lines
     assert flow.stage.shown == [("a", "Skipped"), ("b", "Ran"), ("c", "Restored")]
+    assert flow.stage.waited == {"a": [], "b": ["a"], "c": ["b"]}
     assert {name: one.done for name, one in published[0].items()} == {
         **{"a": "skipped", "b": "ran", "c": "restored"}
     }

@@ -8,15 +8,20 @@ from typing import Any
 from adrefine.orchestration.plan import PLAN, Planned, Standing, plan
 
 
-def standing(changed: dict[str, list[Any]], never: tuple[str, ...] = ()) -> Standing:
+def standing(
+    changed: dict[str, list[Any]], never: tuple[str, ...] = (), **settings: dict[str, list[str]]
+) -> Standing:
     """A graph a → b → d, a → c."""
-    return Standing(("a", "b", "c", "d"), (("a", "b"), ("a", "c"), ("b", "d")), frozenset(never), changed)
+    edges = (("a", "b"), ("a", "c"), ("b", "d"))
+    return Standing(("a", "b", "c", "d"), edges, frozenset(never), changed, settings)
 
 
 def test_a_standing_is_read_from_its_line() -> None:
     said = {"stages": ["a", "b"], "edges": [["a", "b"]], "never": ["b"], "changed": {"a": ["always changed"]}}
-    read = Standing.read(PLAN + json.dumps(said))
-    assert read == Standing(("a", "b"), (("a", "b"),), frozenset({"b"}), {"a": ["always changed"]})
+    read = Standing.read(PLAN + json.dumps({**said, "settings": {"a": {"x.y": ["1", "2"]}}}))
+    assert read == Standing(
+        ("a", "b"), (("a", "b"),), frozenset({"b"}), {"a": ["always changed"]}, {"a": {"x.y": ["1", "2"]}}
+    )
 
 
 def test_ancestors_are_found_through_others() -> None:
@@ -34,9 +39,9 @@ def test_force_runs_everything() -> None:
 
 def test_what_follows_a_change_may_run() -> None:
     changed = {"b": [{"changed deps": {"params.yaml": {"irp.lambda": "modified"}}}]}
-    assert plan(standing(changed)) == [
+    assert plan(standing(changed, b={"irp.lambda": ["1.5", "2.0"]})) == [
         Planned("a", "up to date", ""),
-        Planned("b", "runs", "`irp.lambda` changed"),
+        Planned("b", "runs", "`irp.lambda` 1.5 → 2.0"),
         Planned("c", "up to date", ""),
         Planned("d", "may run", "if `b` changes its input"),
     ]
@@ -52,16 +57,18 @@ def test_every_kind_of_change_has_its_words() -> None:
         {
             "changed deps": {
                 "data/x": "modified",
-                "params.yaml": {"osr.lambda": "modified", "osr.keep": "new"},
+                "params.yaml": {"osr": "modified"},
                 "data/y": "deleted",
             }
         },
         {"changed outs": {"models/z": "not in cache"}},
         "changed command",
     ]
-    why = plan(standing({"a": changed}))[0].why
+    settings = {f"osr.k{number}": ["1", "2"] for number in range(5)}
+    why = plan(standing({"a": changed}, a=settings))[0].why
     assert why == (
-        "`osr.lambda`, `osr.keep` changed; `data/x`, `data/y` are deleted or modified; "
+        "`osr.k0` 1 → 2; `osr.k1` 1 → 2; `osr.k2` 1 → 2; 2 more settings; "
+        "`data/x`, `data/y` are deleted or modified; "
         "`models/z` is not in cache; changed command"
     )
 

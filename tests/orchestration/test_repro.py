@@ -88,7 +88,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """In place of the DVC process: a shell that says how things stand, then repeats the word that it got."""
 
     def install(script: str) -> None:
-        plan = 'PLAN {"stages": ["a"], "edges": [], "never": [], "changed": {}}'
+        plan = 'PLAN {"stages": ["a"], "edges": [], "never": [], "changed": {}, "settings": {}}'
         monkeypatch.setattr(repro, "_COMMAND", ["sh", "-c", f"echo '{plan}'; read word; {script}"])
 
     install('echo "Running stage \'a\':"; echo "$word"; pwd')
