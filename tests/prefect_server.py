@@ -39,6 +39,11 @@ class Server:
         run: dict[str, Any] = self.ask("flow_runs/filter", sort="START_TIME_DESC", limit=1)[0]
         return run
 
+    def run(self, name: str) -> dict[str, Any]:
+        """The flow run of that id."""
+        run: dict[str, Any] = self.ask("flow_runs/filter", flow_runs={"id": {"any_": [name]}})[0]
+        return run
+
     def tasks(self, run: dict[str, Any], *awaited: str) -> list[tuple[str, str]]:
         """Name and state of the run's tasks in the order of their start.
 

@@ -232,7 +232,9 @@ def files(*folders: Path) -> dict[str, bytes]:
 
 
 def _git_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "PREFECT_"))
+    }
     person = {"NAME": "Test", "EMAIL": "test@example.org"}
     names = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in person.items()}
     return kept | names | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
