@@ -18,7 +18,7 @@ from typing import Any, get_args
 from adrefine import paths
 from adrefine.io import read_json
 from adrefine.orchestration import graph, settings, tables
-from adrefine.orchestration.graph import Outcome
+from adrefine.orchestration.graph import Outcome, direct
 from adrefine.orchestration.plan import Planned, Standing, plan
 from adrefine.orchestration.processes import Failed
 from adrefine.orchestration.repro import Event, Repro
@@ -50,10 +50,11 @@ if __name__ == "__main__":
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed
 
 
-@task(name="plan", cache_policy=NO_CACHE)
+@task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
 def look_ahead(dvc: Repro, force: bool) -> tuple[Standing, list[Planned]]:
     """Ask DVC how things stand; log what would run, and why."""
     standing = dvc.standing()
@@ -74,10 +75,10 @@ def stage(events: Iterator[Event]) -> Any:
     for event in chain([first], events):
         get_run_logger().info(event.line)
     assert first.what is not None
-    return Completed(name=first.what.capitalize(), data=first.what)
+    return Completed(name=first.what.capitalize())
 
 
-@task(name="publish", cache_policy=NO_CACHE)
+@task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
 def publish(standing: Standing, planned: list[Planned], outcomes: dict[str, Outcome]) -> None:
     """Artifacts: the graph, and where it ran to its end the figures, the removed images and the report."""
     create_markdown_artifact(
@@ -129,30 +130,40 @@ def pipeline(
     with EARLY or Repro() as dvc:
         standing, planned = look_ahead(dvc, force)
         try:
-            run(dvc, force, outcomes)
+            run(dvc, standing, force, outcomes)
         except Failed:
             publish(standing, planned, outcomes)
             raise
     publish(standing, planned, outcomes)
 
 
-def run(dvc: Repro, force: bool, outcomes: dict[str, Outcome]) -> None:
+def run(dvc: Repro, standing: Standing, force: bool, outcomes: dict[str, Outcome]) -> None:
     """`dvc repro` with a task for each stage; what each did goes to `outcomes` as soon as it is known.
 
     Raises:
         Failed: a stage failed.
     """
+    states: dict[str, Any] = {}
     for name, events in groupby(dvc.events(force), key=lambda event: event.stage):
         if name is None:  # before the first stage
             for event in events:
                 get_run_logger().info(event.line)
             continue
         begin, done = time.monotonic(), "failed"
+        needed = [states[first] for first, second in direct(standing) if second == name and first in states]
         try:
-            done = stage.with_options(name=name, task_run_name=name)(events)
+            states[name] = stage.with_options(name=name, task_run_name=name)(
+                events,
+                return_state=True,
+                wait_for=needed,  # all are done: for the arrows of Prefect's timeline
+            )
+            states[name].result()
+            done = states[name].name.lower()
         finally:
             outcomes[name] = Outcome(name, done, time.monotonic() - begin)
 
 
 if __name__ == "__main__":
-    pipeline(**CHOSEN)
+    # The heartbeat would keep the finished run waiting for up to a second; runs that a server starts have it.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        pipeline(**CHOSEN)

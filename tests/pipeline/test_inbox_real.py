@@ -15,6 +15,7 @@ import pytest
 from adrefine.orchestration import versions
 from pipeline import photos
 from pipeline.project import PHOTOS, Project
+from prefect_server import Server
 
 pytestmark = pytest.mark.pipeline
 SETTINGS = {
@@ -28,17 +29,15 @@ SETTINGS = {
 class Inbox:
     """A project with an inbox."""
 
-    def __init__(self, project: Project, home: Path) -> None:
-        self.project, self.home = project, home
+    def __init__(self, project: Project, server: Server) -> None:
+        self.project, self.server = project, server
         self.promoted, self.folder = project.root / "promoted", project.root / "data/inbox"
 
     def start(self) -> subprocess.Popen[str]:
-        home = {"PREFECT_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
-        environment = {k: v for k, v in self.project.environment().items() if not k.startswith("PREFECT_")}
         return subprocess.Popen(
             [sys.executable, "flows/inbox.py"],
             cwd=self.project.root,
-            env=environment | home,
+            env=self.project.environment() | self.server.variables | {"PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -85,10 +84,10 @@ def _family(root: int, pairs: list[tuple[int, ...]]) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def inbox(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Inbox:
+def inbox(template: Project, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Inbox:
     project = template.clone(tmp_path_factory.mktemp("inbox") / "copy")
     project.set(SETTINGS)
-    return Inbox(project, tmp_path_factory.mktemp("home"))
+    return Inbox(project, server)
 
 
 def test_photos_are_learned_and_promoted_though_the_run_is_killed(inbox: Inbox) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from adrefine.orchestration.plan import PLAN
@@ -43,8 +44,35 @@ def standing() -> dict[str, Any]:
             "stages": [stage.addressing for stage in stages],
             "edges": sorted([dep.addressing, stage.addressing] for stage, dep in graph.edges),
             "never": [s.addressing for s in stages if s.deps and not any(dep.hash_info for dep in s.deps)],
-            "changed": {stage: changed[stage] for stage in changed},
+            "changed": changed,
+            "settings": {stage.addressing: dict(_settings(stage)) for stage in stages},
         }
+
+
+def _settings(stage: Any) -> Iterator[tuple[str, list[str]]]:
+    """Dotted key of each setting that is not as when `stage` ran, and the value of then and of now.
+
+    DVC itself names the section alone.
+    """
+    from dvc.dependency import ParamsDependency
+
+    for dep in stage.deps:
+        if isinstance(dep, ParamsDependency) and dep.hash_info:
+            was, is_ = _flat(dep.hash_info.value), _flat(dep.read_params())
+            for key in sorted(was.keys() | is_.keys()):
+                if was.get(key) != is_.get(key):
+                    yield key, [json.dumps(values.get(key)).strip('"') for values in (was, is_)]
+
+
+def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with dotted keys."""
+    if not isinstance(content, dict):
+        return {prefix: content}
+    return {
+        inner: value
+        for key, part in content.items()
+        for inner, value in _flat(part, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
 
 
 if __name__ == "__main__":

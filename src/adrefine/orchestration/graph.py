@@ -17,11 +17,11 @@ _STYLES: Mapping[Done, str] = {
     "not run": "fill:#ffffff,stroke:#c4cad3,color:#8a93a0,stroke-dasharray:4 3",
 }
 _MEANS: Mapping[Done, str] = {
-    "ran": "🟩 ran",
-    "restored": "🟦 restored from the run cache",
-    "skipped": "⬜ skipped, nothing it uses changed",
-    "failed": "🟥 failed",
-    "not run": "▫️ not run",
+    "ran": "green: ran",
+    "restored": "blue: restored from the run cache",
+    "skipped": "grey: skipped, nothing it uses changed",
+    "failed": "red: failed",
+    "not run": "dashed: not run",
 }
 
 
@@ -45,13 +45,11 @@ def markdown(standing: Standing, planned: Sequence[Planned], outcomes: Mapping[s
             mermaid(standing, {one.stage: one for one in done}),
             "```",
             "",
-            " · ".join(_MEANS[kind] for kind in kinds),
+            " · ".join(_MEANS[kind] for kind in kinds) + ". Arrows that follow from others are left out.",
             "",
             "| stage | | seconds | why |",
             "|---|---|---:|---|",
             *(f"| {one.stage} | {one.done} | {_seconds(one)} | {why.get(one.stage, '')} |" for one in done),
-            "",
-            "Arrows that follow from others are left out.",
         ]
     )
 

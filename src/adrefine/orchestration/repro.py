@@ -119,10 +119,11 @@ def calm(
     shown, held = -every, None
     for line in lines:
         if _PROGRESS.search(line.rstrip()):
-            if clock() - shown < every:
+            now = clock()
+            if now - shown < every:
                 held = line
                 continue
-            shown = clock()
+            shown = now
         elif line.strip() and held:
             yield held
             shown = -every

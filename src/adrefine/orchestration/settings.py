@@ -77,8 +77,9 @@ def replaced(text: str, key: str, value: Value) -> str:
     """
     node = yaml.compose(text, yaml.SafeLoader)
     for name in key.split("."):
-        found = [at for named, at in getattr(node, "value", []) if named.value == name]
-        if not isinstance(node, yaml.MappingNode) or not found:
+        inner = node.value if isinstance(node, yaml.MappingNode) else []
+        found = [at for named, at in inner if named.value == name]
+        if not found:
             raise UserError(f"params.yaml has no key `{key}`: add it")
         node = found[0]
     if not isinstance(node, yaml.ScalarNode):
