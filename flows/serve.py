@@ -80,9 +80,9 @@ def _serve(chosen: argparse.Namespace, folder: Path, ours: subprocess.Popen[str]
     nightly = Cron(chosen.cron, timezone=_timezone())
     deployments = [pipeline.to_deployment(chosen.name, schedule=nightly), inbox.to_deployment(chosen.name)]
     if find_spec("sweep"):
-        from sweep import sweep
+        from sweep import run_sweep
 
-        deployments.append(sweep.to_deployment(chosen.name))
+        deployments.append(run_sweep.to_deployment(chosen.name))
     _end_lost_runs(chosen.name)
     threading.Thread(target=_watch, args=(chosen, folder, ours), daemon=True).start()
     serve(*deployments, pause_on_shutdown=False, print_starting_message=False, limit=1)

@@ -39,6 +39,11 @@ class Served:
             "dataset: {name: mvtec, root: photos}\nnoise: {level: 0}\ninbox: {folder: inbox, settle: 60}\n"
         )
         mvtec(root / "photos")
+        (root / "promoted/0001").mkdir(
+            parents=True
+        )  # else the flow would first run the graph, which is not here
+        (root / "promoted/0001/promotion.json").write_text("{}")
+        (root / "promoted/current").symlink_to("0001")
         self.process = self.start()
 
     def start(self) -> subprocess.Popen[str]:
@@ -141,9 +146,8 @@ def test_from_start_to_stop(served: Served) -> None:
     assert served.processes() == []
     assert served.ask("deployments") == []
 
-    served.process = (
-        served.start()
-    )  # where it was: the schedule is on, the lost run is over, a new one starts
+    # Where it was: the schedule is on, the lost run is over, the photo starts another.
+    served.process = served.start()
     new = until(lambda: [found for found in served.runs() if found["id"] != run["id"]], served)
     (old,) = (found for found in served.runs() if found["id"] == run["id"])
     assert len(new) == 1
