@@ -79,7 +79,10 @@ def _scores(settings: Params, prepared: Path, held: pd.DataFrame) -> pd.DataFram
         likely = model.log_likelihood(images) if len(images) else np.zeros(0)
     except UserError:
         likely = np.full(len(images), np.nan)
-    return table.assign(**{LIKELIHOOD: likely})
+    table = table.assign(**{LIKELIHOOD: likely})
+    for name in ("score", LIKELIHOOD):  # as they are written: later models meet the same numbers
+        table[name] = [float(f"{value:.7g}") for value in table[name]]
+    return table
 
 
 def _facts(settings: Params) -> dict[str, Any]:
