@@ -1,4 +1,5 @@
 # make demo: install and run the whole graph on generated photos.   make test: ruff, mypy, pytest.
+# make serve: Prefect with a schedule and the inbox.   make serve CRON="30 3 * * 1-5": at another time.
 # make demo DETECTOR=efficientad: a small run with another detector; params.yaml then holds its settings.
 PYTHON ?= python3
 VENV := .venv
@@ -9,9 +10,9 @@ PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c const
 # Of a run that ends within ten minutes on two cores.
 efficientad := -S efficientad.steps=50 -S refine.folds=3 -S refine.max_rounds=3
 
-.PHONY: demo test lint install clean help
+.PHONY: demo serve test test-ui screenshots lint install clean help
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/'
 
 demo: $(VENV)/.installed ## install, check params.yaml, run the graph (dvc repro) and print the result
 	@adrefine check
@@ -20,12 +21,21 @@ demo: $(VENV)/.installed ## install, check params.yaml, run the graph (dvc repro
 	$(if $(DETECTOR),@echo "params.yaml holds the settings of this run; back: git checkout params.yaml")
 
 test: $(VENV)/.dev lint ## ruff, mypy and pytest
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "not browser"
+
+test-ui: $(VENV)/.dev ## Prefect's pages in a real browser (needs Chromium: apt-get install chromium)
+	OMP_NUM_THREADS=1 python -m pytest -m browser
+
+screenshots: export SCREENSHOTS := 1
+screenshots: test-ui ## the README's pictures of Prefect anew
 
 lint: $(VENV)/.dev
 	ruff check .
 	ruff format --check .
 	mypy
+
+serve: $(VENV)/.installed ## run the graph every night and whenever photos arrive in the inbox; ctrl-C stops it
+	@exec python flows/serve.py $(if $(CRON),--cron "$(CRON)")
 
 install: $(VENV)/.installed ## create .venv and install adrefine into it
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from adrefine import paths, review
@@ -51,6 +52,7 @@ def run(arguments: list[str] | None = None) -> None:
         help="say at once what is wrong with params.yaml; `dvc repro` reads it only where a stage has to run",
     )
     _add_review(commands)
+    _add_promote(commands)
     _add_benchmark(commands)
     chosen = parser.parse_args(arguments)
     if chosen.command == "review" and chosen.image_id:
@@ -59,6 +61,8 @@ def run(arguments: list[str] | None = None) -> None:
         show_queue()
     elif chosen.command == "benchmark":
         benchmark(chosen)
+    elif chosen.command == "promote":
+        promote(chosen.anyway)
     else:
         {"summary": summary, "check": check}[chosen.command]()
 
@@ -110,6 +114,47 @@ def answer(beginning: str, verdict: str | None, note: str = "") -> None:
     review.write(paths.REVIEW, answers)
     was = f" (was: {' '.join([before.verdict, before.note]).strip()})" if before else ""
     print(f"{paths.REVIEW}: {verdict} {image_id}{was}. `dvc repro` applies it.")
+
+
+def promote(anyway: bool) -> None:
+    """Promote the refined model and its dataset, if they are no worse than what is promoted."""
+    from dataclasses import replace
+
+    from adrefine import manifest, params
+    from adrefine.orchestration import candidate, processes, promotion, versions
+
+    settings = params.load()
+    promotion.refuse_hidden(settings.noise)
+    if "up to date" not in processes.output([sys.executable, "-m", "dvc", "status"]):
+        raise UserError(
+            "models/refined is not what params.yaml and the photos would give now: run `dvc repro` first"
+        )
+    held = promotion.held_out(manifest.read(paths.REFINED / paths.MANIFEST))
+    found = candidate.of_workspace(settings, held)
+    verdict = promotion.judge(settings.promotion, held, found.record, versions.best(paths.PROMOTED))
+    if anyway and not verdict.promote:
+        verdict = replace(verdict, promote=True, best=True, reason=f"by hand, although {verdict.reason}")
+    version = versions.settle(paths.PROMOTED, found, verdict)
+    link = paths.PROMOTED / versions.CURRENT
+    if verdict.promote:
+        print(f"promoted as {version}, {link}: {verdict.reason}")
+    else:
+        print(f"refused, {link} stays {version}: {verdict.reason}")
+        print("The photos stay in the dataset. To promote it all the same: adrefine promote --anyway")
+
+
+def _add_promote(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The subcommand `promote` and its help."""
+    parser = commands.add_parser(
+        "promote",
+        help="put the refined model into use if it is no worse than the one in use on held-out photos",
+        description="Compares the model of the last `dvc repro` with the best promoted one on the photos "
+        "held out from both (section `promotion` of params.yaml). A model that is no worse is copied with "
+        "its dataset to a new folder in promoted/, where promoted/current leads. promoted/history.csv has "
+        "every decision.",
+        epilog="Example: dvc repro && adrefine promote",
+    )
+    parser.add_argument("--anyway", action="store_true", help="promote it whatever the comparison says")
 
 
 def _training_photo(beginning: str) -> str:
@@ -193,3 +238,7 @@ def _at_least_one(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is under 1")
     return number
+
+
+if __name__ == "__main__":
+    main()

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:  # `read` imports it: who needs the names of columns and labels alone does not wait for it
+    import pandas as pd
 
 from adrefine.errors import UserError
 from adrefine.io import write_csv
@@ -59,6 +61,8 @@ _TEXT = (
 
 def read(path: Path) -> pd.DataFrame:
     """Read a manifest; text columns are never NaN, `image_id` stays text even if it looks like a number."""
+    import pandas as pd
+
     if not path.exists():
         raise UserError(f"{path} is missing: run `dvc repro` to make it")
     names = pd.read_csv(path, nrows=0).columns

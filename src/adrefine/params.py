@@ -28,6 +28,9 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 LayoutName = Literal["demo", "folder", "mvtec", "ksdd2", "mtd"]
+NoiseLevel = Annotated[float, Field(ge=0, le=0.5)]
+DetectorName = Literal["differnet", "efficientad"]
+StrategyName = Literal["vanilla", "osr", "irp", "meta_iqr", "mad", "consensus"]
 M = TypeVar("M", bound=BaseModel)
 _LONGEST = 60  # characters of a value that a message repeats
 
@@ -68,7 +71,7 @@ class Validate(Section):
 
 
 class Noise(Section):
-    level: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    level: NoiseLevel = 0.2
     mode: Literal["no_overlap", "overlap"] = "no_overlap"
     n_train: AtLeastOne | None = None
     pool_fraction: Share = 0.5
@@ -216,7 +219,7 @@ class EfficientAD(Section):
 
 
 class Refine(Section):
-    strategy: Literal["vanilla", "osr", "irp", "meta_iqr", "mad", "consensus"] = "irp"
+    strategy: StrategyName = "irp"
     preset: Literal["adrefine", "paper"] = "adrefine"
     scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
     folds: Annotated[int, Field(ge=2)] = 5
@@ -293,6 +296,17 @@ _PUBLISHED: dict[str, dict[str, Any]] = {
 }
 
 
+class Inbox(Section):
+    folder: str = "data/inbox"
+    settle: Annotated[float, Field(ge=0, le=3600)] = 5
+
+
+class Promotion(Section):
+    measure: Literal["auroc", "aupr", "likelihood"] = "auroc"
+    tolerance: Annotated[float, Field(ge=0)] = 0.005
+    min_photos: AtLeastOne = 5
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -302,7 +316,7 @@ class Params(Section):
     synthesize: Synthesize = Synthesize()
     embed: Embed = Embed()
     pretrain_pdn: PretrainPdn = PretrainPdn()
-    detector: Literal["differnet", "efficientad"] = "differnet"
+    detector: DetectorName = "differnet"
     differnet: DifferNet = DifferNet()
     efficientad: EfficientAD = EfficientAD()
     refine: Refine = Refine()
@@ -313,6 +327,8 @@ class Params(Section):
     mad: Mad = Mad()
     consensus: Consensus = Consensus()
     evaluate: Evaluate = Evaluate()
+    inbox: Inbox = Inbox()
+    promotion: Promotion = Promotion()
 
     @model_validator(mode="before")
     @classmethod

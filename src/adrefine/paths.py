@@ -14,6 +14,7 @@ MODELS = Path("models")
 REPORTS = Path("reports")
 VALIDATION = REPORTS / "validation"
 MANIFEST = "manifest.csv"
+PROMOTED = Path("promoted")  # models and datasets in use, one folder each; no stage's
 REVIEW = Path("data/review.csv")  # the user's, never written by a stage
 REVIEW_QUEUE = REFINED / "review_queue.csv"
 

@@ -95,11 +95,12 @@ def test_a_cold_start_forgets_what_was_learned_before(learned, images):
     assert torch.equal(weights(again), weights(learned))
 
 
-def test_the_likelihood_is_that_of_the_loss(learned, images):
+def test_the_likelihood_is_that_of_the_loss_in_the_features_own_scale(learned, images):
     vectors = torch.from_numpy(Store(images.prepared).vectors(images.ids[:3]))
     with torch.no_grad():
         for number, rows in enumerate((vectors - learned.centre) / learned.spread):
-            expected = -float(negative_log_likelihood(*learned.flow(rows)))
+            expected = -float(negative_log_likelihood(*learned.flow(rows)))  # of the standardized features
+            expected -= float(learned.spread.log().mean())  # of the features themselves
             assert learned.log_likelihood(images)[number] == pytest.approx(expected, rel=1e-5)
 
 

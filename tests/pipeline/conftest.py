@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import prefect_server
 from pipeline import photos, project
 from pipeline.project import Project
 
@@ -42,3 +44,10 @@ def ready(first: tuple[Project, project.Run, str]) -> Project:
 def fresh(template: Project, tmp_path: Path) -> Project:
     """A project that never ran and has no cache."""
     return template.clone(tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[prefect_server.Server]:
+    """A Prefect server for all tests of the flows."""
+    with prefect_server.started(tmp_path_factory.mktemp("prefect")) as running:
+        yield running

@@ -128,6 +128,28 @@ class Project:
             start_new_session=True,
         )
 
+    def flow(self, *arguments: str, variables: Mapping[str, str]) -> subprocess.Popen[str]:
+        """`python flows/pipeline.py arguments`, started, with `variables` added to its environment."""
+        return subprocess.Popen(
+            [sys.executable, "flows/pipeline.py", *arguments],
+            cwd=self.root,
+            env=self.environment() | dict(variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def processes(self) -> list[str]:
+        """The commands of all processes that work in this project's folder."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if (process / "cwd").resolve() == self.root.resolve():
+                    found.append((process / "cmdline").read_text().replace("\0", " "))
+            except OSError:  # it has just ended
+                continue
+        return found
+
     def clone(self, root: Path) -> Project:
         """The project as committed, with no result and no cache of any kind."""
         subprocess.run(["git", "clone", "-q", str(self.root), str(root)], check=True, env=_git_environment())
@@ -210,7 +232,9 @@ def files(*folders: Path) -> dict[str, bytes]:
 
 
 def _git_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "PREFECT_"))
+    }
     person = {"NAME": "Test", "EMAIL": "test@example.org"}
     names = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in person.items()}
     return kept | names | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}

@@ -37,6 +37,8 @@ ROWS = {  # a section of params.yaml: all that may run again
     "consensus": set(),
     "vanilla": set(),
     "evaluate": {"evaluate"},
+    "inbox": set(),
+    "promotion": set(),
 }
 
 

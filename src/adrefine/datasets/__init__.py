@@ -59,6 +59,21 @@ def locate(params: Dataset) -> Path:
     return root
 
 
+def arrivals(params: Dataset) -> Path:
+    """The folder that new photos believed to be good go to.
+
+    Raises:
+        UserError: this dataset takes none, or its folder is missing; says what to do.
+    """
+    if params.name == "demo":
+        raise UserError(
+            "dataset.name = demo: its photos are generated, it takes no new ones: set dataset.name to "
+            "folder or mvtec and dataset.root to photos of your own"
+        )
+    root = locate(params)
+    return root / layout(params.name).arrivals(root)
+
+
 def read(params: Dataset) -> tuple[Path, pd.DataFrame, list[str]]:
     """Find and list the photos that `params` names.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from adrefine.errors import UserError
 from adrefine.params import Dataset
 
 # source, mask_source: POSIX paths relative to the root ("" for no mask); split: train | test | pool;
@@ -27,6 +28,17 @@ class Layout(ABC):
         Raises:
             UserError: a folder or list file that the layout needs is missing; names it and the remedy.
         """
+
+    def arrivals(self, root: Path) -> str:
+        """The folder below the root, "" for the root itself, that new photos believed to be good go to.
+
+        Raises:
+            UserError: this layout takes no new photos; says which do.
+        """
+        raise UserError(
+            f"the {type(self).__name__} layout is a published dataset that takes no new photos: set "
+            "dataset.name to folder or mvtec and dataset.root to photos of your own"
+        )
 
     def official(self, root: Path) -> dict[str, int]:
         """Official number of photos, by the keys of `files.tally`, such as `train good`; empty: nothing

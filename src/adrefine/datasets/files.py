@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Set
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,8 @@ from adrefine.formats import SUFFIXES
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.seeds import drawn
 
+_FROM_INBOX = re.compile(r"inbox-[0-9a-f]{16}-")
+_LONGEST = 200  # bytes of a name; file systems end at 255
 _UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, bytes that are not UTF-8
 
 
@@ -60,8 +62,26 @@ def photos_below(root: Path, folder: str) -> list[str]:
 
 def held_out(source: str, params: Any) -> bool:
     """Whether a good photo is one of the `test_fraction` held out for testing: decided by its own path and
-    the seed alone, so that adding a photo moves no other."""
-    return drawn(params.test_fraction, "test", params.seed, source)
+    the seed alone, so that adding a photo moves no other. Never one from the inbox: nobody has looked at it.
+    """
+    return not from_inbox(source) and drawn(params.test_fraction, "test", params.seed, source)
+
+
+def from_inbox(source: str) -> bool:
+    """Whether the inbox flow brought this photo, which is believed to be good, not known to be."""
+    return _FROM_INBOX.match(PurePosixPath(source).name) is not None
+
+
+def inbox_name(sha256: str, name: str) -> str:
+    """File name in the dataset of a photo from the inbox: its image_id, then its own name. The same photo
+    gets the same name each time, another photo another one."""
+    return f"inbox-{sha256[:16]}-{tame_name(name)}"
+
+
+def tame_name(name: str) -> str:
+    """A file's name without what no table can hold, and not too long for a disk."""
+    stem, suffix = _UNUSABLE.sub("_", PurePosixPath(name).stem), PurePosixPath(name).suffix
+    return stem.encode()[:_LONGEST].decode(errors="ignore") + suffix
 
 
 def row(

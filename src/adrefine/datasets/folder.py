@@ -53,6 +53,10 @@ class Folder(Layout):
                 raise UserError(f"{root / name} holds no photo: put some there")
         return files.as_table(rows)
 
+    def arrivals(self, root: Path) -> str:
+        """See `Layout.arrivals`."""
+        return "good" if any((root / name).is_dir() for name in ("good", "defect")) else ""
+
     def warnings(self, root: Path, table: pd.DataFrame) -> list[str]:
         """See `Layout.warnings`: masks that belong to no photo, which is most often a mistyped name."""
         if (table["label"] == UNKNOWN).all():

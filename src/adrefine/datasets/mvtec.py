@@ -55,6 +55,10 @@ class MVTec(Layout):
             rows += _tested(root, kind)
         return files.as_table(rows)
 
+    def arrivals(self, root: Path) -> str:
+        """See `Layout.arrivals`."""
+        return "train/good"
+
     def official(self, root: Path) -> dict[str, int]:
         """See `Layout.official`; the folder's name is the class."""
         counts = OFFICIAL.get(root.resolve().name)

@@ -136,8 +136,10 @@ class DifferNet(Detector):
         return self.log
 
     def log_likelihood(self, images: Images) -> np.ndarray:
-        """Mean over views of log p, per dimension."""
-        return self._of_images(images, lambda z, log_det: -row_nll(z, log_det) / z.shape[1])
+        """Mean over views of log p of the features as they are, per dimension: models that standardize them
+        differently compare."""
+        scale = float(self.spread.double().log().mean())
+        return self._of_images(images, lambda z, log_det: -row_nll(z, log_det) / z.shape[1]) - scale
 
     def score(self, images: Images) -> Scores:
         """Mean over views of the mean of z²; about 1 on the training distribution."""

@@ -39,18 +39,34 @@ def stream(
     Raises:
         Failed: it ended with another exit code than 0; with its last lines.
     """
-    last: list[str] = []
-    process = subprocess.Popen(
+    yield from follow(start(command, folder=folder, environment=environment), command)
+
+
+def start(
+    command: list[str],
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[str]:
+    """`command` started in a process group of its own, both streams in one pipe. The caller ends it:
+    `follow` does."""
+    return subprocess.Popen(
         command,
         cwd=folder,
         env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
         start_new_session=True,
     )
+
+
+def follow(process: subprocess.Popen[str], command: list[str]) -> Generator[str]:
+    """The lines of a program that runs; see `stream`. command: what messages call it."""
+    last: list[str] = []
     assert process.stdout is not None
     try:
         for line in process.stdout:

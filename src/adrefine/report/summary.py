@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adrefine.report import words
+MODELS = {"initial": "before cleaning", "refined": "after cleaning", "oracle": "ceiling"}
 
 
 def summary_lines(metrics: dict[str, Any], report: Path) -> Sequence[str]:
@@ -18,9 +18,7 @@ def summary_lines(metrics: dict[str, Any], report: Path) -> Sequence[str]:
     lines.append(f"removed             {cleaned['removed']}{found}, in {cleaned['rounds']} rounds")
     if "detection" in metrics:
         values = " / ".join(
-            f"{metrics['detection'][name]['auroc']:.3f}"
-            for name in words.MODELS
-            if name in metrics["detection"]
+            f"{metrics['detection'][name]['auroc']:.3f}" for name in MODELS if name in metrics["detection"]
         )
         lines.append(f"test AUROC          {values} (before / after / ceiling)")
     if "oracle_gap_closed" in cleaned:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.report.data import ReportData
+from adrefine.report.summary import MODELS
 
-MODELS = {"initial": "before cleaning", "refined": "after cleaning", "oracle": "ceiling"}
 _UNCHANGED = 0.002  # AUROC; less than this is noise
 
 

@@ -1,0 +1,108 @@
+"""Single settings written to params.yaml: checked before, nothing else in the file touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from adrefine import params
+from adrefine.errors import UserError
+from adrefine.io import write_text
+
+Value = str | float | int | bool
+FILE = Path("params.yaml")
+
+
+def choices(
+    strategy: str | None = None,
+    lambda_: float | None = None,
+    noise: float | None = None,
+    detector: str | None = None,
+    dataset: str | None = None,
+    root: str | None = None,
+    path: Path = FILE,
+) -> dict[str, Value]:
+    """What a person chose, as keys of params.yaml; what is None stays as it is.
+
+    lambda_: of the strategy chosen, or of that in params.yaml. Always written as a float: 2 and 2.0 are
+    different settings to DVC.
+
+    Raises:
+        UserError: the strategy has no λ.
+    """
+    chosen: dict[str, Value | None] = {
+        "dataset.name": dataset,
+        "dataset.root": root,
+        "noise.level": None if noise is None else float(noise),
+        "detector": detector,
+        "refine.strategy": strategy,
+    }
+    if lambda_ is not None:
+        name = strategy or params.load(path).refine.strategy
+        chosen[f"{_with_lambda(name)}.lambda"] = float(lambda_)
+    return {key: value for key, value in chosen.items() if value is not None}
+
+
+def write(changes: Mapping[str, Value], path: Path = FILE) -> list[str]:
+    """Write the values of `changes` (dotted keys) into params.yaml, whole or not at all; comments stay.
+
+    Returns:
+        the keys whose value changed. With none the file is left alone.
+
+    Raises:
+        UserError: the file has no such key, or would not be sound; it is left as it was.
+    """
+    params.load(path)  # a mistake that was there before is told too
+    before = text = path.read_text()
+    changed = []
+    for key, value in changes.items():
+        edited = replaced(text, key, value)
+        if edited != text:
+            changed.append(key)
+        text = edited
+    params.parse(yaml.safe_load(text), str(path))
+    if text != before:
+        write_text(path, text)
+    return changed
+
+
+def replaced(text: str, key: str, value: Value) -> str:
+    """`text`, YAML, with the value of the dotted `key` replaced; its comment stays in its column.
+
+    Raises:
+        UserError: there is no such key, or no single value under it.
+    """
+    node = yaml.compose(text, yaml.SafeLoader)
+    for name in key.split("."):
+        inner = node.value if isinstance(node, yaml.MappingNode) else []
+        found = [at for named, at in inner if named.value == name]
+        if not found:
+            raise UserError(f"params.yaml has no key `{key}`: add it")
+        node = found[0]
+    if not isinstance(node, yaml.ScalarNode):
+        raise UserError(f"params.yaml: `{key}` is a section, not a value")
+    start, end = node.start_mark.index, node.end_mark.index
+    head, old, tail = text[:start], text[start:end], text[end:]
+    was = yaml.safe_load(old)
+    if was == value and type(was) is type(value):
+        return text
+    new = yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+    if comment := re.match(r" +(?=#)", tail):
+        room = max(1, len(old) + comment.end() - len(new))
+        tail = " " * room + tail[comment.end() :]
+    return head + new + tail
+
+
+def _with_lambda(strategy: str) -> str:
+    """`strategy`, if it has a λ."""
+    has = [
+        name
+        for name, field in params.Params.model_fields.items()
+        if any(inner.alias == "lambda" for inner in getattr(field.annotation, "model_fields", {}).values())
+    ]
+    if strategy not in has:
+        raise UserError(f"strategy {strategy} has no λ: leave it out, or choose one of {', '.join(has)}")
+    return strategy

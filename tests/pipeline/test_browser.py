@@ -1,0 +1,211 @@
+"""Prefect's pages in a real browser: the run, its tasks and artifacts, the form, and a cancel by click.
+
+make test-ui           # what CI runs; Chromium is Debian's package
+make screenshots       # the same, and the pictures of the README anew
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+from urllib.parse import urlparse
+
+import pytest
+
+from adrefine.params import StrategyName
+from pipeline.project import REPOSITORY, STAGES, Project
+from prefect_server import PATIENCE, Server
+
+pytestmark = pytest.mark.browser
+
+DRAWN = 20_000  # milliseconds for a page to show something
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.fail("no Chromium: `apt-get install chromium`, or CHROMIUM=/path/to/it")
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server) -> Iterator[Any]:
+    """A page that reaches the server and nothing else; what it asked for elsewhere must send nothing."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(DRAWN)
+    elsewhere: list[Any] = []
+
+    def only_the_server(route: Any) -> None:
+        if urlparse(route.request.url).netloc == urlparse(server.address).netloc:
+            route.continue_()
+        else:
+            elsewhere.append(route.request)
+            route.abort()
+
+    page.route("http*://**", only_the_server)
+    yield page
+    page.close()
+    # Prefect's page asks for the settings of its analytics, which are off; it works without an answer.
+    assert [request.url for request in elsewhere if request.method != "GET" or request.post_data] == []
+
+
+@pytest.fixture(scope="module")
+def shown(first: tuple[Project, Any, str], server: Server) -> tuple[Project, dict[str, Any]]:
+    """A flow run in which some stages ran, one was restored and some were skipped."""
+    project = first[0]
+    project.reset()
+    project.set({"noise.level": 0.1})
+    project.repro("inject_noise")
+    project.set({"noise.level": 0.1, "differnet.epochs": 4})
+    process = project.flow("--noise", "0.2", variables=server.variables)
+    out, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, out
+    run = server.last_run()
+    server.tasks(run, "publish", *STAGES)
+    return project, run
+
+
+@pytest.fixture
+def picture(page: Any) -> Callable[[str], None]:
+    """Write docs/NAME.png, if the README's pictures are to be made anew."""
+
+    def write(name: str) -> None:
+        if os.environ.get("SCREENSHOTS"):
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(2500)  # the timeline moves into place
+            page.screenshot(path=REPOSITORY / "docs" / name)
+
+    return write
+
+
+def test_a_run_shows_its_tasks_and_what_became_of_them(
+    page: Any, server: Server, shown: tuple[Project, dict[str, Any]], picture: Callable[[str], None]
+) -> None:
+    run = shown[1]
+    page.goto(f"{server.address}/v2/runs")
+    page.get_by_role("link", name=run["name"]).first.click()
+    page.get_by_role("tab", name="Task Runs").click()
+    page.get_by_text("2 Completed, 3 Ran, 5 Skipped, 1 Restored").or_(
+        page.get_by_text("(2 Completed, 5 Skipped, 1 Restored, 3 Ran)")
+    ).wait_for()
+    assert page.locator("canvas").first.is_visible()  # the timeline
+    picture("prefect_run.png")
+    page.get_by_placeholder("Search by run name").fill("inject_noise")
+    page.get_by_text("1 Task run", exact=True).wait_for()
+    page.get_by_role("link", name="inject_noise").first.click()
+    page.get_by_text("Stage 'inject_noise' is cached - skipping run, checking out outputs").wait_for()
+
+
+def test_the_graph_is_drawn_in_the_colours_of_what_happened(
+    page: Any, server: Server, shown: tuple[Project, dict[str, Any]], picture: Callable[[str], None]
+) -> None:
+    page.goto(artifact(server, shown[1], "graph"))
+    page.locator("svg .node").first.wait_for()
+    page.wait_for_timeout(500)
+    boxes = {name: box for name, *box in (text.split("\n") for text in texts(page.locator("svg .node")))}
+    assert boxes.keys() == set(STAGES)
+    fills = {
+        text.split("\n")[0]: fill
+        for text, fill in zip(
+            texts(page.locator("svg .node")),
+            page.locator("svg .node rect").evaluate_all("all => all.map(one => getComputedStyle(one).fill)"),
+            strict=True,
+        )
+    }
+    ran, restored = {"train", "refine", "evaluate"}, {"inject_noise"}
+    assert {name for name, fill in fills.items() if fill == "rgb(46, 158, 91)"} == ran
+    assert {name for name, fill in fills.items() if fill == "rgb(59, 125, 216)"} == restored
+    assert all(boxes[name] == ["skipped"] for name in set(STAGES) - ran - restored)
+    page.get_by_text("noise.level").first.wait_for()
+    picture("prefect_graph.png")
+
+
+def test_the_tables_and_the_report_are_there(
+    page: Any, server: Server, shown: tuple[Project, dict[str, Any]]
+) -> None:
+    run = shown[1]
+    page.goto(artifact(server, run, "metrics"))
+    for head in ("before cleaning", "after cleaning", "ceiling"):
+        page.get_by_role("columnheader", name=head).wait_for()
+    page.goto(artifact(server, run, "removed"))
+    for row in server.artifacts(run)["removed"]:
+        page.get_by_role("cell", name=row["image_id"], exact=True).wait_for()
+    page.goto(artifact(server, run, "report"))
+    page.get_by_role("link", name="reports/report.html").wait_for()
+
+
+def test_a_run_is_started_from_the_form_and_cancelled_by_click(
+    page: Any, server: Server, shown: tuple[Project, dict[str, Any]]
+) -> None:
+    project = shown[0]
+    project.set({"differnet.epochs": 5000, "differnet.patience": 5000})
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "flow", "serve", "flows/pipeline.py:pipeline", "--name", "here"],
+        cwd=project.root,
+        env=project.environment() | server.variables | {"PREFECT_RUNNER_POLL_FREQUENCY": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: server.ask("deployments/filter"))
+        deployment = server.ask("deployments/filter")[0]["id"]
+        page.goto(f"{server.address}/v2/deployments/deployment/{deployment}/run")
+        page.get_by_text("what removes photos").wait_for()
+        page.get_by_role("tab", name="str").first.click()
+        page.get_by_role("button", name="Select").first.click()
+        page.get_by_role("option", name="osr").wait_for()
+        assert texts(page.get_by_role("option")) == list(get_args(StrategyName))
+        page.get_by_role("option", name="osr").click()
+        page.get_by_role("button", name="Submit").click()
+        until(lambda: any("stages.train" in command for command in project.processes()))
+        assert "strategy: osr" in (project.root / "params.yaml").read_text()
+        run = server.last_run()
+        page.goto(f"{server.address}/v2/runs/flow-run/{run['id']}")
+        page.get_by_text("train").first.wait_for()
+        page.get_by_role("button", name="Open menu").first.click()
+        page.get_by_role("menuitem", name="Cancel").click()
+        page.get_by_role("button", name="Cancel Flow Run").click()
+        until(lambda: server.run(run["id"])["state"]["name"] == "Cancelled")
+        until(lambda: not any("dvc" in name or "stages" in name for name in project.processes()))
+    finally:
+        serving.terminate()
+        serving.wait(60)
+    project.reset()
+    assert project.repro().skipped >= {"ingest", "embed"}  # no lock is left, and the workspace is sound
+
+
+def artifact(server: Server, run: dict[str, Any], key: str) -> str:
+    """The address of the run's artifact of that key."""
+    found = server.ask(
+        "artifacts/filter", flow_runs={"id": {"any_": [run["id"]]}}, artifacts={"key": {"any_": [key]}}
+    )
+    return f"{server.address}/v2/artifacts/artifact/{found[0]['id']}"
+
+
+def texts(found: Any) -> list[str]:
+    """What each of the elements says, also those of a picture."""
+    said: list[str] = found.evaluate_all(
+        "all => all.map(one => [...one.querySelectorAll('p, b')].length"
+        " ? (one.querySelector('p') || one).innerHTML.replace(/<br[^>]*>/g, '\\n').replace(/<[^>]+>/g, '')"
+        " : one.textContent)"
+    )
+    return [text.split(" · ")[0].strip() for text in said]
+
+
+def until(true: Callable[[], Any]) -> None:
+    """Return when it is true."""
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.2)

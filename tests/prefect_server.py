@@ -1,0 +1,108 @@
+"""A real Prefect server of the tests' own, and what its API knows of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PATIENCE = 120.0  # seconds
+
+
+class Server:
+    """A server that runs. `variables`: what a program's environment needs to use it."""
+
+    def __init__(self, address: str, home: Path) -> None:
+        self.address = address
+        self.variables = {"PREFECT_API_URL": f"{address}/api", "PREFECT_HOME": str(home)}
+
+    def ask(self, what: str, **query: Any) -> Any:
+        """The answer of the API to a POST."""
+        request = urllib.request.Request(
+            f"{self.address}/api/{what}", json.dumps(query).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def last_run(self) -> dict[str, Any]:
+        """The flow run that was started last."""
+        run: dict[str, Any] = self.ask("flow_runs/filter", sort="START_TIME_DESC", limit=1)[0]
+        return run
+
+    def run(self, name: str) -> dict[str, Any]:
+        """The flow run of that id."""
+        run: dict[str, Any] = self.ask("flow_runs/filter", flow_runs={"id": {"any_": [name]}})[0]
+        return run
+
+    def tasks(self, run: dict[str, Any], *awaited: str) -> list[tuple[str, str]]:
+        """Name and state of the run's tasks in the order of their start.
+
+        The server hears of them a moment after they end: waits until it knows the end of `awaited`.
+        """
+        end = time.monotonic() + PATIENCE
+        while True:
+            found = self.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+            ended = {task["name"] for task in found if task["end_time"]}
+            if ended.issuperset(awaited) or time.monotonic() > end:
+                found.sort(key=lambda task: task["start_time"])
+                return [(task["name"], task["state"]["name"]) for task in found]
+            time.sleep(0.3)
+
+    def artifacts(self, run: dict[str, Any]) -> dict[str, Any]:
+        """The data of the run's artifacts by their keys, tables parsed."""
+        found = self.ask("artifacts/filter", flow_runs={"id": {"any_": [run["id"]]}})
+        return {
+            one["key"]: json.loads(one["data"]) if one["type"] == "table" else one["data"] for one in found
+        }
+
+
+@contextmanager
+def started(home: Path) -> Iterator[Server]:
+    """A server on a free port, its data in `home`, with the settings of the project's prefect.toml."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Server(f"http://127.0.0.1:{port}", home)
+    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_UI_API_URL": f"{server.address}/api"}
+    with (home / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+            cwd=REPOSITORY,
+            env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | own,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait(server, process, home / "server.log")
+        yield server
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the server answers."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(f"{server.address}/api/health", timeout=5).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the Prefect server did not start:\n{log.read_text()}") from None
+            time.sleep(0.2)
