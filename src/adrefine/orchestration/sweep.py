@@ -1,0 +1,178 @@
+"""What a sweep decides without running anything: order, GPU slots, what is worth reading, what is best."""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from adrefine.orchestration.experiments import Experiment, Result
+
+# Sections of params.yaml that the stages before `train` read, but for inject_noise; a test holds them to dvc.yaml.
+INPUTS = ("dataset", "validate", "synthesize", "embed", "pretrain_pdn")
+MEASURE = "detection.refined.auroc"
+COLUMNS = {  # heading → metric
+    "before": "detection.initial.auroc",
+    "after": MEASURE,
+    "ceiling": "detection.oracle.auroc",
+    "gain reached": "cleaning.oracle_gap_closed",
+    "removed": "cleaning.removed",
+    "defects among them": "cleaning.removed_defects",
+}
+ON_TEST_PHOTOS = (
+    "The best are best on the test photos: that compares runs. A setting chosen by it looks better there than it "
+    "is: before you report its figure, confirm it with other seeds or photos that took no part in the choice."
+)
+_NOISE = re.compile(
+    r"^\s*$|\d%\||^WARNING: No file hash info|^(Updating|Generating) lock file|^To push cached"
+)
+_STAGE = re.compile(r"[Ss]tage '(\w+)'")
+
+
+@dataclass(frozen=True)
+class Step:
+    """An experiment, and another one that it waits for until that one reaches the stage `until`."""
+
+    experiment: Experiment
+    leader: str | None = None
+    until: str | None = None
+
+
+def ordered(experiments: Iterable[Experiment]) -> list[Step]:
+    """The order to start in, such that no two compute the same photos, features or first training at once.
+
+    The first experiment of each set of inputs goes ahead; others with these inputs wait until it trains, and
+    those that share its training until it refines. They then find the results in DVC's run cache.
+    """
+    inputs: dict[str, str] = {}
+    trainings: dict[str, str] = {}
+    steps = []
+    for experiment in experiments:
+        shared, training = _inputs(experiment.settings), _training(experiment.settings)
+        if training in trainings:
+            steps.append(Step(experiment, trainings[training], "refine"))
+        elif shared in inputs:
+            steps.append(Step(experiment, inputs[shared], "train"))
+        else:
+            steps.append(Step(experiment))
+        inputs.setdefault(shared, experiment.name)
+        trainings.setdefault(training, experiment.name)
+    return sorted(steps, key=lambda step: (None, "train", "refine").index(step.until))
+
+
+def _inputs(settings: Mapping[str, Any]) -> str:
+    return json.dumps([settings.get(name) for name in INPUTS], sort_keys=True)
+
+
+def _training(settings: Mapping[str, Any]) -> str:
+    detector = settings.get("detector")
+    own = [detector, settings.get(str(detector)), settings.get("noise")]
+    return _inputs(settings) + json.dumps(own, sort_keys=True)
+
+
+def reached(line: str) -> str | None:
+    """The stage that DVC says it has come to, ran or skipped."""
+    found = _STAGE.search(line)
+    return found[1] if found else None
+
+
+def worth_reading(line: str) -> bool:
+    """False for progress bars and DVC's routine remarks."""
+    return not _NOISE.search(line)
+
+
+class Slots:
+    """GPUs to hand out, one run each at a time. Without GPUs a run need not wait."""
+
+    def __init__(self, gpus: Iterable[str]) -> None:
+        self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.count = 0
+        for gpu in gpus:
+            self._free.put(gpu)
+            self.count += 1
+
+    @contextmanager
+    def taken(self) -> Iterator[dict[str, str]]:
+        """Wait for a GPU; the variables that make a run see it alone."""
+        if not self.count:
+            yield {}
+            return
+        gpu = self._free.get()
+        try:
+            yield {"CUDA_VISIBLE_DEVICES": gpu}
+        finally:
+            self._free.put(gpu)
+
+
+def gpus() -> list[str]:
+    """The GPUs of this machine, as nvidia-smi numbers them; none where it does not know."""
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.split() if done.returncode == 0 else []
+
+
+def table(experiments: Iterable[Experiment], results: Mapping[str, Result]) -> list[dict[str, Any]]:
+    """A row an experiment that has a result: name, what any of them changed, the figures that people compare."""
+    planned = list(experiments)
+    keys = list(dict.fromkeys(key for experiment in planned for key in experiment.overrides))
+    rows = []
+    for experiment in planned:
+        if experiment.name in results:
+            metrics = results[experiment.name].metrics
+            settings = {key: _shown(_at(experiment.settings, key)) for key in keys}
+            figures = {heading: _shown(_at(metrics, key)) for heading, key in COLUMNS.items()}
+            rows.append({"experiment": experiment.name, **settings, **figures})
+    return rows
+
+
+def best(experiments: Iterable[Experiment], results: Mapping[str, Result]) -> list[str]:
+    """A line for each set of photos and noise that several experiments share: who has the highest test AUROC.
+
+    Figures under different noise do not compare; equal ones are all named. No line without labels.
+    """
+    groups: dict[str, dict[str, float]] = {}
+    for experiment in experiments:
+        if experiment.name in results:
+            figure = _at(results[experiment.name].metrics, MEASURE)
+            if figure is not None:
+                data = [experiment.settings.get("dataset"), experiment.settings.get("noise")]
+                groups.setdefault(json.dumps(data, sort_keys=True), {})[experiment.name] = figure
+    lines = []
+    for figures in (group for group in groups.values() if len(group) > 1):
+        top = max(figures.values())
+        names = [f"`{name}`" for name, figure in figures.items() if figure == top]
+        others = len(figures) - len(names)
+        how = f"best of {len(figures)}" if others else f"all {len(figures)} equal"
+        lines.append(f"{', '.join(names)}: test AUROC {top:.3f}, {how} on the same photos and noise")
+    return lines
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """A table in Markdown."""
+    if not rows:
+        return "No experiment has a result."
+    cells = [list(rows[0]), ["---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def _at(content: Any, key: str) -> Any:
+    for name in key.split("."):
+        content = content.get(name) if isinstance(content, Mapping) else None
+    return content
+
+
+def _shown(value: Any) -> Any:
+    """A cell: short, and of a kind that every table takes."""
+    if value is None:
+        return ""
+    return (
+        f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, int | str) else str(value)
+    )
