@@ -29,7 +29,7 @@ def commit(root: Path) -> str:
     changed = [line[3:] for line in status if line[3:] not in _RESULTS]
     if changed:
         raise UserError(
-            f"not committed: {', '.join(changed)}. Each experiment belongs to a commit: commit them (or git stash)"
+            f"not committed: {', '.join(changed)}. Experiments belong to a commit: commit them, or git stash"
         )
     return output(["git", "rev-parse", "HEAD"], folder=root).strip()
 
@@ -62,3 +62,9 @@ def claimed(root: Path) -> Iterator[Path]:
         isolated.end_all(root / RUNS)
         shutil.rmtree(root / RUNS, ignore_errors=True)
         yield root / RUNS
+
+
+def fetch(root: Path, revision: str) -> None:
+    """Bring the experiments of the commit, which workers pushed, from the git remote."""
+    refs = f"refs/exps/{revision[:2]}/{revision[2:]}/*"
+    output(["git", "fetch", "--quiet", "origin", f"{refs}:{refs}"], folder=root)

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from adrefine.errors import UserError
 from adrefine.orchestration.experiments import Experiment, Result
+from adrefine.orchestration.processes import Failed
 
-# Sections of params.yaml that the stages before `train` read, but for inject_noise; a test holds them to dvc.yaml.
+# Sections that the stages before `train` read, but for inject_noise; a test holds them to dvc.yaml.
 INPUTS = ("dataset", "validate", "synthesize", "embed", "pretrain_pdn")
 MEASURE = "detection.refined.auroc"
 COLUMNS = {  # heading → metric
@@ -25,12 +27,10 @@ COLUMNS = {  # heading → metric
     "defects among them": "cleaning.removed_defects",
 }
 ON_TEST_PHOTOS = (
-    "The best are best on the test photos: that compares runs. A setting chosen by it looks better there than it "
-    "is: before you report its figure, confirm it with other seeds or photos that took no part in the choice."
+    "The best are best on the test photos: that compares runs. A setting chosen so looks better there than "
+    "it is: before you report its figure, confirm it with other seeds or with photos that had no part in it."
 )
-_NOISE = re.compile(
-    r"^\s*$|\d%\||^WARNING: No file hash info|^(Updating|Generating) lock file|^To push cached"
-)
+_ROUTINE = re.compile(r"^\s*$|\d%\||^WARNING: No file hash|^(Updating|Generating) lock file|^To push cached")
 _STAGE = re.compile(r"[Ss]tage '(\w+)'")
 
 
@@ -83,7 +83,14 @@ def reached(line: str) -> str | None:
 
 def worth_reading(line: str) -> bool:
     """False for progress bars and DVC's routine remarks."""
-    return not _NOISE.search(line)
+    return not _ROUTINE.search(line)
+
+
+def reason(error: UserError) -> str:
+    """Why a run failed, in one line: what the stage said, or else what the program's error says."""
+    lines = error.lines if isinstance(error, Failed) else []
+    said = [line for line in lines if line.startswith("adrefine: error: ")]
+    return said[-1].removeprefix("adrefine: error: ") if said else str(error)
 
 
 class Slots:
@@ -120,7 +127,7 @@ def gpus() -> list[str]:
 
 
 def table(experiments: Iterable[Experiment], results: Mapping[str, Result]) -> list[dict[str, Any]]:
-    """A row an experiment that has a result: name, what any of them changed, the figures that people compare."""
+    """A row an experiment that has a result: name, what any of them changed, figures that people compare."""
     planned = list(experiments)
     keys = list(dict.fromkeys(key for experiment in planned for key in experiment.overrides))
     rows = []
@@ -130,7 +137,8 @@ def table(experiments: Iterable[Experiment], results: Mapping[str, Result]) -> l
             settings = {key: _shown(_at(experiment.settings, key)) for key in keys}
             figures = {heading: _shown(_at(metrics, key)) for heading, key in COLUMNS.items()}
             rows.append({"experiment": experiment.name, **settings, **figures})
-    return rows
+    empty = {heading for heading in COLUMNS if all(row[heading] == "" for row in rows)}
+    return [{key: value for key, value in row.items() if key not in empty} for row in rows]
 
 
 def best(experiments: Iterable[Experiment], results: Mapping[str, Result]) -> list[str]:
@@ -173,6 +181,6 @@ def _shown(value: Any) -> Any:
     """A cell: short, and of a kind that every table takes."""
     if value is None:
         return ""
-    return (
-        f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, int | str) else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, int | str) else str(value)
