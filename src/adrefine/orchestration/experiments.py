@@ -73,7 +73,7 @@ def name_of(overrides: Mapping[str, Any]) -> str:
     """
     keys = sorted(overrides, key=lambda key: (key not in _WORDS, key))
     raw = "-".join(_part(key, overrides[key]) for key in keys) or BASELINE
-    name = re.sub(r"[^A-Za-z0-9._=+-]+|\.(?=\.)", "_", raw)[:_LONGEST].strip("._")
+    name = re.sub(r"[^A-Za-z0-9._=+-]+|\.(?=\.)", "_", raw)[:_LONGEST].strip("._-")
     if name == raw and not name.endswith(".lock"):
         return name
     content = json.dumps({key: overrides[key] for key in keys})

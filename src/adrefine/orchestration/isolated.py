@@ -21,6 +21,7 @@ from adrefine.errors import UserError
 from adrefine.orchestration.experiments import Experiment
 from adrefine.orchestration.processes import Failed, output, stream
 
+DVC = [sys.executable, "-m", "dvc"]
 _GRACE = 5.0  # seconds between asking a program to end and ending it
 _INPUTS = (("dataset", "root"), ("pretrain_pdn", "images"), ("pretrain_pdn", "weights"), ("embed", "weights"))
 
@@ -71,7 +72,7 @@ def run(
 
 
 def _followed(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> Generator[str]:
-    return stream([sys.executable, "-m", "dvc", *arguments], folder=folder, environment=environment)
+    return stream([*DVC, *arguments], folder=folder, environment=environment)
 
 
 def _clone(source: Source, experiment: Experiment, folder: Path) -> Generator[str]:
