@@ -28,13 +28,19 @@ import psutil
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "src")]
 
-from adrefine.orchestration import experiments, sweep  # noqa: E402
+from adrefine.orchestration import experiments, overrides, sweep  # noqa: E402
 from adrefine.orchestration.processes import output  # noqa: E402
+from adrefine.orchestration.project import settings  # noqa: E402
 from pipeline import photos, project  # noqa: E402
 
 WANTED = ["refine.strategy=vanilla,osr,irp,mad", "noise.level=0.1,0.2"]
 POOL, WORKERS, DONE_BEFORE = "adrefine", ("worker-a", "worker-b"), 3
 LONGEST = 1800.0  # seconds
+PERSON = {
+    f"GIT_{who}_{what}": f"{what.lower()}@example.org"
+    for who in ("AUTHOR", "COMMITTER")
+    for what in ("NAME", "EMAIL")
+}
 
 
 def main() -> None:
@@ -175,7 +181,7 @@ def shown(root: Path, commit: str, environment: dict[str, str]) -> list[dict[str
     folder = root / "third"
     pull = [sys.executable, "-m", "dvc", "exp", "pull", "--rev", commit, "origin"]
     subprocess.run(pull, cwd=folder, env=environment, check=True, capture_output=True)
-    os.environ.update(environment)
+    os.environ.update(environment | PERSON)
     found = experiments.results(folder, commit)
     for name in found:  # the files of each: the cleaned data set and the model among them
         output([sys.executable, "-m", "dvc", "exp", "apply", name], folder=folder)
@@ -183,10 +189,9 @@ def shown(root: Path, commit: str, environment: dict[str, str]) -> list[dict[str
             path for path in ("data/refined/manifest.csv", "models/refined") if not (folder / path).exists()
         ]
         assert not missing, f"{name}: {missing}"
-    base = json.loads(json.dumps(next(iter(found.values())).settings))
-    from adrefine.orchestration import overrides
-
-    return sweep.table(experiments.plan(base, overrides.read(WANTED)), found)
+    planned = experiments.plan(settings(folder, commit), overrides.read(WANTED))
+    assert experiments.done(planned, found) == {experiment.name for experiment in planned} == set(found)
+    return sweep.table(planned, found)
 
 
 def pushed(root: Path, commit: str) -> list[str]:

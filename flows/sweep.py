@@ -121,10 +121,12 @@ def run_sweep(
             failed = _run_here(steps, root, revision, folder, parallel, gpus)
     found = experiments.results(root, revision)
     finished = experiments.done(planned, found)
-    for experiment in planned:
-        if experiment.name not in finished:
-            failed.setdefault(experiment.name, "it ended without a result")
-    return _publish(planned, {name: found[name] for name in finished}, failed)
+    reasons = {
+        experiment.name: failed.get(experiment.name, "it ended without a result")
+        for experiment in planned
+        if experiment.name not in finished  # a run that was taken for lost may have ended well after all
+    }
+    return _publish(planned, {name: found[name] for name in finished}, reasons)
 
 
 def _run_here(

@@ -207,6 +207,6 @@ def test_a_mistake_is_told_before_anything_starts(
     flow: ModuleType, command: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["sweep.py", "refine.strateg=osr"])
-    with pytest.raises(UserError, match="unknown key `refine.strateg`"):
+    with pytest.raises(UserError, match=r"unknown key `refine\.strateg`"):
         flow.main()
     assert command == {}

@@ -149,8 +149,8 @@ def test_the_best_is_named_for_each_noise_apart() -> None:
     figures = dict(zip([e.name for e in of], [0.9, 0.9, 0.5, 0.6, 0.8, 0.9, 0.4, 0.7], strict=True))
     lines = sweep.best(of, results(figures, of))  # noise .1: .9 .9 .8 .9; noise .3: .5 .6 .4 .7
     assert lines == [
-        "`osr-irp.lambda1-noise0.1`, `osr-irp.lambda2-noise0.1`, `irp-irp.lambda2-noise0.1`: test AUROC 0.900, "
-        "best of 4 on the same photos and noise",
+        "`osr-irp.lambda1-noise0.1`, `osr-irp.lambda2-noise0.1`, `irp-irp.lambda2-noise0.1`: "
+        "test AUROC 0.900, best of 4 on the same photos and noise",
         "`irp-irp.lambda2-noise0.3`: test AUROC 0.700, best of 4 on the same photos and noise",
     ]
 

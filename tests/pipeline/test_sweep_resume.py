@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 from adrefine.orchestration import project as sweeps
+from adrefine.orchestration.experiments import parse_show
 from pipeline import project
 from pipeline.project import Project, Run
 
@@ -99,11 +101,7 @@ def _dvc(copy: Project, *arguments: str) -> Run:
 
 
 def _experiments(copy: Project) -> dict[str, tuple[Any, Any, str]]:
-    """Settings and metrics of each experiment by name, and the hashes of all that its stages read and wrote."""
-    import json
-
-    from adrefine.orchestration.experiments import parse_show
-
+    """Settings and metrics of each experiment, and the hashes of all that its stages read and wrote."""
     found = parse_show(_dvc(copy, "exp", "show", "--json").out)
     refs = copy.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
     refs = [ref for ref in refs if "/exec/" not in ref]
