@@ -41,6 +41,7 @@ from adrefine.orchestration.pool import Phase, Sight
 from adrefine.orchestration.processes import output
 
 FLOW = "adrefine-experiment"
+_PREFECTS_HEARTBEAT = 180  # seconds, where the deployment does not say
 _PHASES: dict[StateType, Phase] = {
     StateType.SCHEDULED: "waiting",
     StateType.PAUSED: "waiting",
@@ -88,12 +89,15 @@ class Pool:
         self.deployment = f"{FLOW}/{name}"
         self.given = {"repository": repository, "commit": commit}
         try:
-            self.id = self.client.read_deployment_by_name(self.deployment).id
+            found = self.client.read_deployment_by_name(self.deployment)
         except ObjectNotFound:
             raise UserError(
                 f"the Prefect server at {self.client.api_url} has no deployment {self.deployment}: "
                 "see README, More than one machine"
             ) from None
+        self.id = found.id
+        variables = (found.job_variables or {}).get("env") or {}
+        self.heartbeat = float(variables.get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", _PREFECTS_HEARTBEAT))
 
     def submit(self, experiment: Experiment) -> str:
         """Hand in a run, or find the one that a killed sweep handed in."""

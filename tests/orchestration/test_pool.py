@@ -20,6 +20,7 @@ class MadeUp:
 
     def __init__(self, course: dict[str, list[list[Sight]]]) -> None:
         self.course = {name: [list(sights) for sights in runs] for name, runs in course.items()}
+        self.heartbeat = 30.0
         self.events: list[str] = []
         self.going: dict[str, list[Sight]] = {}
 
@@ -58,6 +59,13 @@ def test_a_run_without_a_sign_of_life_is_lost_and_submitted_again() -> None:
     cluster = MadeUp({"osr": [[Sight("running", 20), Sight("running", 200)], [DONE]]})
     assert run(cluster, "refine.strategy=osr") == {}
     assert cluster.events == ["submit osr", "lose osr", "submit osr", "done osr"]
+
+
+def test_how_long_a_silence_is_allowed_depends_on_the_heartbeat() -> None:
+    cluster = MadeUp({"osr": [[Sight("running", 200), DONE]]})
+    cluster.heartbeat = 180.0
+    assert run(cluster, "refine.strategy=osr") == {}
+    assert "lose osr" not in cluster.events
 
 
 def test_a_run_may_be_silent_longer_while_it_starts() -> None:

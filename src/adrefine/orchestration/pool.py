@@ -12,8 +12,8 @@ from adrefine.orchestration.sweep import Step
 
 Phase = Literal["waiting", "starting", "running", "completed", "failed", "lost", "cancelled"]
 TRIES = 3  # most submissions of one experiment
-HEARTBEAT = 30  # seconds between two signs of life of a run (Prefect allows no less)
-SILENCE = {"starting": 600.0, "running": 3.5 * HEARTBEAT}  # seconds without one until a run counts as lost
+MISSED = 3.5  # a running run counts as lost after that many times the seconds between its signs of life
+STARTING = 600.0  # seconds that it may take to start
 POLL = 3.0
 
 
@@ -27,7 +27,9 @@ class Sight:
 
 
 class Cluster(Protocol):
-    """What carries runs to machines."""
+    """What carries runs to machines. `heartbeat`: seconds between two signs of life of a run."""
+
+    heartbeat: float
 
     def submit(self, experiment: Experiment) -> str:
         """Hand in a run, or find one of this experiment that is still going on; its id."""
@@ -90,7 +92,8 @@ def _look(watch: _Watch, experiment: Experiment, cluster: Cluster, log: Callable
     """See how the run of an experiment does, and act on it."""
     name = experiment.name
     sight = cluster.see(watch.open[name])
-    if sight.phase in SILENCE and sight.silent > SILENCE[sight.phase]:
+    limit = {"starting": STARTING, "running": MISSED * cluster.heartbeat}
+    if sight.phase in limit and sight.silent > limit[sight.phase]:
         reason = f"no sign of life for {sight.silent:.0f} s: its worker is gone"
         cluster.lose(watch.open[name], reason)
         sight = Sight("lost", reason=reason)
