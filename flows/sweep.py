@@ -64,8 +64,12 @@ class Progress:
             if step.leader:
                 enough = {step.until, _END}
                 self._changed.wait_for(lambda: self._stopped or enough & self._reached[step.leader])
-            if self._stopped:
-                raise RuntimeError("the sweep was stopped")
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Raises RuntimeError if the sweep was stopped."""
+        if self._stopped:
+            raise RuntimeError("the sweep was stopped")
 
 
 @task(cache_policy=NO_CACHE, task_run_name="{step.experiment.name}")
@@ -75,8 +79,9 @@ def run_experiment(step: Step, source: isolated.Source, folder: Path, progress: 
     try:
         progress.wait_for_leader(step)
         with progress.slots.taken() as environment:
-            progress.wait_for_leader(step)  # it may have been stopped while it waited for a GPU
+            progress.go_on()  # it may have waited long for a GPU
             for line in isolated.run(source, step.experiment, folder / name, environment):
+                progress.go_on()
                 if stage := sweep.reached(line):
                     progress.reach(name, stage)
                 if sweep.worth_reading(line):

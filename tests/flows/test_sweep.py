@@ -114,6 +114,28 @@ def test_who_waits_does_not_start_after_a_stop(flow: ModuleType, log: Log, tmp_p
         flow.run_experiment.fn(STEPS[0], SOURCE, tmp_path, progress)
 
 
+def test_a_run_that_is_going_on_ends_at_a_stop(
+    flow: ModuleType, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = flow.Progress(sweep.Slots([]))
+    ended = []
+
+    def run(*arguments: Any) -> Generator[str]:
+        try:
+            yield "first"
+            progress.stop()
+            yield "second"
+            yield "third"
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(flow.isolated, "run", run)
+    with pytest.raises(RuntimeError, match="stopped"):
+        flow.run_experiment.fn(STEPS[0], SOURCE, tmp_path, progress)
+    assert log.lines == ["first"]
+    assert ended == [True]
+
+
 @pytest.fixture
 def published(flow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What goes to Prefect as artifacts."""

@@ -1,7 +1,7 @@
 """One `dvc exp run` in a clone of its own, so that any number can run at once and none harms another.
 
-Not `dvc exp run --temp`: runs of one workspace share a stash, where one takes another's settings, and what
-a killed one leaves there is run by the next.
+Not `dvc exp run --temp`: runs of one workspace fail at its lock when they start together (one of three did)
+and share a stash, out of which one may take another's settings. Clones share nothing but caches.
 """
 
 from __future__ import annotations
