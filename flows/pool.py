@@ -6,6 +6,7 @@ prefect.yaml has the deployment; README, "More than one machine", says how to se
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,10 @@ def run_on_worker(repository: str, commit: str, name: str, overrides: dict[str, 
     worker = os.environ.get("PREFECT__WORKER_NAME", "?")
     logger.info(f"worker {worker}, cache {cache}")
     try:
-        for line in isolated.run(source, Experiment(name, overrides, {}), Path.cwd() / "run" / name):
-            if sweep.worth_reading(line):
+        with closing(
+            isolated.run(source, Experiment(name, overrides, {}), Path.cwd() / "run" / name)
+        ) as lines:
+            for line in filter(sweep.worth_reading, lines):
                 logger.info(line)
     except UserError as error:
         return Failed(message=sweep.reason(error))

@@ -13,6 +13,7 @@ import argparse
 import os
 import threading
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,13 @@ def run_experiment(step: Step, source: isolated.Source, folder: Path, progress: 
         progress.wait_for_leader(step)
         with progress.slots.taken() as environment:
             progress.go_on()  # it may have waited long for a GPU
-            for line in isolated.run(source, step.experiment, folder / name, environment):
-                progress.go_on()
-                if stage := sweep.reached(line):
-                    progress.reach(name, stage)
-                if sweep.worth_reading(line):
-                    logger.info(line)
+            with closing(isolated.run(source, step.experiment, folder / name, environment)) as lines:
+                for line in lines:
+                    progress.go_on()
+                    if stage := sweep.reached(line):
+                        progress.reach(name, stage)
+                    if sweep.worth_reading(line):
+                        logger.info(line)
     except UserError as error:
         return Failed(message=sweep.reason(error))
     finally:

@@ -116,6 +116,8 @@ def test_without_gpus_nobody_waits() -> None:
 
 
 def test_gpus_are_those_that_nvidia_smi_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "ADREFINE_DEVICE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert sweep.gpus() == []
     program = tmp_path / "nvidia-smi"
@@ -123,6 +125,19 @@ def test_gpus_are_those_that_nvidia_smi_lists(tmp_path: Path, monkeypatch: pytes
     program.chmod(0o755)
     assert sweep.gpus() == ["0", "1"]
     program.write_text("#!/bin/sh\necho no driver\nexit 9\n")
+    assert sweep.gpus() == []
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"), [("2, 3", ["2", "3"]), ("", []), ("-1", []), ("GPU-a1", ["GPU-a1"])]
+)
+def test_gpus_that_the_user_hides_stay_hidden(
+    monkeypatch: pytest.MonkeyPatch, visible: str, found: list[str]
+) -> None:
+    monkeypatch.delenv("ADREFINE_DEVICE", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert sweep.gpus() == found
+    monkeypatch.setenv("ADREFINE_DEVICE", "cpu")
     assert sweep.gpus() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import re
 import subprocess
@@ -117,7 +118,12 @@ class Slots:
 
 
 def gpus() -> list[str]:
-    """The GPUs of this machine, as nvidia-smi numbers them; none where it does not know."""
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves, or else all that nvidia-smi lists; none without it."""
+    if os.environ.get("ADREFINE_DEVICE") == "cpu":
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu.strip() for gpu in visible.split(",") if gpu.strip() not in ("", "-1")]
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
