@@ -25,7 +25,7 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from adrefine.errors import UserError, exit_cleanly
@@ -34,6 +34,10 @@ from adrefine.orchestration import pool as workers
 from adrefine.orchestration.sweep import Slots, Step
 
 _END = "the end"
+
+
+class Stopped(Exception):
+    """The sweep was stopped; nothing more is to start."""
 
 
 class Progress:
@@ -59,7 +63,7 @@ class Progress:
         """Until the leader has done what `step` shares with it, or has ended in whatever way.
 
         Raises:
-            RuntimeError: the sweep was stopped.
+            Stopped: the sweep was stopped.
         """
         with self._changed:
             if step.leader:
@@ -68,9 +72,9 @@ class Progress:
         self.go_on()
 
     def go_on(self) -> None:
-        """Raises RuntimeError if the sweep was stopped."""
+        """Raises Stopped if the sweep was stopped."""
         if self._stopped:
-            raise RuntimeError("the sweep was stopped")
+            raise Stopped
 
 
 @task(cache_policy=NO_CACHE, task_run_name="{step.experiment.name}")
@@ -88,6 +92,8 @@ def run_experiment(step: Step, source: isolated.Source, folder: Path, progress: 
                         progress.reach(name, stage)
                     if sweep.worth_reading(line):
                         logger.info(line)
+    except Stopped:
+        return Cancelled(message="the sweep was stopped")
     except UserError as error:
         return Failed(message=sweep.reason(error))
     finally:
