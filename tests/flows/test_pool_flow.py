@@ -13,6 +13,7 @@ from unittest.mock import patch
 from uuid import UUID
 
 import pytest
+import yaml
 
 from adrefine.errors import UserError
 from adrefine.orchestration.experiments import Experiment
@@ -180,3 +181,15 @@ def test_a_worker_runs_the_experiment_with_its_own_cache(
         tmp_path / "run/osr",
     ]
     assert log[-1] == "done"
+
+
+def test_the_deployment_is_of_this_flow_and_named_after_its_pool(flow: ModuleType) -> None:
+    (deployment,) = (
+        entry
+        for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+        if entry["entrypoint"].startswith("flows/pool.py:")
+    )
+    assert getattr(flow, deployment["entrypoint"].partition(":")[2]).name == flow.FLOW
+    assert deployment["name"] == deployment["work_pool"]["name"]
+    heartbeat = deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
+    assert int(heartbeat) >= 30  # Prefect refuses less
