@@ -1,6 +1,6 @@
 """A sweep on two workers of which one dies in the middle: does it end in the same eight experiments?
 
-python benchmarks/two_workers.py        # 5 to 10 minutes on two cores; writes results/two_workers.json
+python benchmarks/two_workers.py        # 10 to 15 minutes on two busy cores; writes results/two_workers.json
 
 In a temporary folder: a bare git remote, a DVC remote, a Prefect server, two workers, each with a clone, a
 cache and a temporary folder of its own, and the tiny project of the tests. The sweep of eight runs is started
