@@ -1,0 +1,162 @@
+"""The sweep on a Prefect work pool: the flow that its workers run, and the submitting and watching of it.
+
+prefect.yaml has the deployment; README, "More than one machine", says how to set up a pool and its workers.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+from prefect import State, flow, get_run_logger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterName,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.deployments import run_deployment
+from prefect.events.filters import (
+    EventFilter,
+    EventNameFilter,
+    EventOccurredFilter,
+    EventResourceFilter,
+)
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling, Crashed, Failed
+
+from adrefine.errors import UserError
+from adrefine.orchestration import isolated, sweep
+from adrefine.orchestration.experiments import Experiment
+from adrefine.orchestration.pool import Phase, Sight
+from adrefine.orchestration.processes import output
+
+FLOW = "adrefine-experiment"
+_PREFECTS_HEARTBEAT = 180  # seconds, where the deployment does not say
+_PHASES: dict[StateType, Phase] = {
+    StateType.SCHEDULED: "waiting",
+    StateType.PAUSED: "waiting",
+    StateType.PENDING: "starting",
+    StateType.RUNNING: "running",
+    StateType.CANCELLING: "running",
+    StateType.COMPLETED: "completed",
+    StateType.FAILED: "failed",
+    StateType.CRASHED: "lost",
+    StateType.CANCELLED: "cancelled",
+}
+_OPEN = [kind for kind, phase in _PHASES.items() if phase in ("waiting", "starting", "running")]
+
+
+@flow(name=FLOW, flow_run_name="{name}")
+def run_on_worker(repository: str, commit: str, name: str, overrides: dict[str, Any]) -> State | None:
+    """One experiment of a sweep, in a clone of `repository`: pull, run, push data and experiment.
+
+    The worker keeps DVC's cache in ADREFINE_DVC_CACHE (~/.cache/adrefine/dvc), for all its runs.
+    """
+    logger, home = get_run_logger(), Path.home() / ".cache/adrefine"
+    cache = Path(os.environ.get("ADREFINE_DVC_CACHE", home / "dvc")).resolve()
+    source = isolated.Source(repository, commit, cache, cache.with_name("side"), pull=True)
+    worker = os.environ.get("PREFECT__WORKER_NAME", "?")
+    logger.info(f"worker {worker}, cache {cache}")
+    try:
+        with closing(
+            isolated.run(source, Experiment(name, overrides, {}), Path.cwd() / "run" / name)
+        ) as lines:
+            for line in filter(sweep.worth_reading, lines):
+                logger.info(line)
+    except UserError as error:
+        return Failed(message=sweep.reason(error))
+    return None
+
+
+class Pool:
+    """A work pool with the deployment of prefect.yaml, as the place where experiments run."""
+
+    def __init__(self, name: str, repository: str, commit: str) -> None:
+        """Find the deployment.
+
+        Raises:
+            UserError: it is not there.
+        """
+        self.client: SyncPrefectClient = get_client(sync_client=True)
+        self.deployment = f"{FLOW}/{name}"
+        self.given = {"repository": repository, "commit": commit}
+        try:
+            found = self.client.read_deployment_by_name(self.deployment)
+        except ObjectNotFound:
+            raise UserError(
+                f"the Prefect server at {self.client.api_url} has no deployment {self.deployment}: "
+                "see README, More than one machine"
+            ) from None
+        self.id = found.id
+        variables = (found.job_variables or {}).get("env") or {}
+        self.heartbeat = float(variables.get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", _PREFECTS_HEARTBEAT))
+
+    def submit(self, experiment: Experiment) -> str:
+        """Hand in a run, or find the one that a killed sweep handed in."""
+        parameters = {**self.given, "name": experiment.name, "overrides": experiment.overrides}
+        known = self.client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                name=FlowRunFilterName(any_=[experiment.name]),
+                deployment_id=FlowRunFilterDeploymentId(any_=[self.id]),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_OPEN)),
+            )
+        )
+        for run in known:
+            if run.parameters == parameters:
+                return str(run.id)
+        run = run_deployment(self.deployment, parameters=parameters, flow_run_name=experiment.name, timeout=0)
+        return str(run.id)
+
+    def see(self, run: str) -> Sight:
+        """Its state, and how long ago it was last heard of."""
+        found = self.client.read_flow_run(UUID(run))
+        state = found.state
+        assert state is not None
+        phase = _PHASES[state.type]
+        silent = 0.0
+        if phase in ("starting", "running"):
+            silent = (datetime.now(UTC) - max(state.timestamp, self._heartbeat(run))).total_seconds()
+        return Sight(phase, silent, state.message or "")
+
+    def _heartbeat(self, run: str) -> datetime:
+        """When the run last said that it lives."""
+        since = datetime.now(UTC) - timedelta(hours=1)
+        page = self.client.read_events(
+            EventFilter(
+                occurred=EventOccurredFilter(since=since),
+                event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
+                resource=EventResourceFilter(id=[f"prefect.flow-run.{run}"]),
+            ),
+            limit=1,
+        )
+        return page.events[0].occurred if page.events else since
+
+    def lose(self, run: str, reason: str) -> None:
+        self.client.set_flow_run_state(UUID(run), Crashed(message=reason), force=True)
+
+    def cancel(self, run: str) -> None:
+        self.client.set_flow_run_state(UUID(run), Cancelling())
+
+
+def repository(root: Path, commit: str) -> str:
+    """URL of the git remote `origin`, from which workers clone.
+
+    Raises:
+        UserError: it does not have the commit.
+    """
+    url = output(["git", "remote", "get-url", "origin"], folder=root).strip()
+    output(["git", "fetch", "--quiet", "origin"], folder=root)
+    if not output(["git", "branch", "--remotes", "--contains", commit], folder=root).strip():
+        raise UserError(f"workers clone {url}, which does not have commit {commit[:8]}: git push")
+    return url

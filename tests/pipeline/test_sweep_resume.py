@@ -1,0 +1,132 @@
+"""A sweep killed half-way and started again ends in the experiments that DVC alone makes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from adrefine.orchestration import project as sweeps
+from adrefine.orchestration.experiments import parse_show
+from pipeline import project
+from pipeline.project import Project, Run
+
+pytestmark = pytest.mark.pipeline
+STRATEGIES = ("osr", "vanilla")
+
+
+@pytest.fixture(scope="module")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A Prefect server; the variables of its clients."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    variables = {
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_API_URL": url,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    server = subprocess.Popen(
+        command, env={**project._git_environment(), **variables}, stdout=subprocess.DEVNULL
+    )
+    try:
+        end = time.monotonic() + 120
+        while not _answers(f"{url}/health"):
+            assert time.monotonic() < end, "no Prefect server"
+            time.sleep(0.5)
+        yield variables
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return bool(urlopen(url, timeout=5).status == 200)
+    except OSError:
+        return False
+
+
+def test_a_killed_sweep_goes_on_and_ends_as_dvc_alone(
+    ready: Project, tmp_path: Path, prefect: dict[str, str]
+) -> None:
+    ready.repro()
+    alone, swept = (_copy(ready, tmp_path / name) for name in ("alone", "swept"))
+    for strategy in STRATEGIES:
+        _dvc(alone, "exp", "run", "--name", strategy, "-S", f"refine.strategy={strategy}")
+
+    command = [sys.executable, "flows/sweep.py", f"refine.strategy={','.join(STRATEGIES)}"]
+    environment = swept.environment() | prefect
+    sweep = subprocess.Popen(command, cwd=swept.root, env=environment, stdout=subprocess.DEVNULL)
+    runs = swept.root / sweeps.RUNS
+    _wait(lambda: sweep.poll() is not None or _stage_runs_in(runs / STRATEGIES[1]))
+    assert sweep.poll() is None, "it ended before it was killed"
+    sweep.send_signal(signal.SIGKILL)
+    sweep.wait()
+    assert set(_experiments(swept)) == {STRATEGIES[0]}
+    assert _stage_runs_in(runs / STRATEGIES[1])  # its program lives on: the next sweep ends it
+
+    done = subprocess.run(command, cwd=swept.root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 experiments of commit" in done.stdout + done.stderr
+    assert "1 of them done before" in done.stdout + done.stderr
+    assert not list(runs.iterdir())
+    assert _experiments(swept) == _experiments(alone)
+    assert swept.git("status", "--porcelain") == ready.git("status", "--porcelain")
+
+
+def _copy(original: Project, root: Path) -> Project:
+    shutil.copytree(original.root, root, symlinks=True)
+    return Project(root)
+
+
+def _dvc(copy: Project, *arguments: str) -> Run:
+    run = copy.run("dvc", *arguments)
+    assert run.code == 0, run.out + run.err
+    return run
+
+
+def _experiments(copy: Project) -> dict[str, tuple[Any, Any, str]]:
+    """Settings and metrics of each experiment, and the hashes of all that its stages read and wrote."""
+    found = parse_show(_dvc(copy, "exp", "show", "--json").out)
+    refs = copy.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
+    refs = [ref for ref in refs if "/exec/" not in ref]
+    assert sorted(ref.split("/")[-1] for ref in refs) == sorted(found)
+    return {
+        ref.split("/")[-1]: (
+            found[ref.split("/")[-1]].settings,
+            json.dumps(found[ref.split("/")[-1]].metrics),
+            copy.git("show", f"{ref}:dvc.lock"),
+        )
+        for ref in refs
+    }
+
+
+def _stage_runs_in(folder: Path) -> bool:
+    """Whether a stage is at work in that clone."""
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        here = process.info["cwd"] == str(folder)
+        if here and "adrefine.stages" in " ".join(process.info["cmdline"] or []):
+            return True
+    return False
+
+
+def _wait(condition: Any) -> None:
+    end = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
