@@ -140,7 +140,7 @@ def test_the_tables_and_the_report_are_there(
     for row in server.artifacts(run)["removed"]:
         page.get_by_role("cell", name=row["image_id"], exact=True).wait_for()
     page.goto(artifact(server, run, "report"))
-    page.get_by_text(str(shown[0].root / "reports/report.html")).wait_for()
+    page.get_by_text(f"In a browser: {shown[0].root.resolve()}/reports/report.html").wait_for()
 
 
 def test_a_run_is_started_from_the_form_and_cancelled_by_click(
