@@ -3,21 +3,24 @@
     PYTHONPATH=tests python benchmarks/flow_overhead.py
 
 Makes the tests' tiny project in a temporary folder, starts a Prefect server, and runs `dvc repro` and
-`python flows/pipeline.py` by turns: with nothing to do, and with refine and evaluate to run (another λ each
-time). Seconds are those of the whole command, from its start to its end. The cost is the median of the
-differences of neighbours, since a busy machine slows both. Without a server the flow starts one of its own.
+`python flows/pipeline.py` by turns: with nothing to do, and with evaluate to run (another setting each time).
+Seconds are those of the whole command, from its start to its end; its processor seconds, those of all that it
+started included, are beside them, since others on the machine stretch the former. The cost is the median of
+the differences of neighbours. Without a server the flow starts one of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import prefect_server
 from adrefine.io import write_json
@@ -33,34 +36,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="cost of the flow")
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
+    result: dict[str, Any] = {"repeats": repeats, "cores": os.cpu_count()}
     with TemporaryDirectory() as folder:
         tiny = tiny_project(Path(folder) / "tiny")
         home = Path(folder) / "prefect"
         home.mkdir()
         with prefect_server.started(home) as server:
-            seconds(tiny, "flow", server.variables)  # the server's first run is slower
-            idle = [
-                {name: seconds(tiny, name, server.variables) for name in COMMANDS} for _ in range(repeats)
-            ]
-            work = [
-                {
-                    name: seconds(tiny, name, server.variables, 1.3 + 0.01 * (2 * number + turn))
-                    for turn, name in enumerate(COMMANDS)
-                }
-                for number in range(repeats)
-            ]
-        own = {"PREFECT_HOME": str(home)}
-        alone = [seconds(tiny, "flow", own) for _ in range(2)]
-    result = {
-        "repeats": repeats,
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-        "nothing_to_do": summary(idle),
-        "two_stages_run": summary(work),
-        "without_server": {"flow": round(median(alone), 2)},
-    }
+            measure(tiny, "flow", server.variables)  # the server's first run is slower
+            result["nothing_to_do"] = compared(tiny, server.variables, repeats, [])
+            fresh = [0.011 + 0.0001 * number for number in range(2 * repeats)]
+            result["evaluate_runs"] = compared(tiny, server.variables, repeats, fresh)
+        alone = [measure(tiny, "flow", {"PREFECT_HOME": str(home)})["seconds"] for _ in range(3)]
+    result["without_server"] = {"flow": round(median(alone), 2)}
+    result["load"] = round(os.getloadavg()[0], 1)
     write_json(RESULTS / "flow_overhead.json", result)
     print(result)
+
+
+def compared(
+    tiny: Project, variables: dict[str, str], repeats: int, values: list[float]
+) -> dict[str, float | int]:
+    """Medians of both commands by turns, and of what the flow takes longer.
+
+    values: of a setting that evaluate reads, one for each run; without any there is nothing to do.
+    """
+    left = list(values)
+    pairs = []
+    for _ in range(repeats):
+        pair = {}
+        for name in COMMANDS:
+            if left:
+                tiny.set({"evaluate.target_fpr": left.pop()})
+            pair[name] = measure(tiny, name, variables)
+        pairs.append(pair)
+    found = {}
+    for kind, suffix in (("seconds", ""), ("processor", "_processor")):
+        for name in COMMANDS:
+            found[name + suffix] = round(median(pair[name][kind] for pair in pairs), 2)
+        found["cost" + suffix] = round(median(pair["flow"][kind] - pair["dvc"][kind] for pair in pairs), 2)
+    print(found, flush=True)
+    return found
 
 
 def tiny_project(root: Path) -> Project:
@@ -74,11 +89,9 @@ def tiny_project(root: Path) -> Project:
     return tiny
 
 
-def seconds(tiny: Project, name: str, variables: dict[str, str], value: float | None = None) -> float:
-    """Seconds of a command, after λ became `value`."""
-    if value is not None:
-        tiny.set({"irp.lambda": value})
-    start = time.perf_counter()
+def measure(tiny: Project, name: str, variables: dict[str, str]) -> dict[str, float]:
+    """Seconds of a command by the clock and of the processor."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [sys.executable, *COMMANDS[name]],
         cwd=tiny.root,
@@ -87,13 +100,9 @@ def seconds(tiny: Project, name: str, variables: dict[str, str], value: float | 
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    return time.perf_counter() - start
-
-
-def summary(pairs: list[dict[str, float]]) -> dict[str, float]:
-    """Medians of both, and of what the flow takes longer."""
-    both = {name: round(median(pair[name] for pair in pairs), 2) for name in COMMANDS}
-    return {**both, "cost": round(median(pair["flow"] - pair["dvc"] for pair in pairs), 2)}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": time.perf_counter() - start, "processor": spent}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import adrefine.orchestration  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
+
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE

@@ -94,7 +94,12 @@ def publish(standing: Standing, planned: list[Planned], outcomes: dict[str, Outc
     create_table_artifact(
         removed[: tables.MOST], key="removed", description=f"{shown}{len(removed)} removed images"
     )
-    create_link_artifact(report.resolve().as_uri(), link_text=str(report), key="report", description="Report")
+    create_link_artifact(
+        report.resolve().as_uri(),
+        link_text=str(report),
+        key="report",
+        description=f"In a browser: {report.resolve()}",
+    )
     get_run_logger().info("\n".join(summary_lines(measured, report)))
 
 

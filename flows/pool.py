@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "1")
+import adrefine.orchestration  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
 
 from prefect import State, flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import threading
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +75,19 @@ def _serve(chosen: argparse.Namespace, folder: Path, ours: subprocess.Popen[str]
 
     from inbox import inbox
     from pipeline import pipeline
+    from sweep import run_sweep
 
     nightly = Cron(chosen.cron, timezone=_timezone())
-    deployments = [pipeline.to_deployment(chosen.name, schedule=nightly), inbox.to_deployment(chosen.name)]
-    if find_spec("sweep"):
-        from sweep import run_sweep
-
-        deployments.append(run_sweep.to_deployment(chosen.name))
+    others = [flow.to_deployment(chosen.name) for flow in (inbox, run_sweep)]
     _end_lost_runs(chosen.name)
     threading.Thread(target=_watch, args=(chosen, folder, ours), daemon=True).start()
-    serve(*deployments, pause_on_shutdown=False, print_starting_message=False, limit=1)
+    serve(
+        pipeline.to_deployment(chosen.name, schedule=nightly),
+        *others,
+        pause_on_shutdown=False,
+        print_starting_message=False,
+        limit=1,
+    )
 
 
 def _watch(chosen: argparse.Namespace, folder: Path, ours: subprocess.Popen[str] | None) -> None:

@@ -10,17 +10,13 @@ What is done is skipped: stopped at any moment, the same command goes on. Result
 from __future__ import annotations
 
 import argparse
-import os
 import threading
 from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-# Without a server Prefect starts one of its own, which takes 9 to 15 seconds.
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+import adrefine.orchestration  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
 
 from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
