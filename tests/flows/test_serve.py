@@ -118,8 +118,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def test_from_start_to_stop(served: Served) -> None:
     """One test, for a server takes seconds to start."""
-    found = until(lambda: len(all_ := served.ask("deployments")) >= 2 and all_, served)
+    found = until(lambda: len(all_ := served.ask("deployments")) >= 3 and all_, served)
     there = {deployment["entrypoint"]: deployment for deployment in found}
+    assert set(there) == {
+        "flows/pipeline.py:pipeline",
+        "flows/inbox.py:inbox",
+        "flows/sweep.py:run_sweep",
+    }
     (schedule,) = there["flows/pipeline.py:pipeline"]["schedules"]
     assert schedule["schedule"]["cron"] == "30 3 * * *"
     assert {deployment["name"] for deployment in found} == {"bottle"}
