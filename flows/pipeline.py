@@ -10,6 +10,7 @@ Started in the project's root. With PREFECT_API_URL it uses the server there, el
 from __future__ import annotations
 
 import argparse
+import gc
 import time
 from collections.abc import Iterator
 from itertools import chain, groupby
@@ -42,6 +43,7 @@ def arguments() -> dict[str, Any]:
 
 
 EARLY: Repro | None = None
+gc.disable()  # the import of Prefect leaves little to collect: a tenth of its time saved
 if __name__ == "__main__":
     CHOSEN = arguments()  # --help and a wrong word need no Prefect
     if all(CHOSEN[name] is None for name in CHOSEN.keys() - {"force"}):
@@ -52,6 +54,8 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed
+
+gc.enable()
 
 
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
