@@ -129,7 +129,8 @@ def run(
     for name, alpha in (("student", 1.0), ("autoencoder", 0.0)):
         detector.set_alpha(alpha)
         of[name] = np.asarray(detector.maps(seen, files))
-    of["both"] = (of["student"] + of["autoencoder"]) / 2  # EAD eq. 4.12 with α = .5
+    for alpha in (0.5, 0.9):  # EAD eq. 4.12
+        of[f"both, α = {alpha}"] = alpha * of["student"] + (1 - alpha) * of["autoencoder"]
     for name, maps in of.items():
         found = {"auroc": detection.auroc(test["label"], maps.max(axis=(1, 2)))}
         found |= localization.localization_metrics(maps, masks)
