@@ -1,10 +1,12 @@
-"""EfficientAD: what each part brings (EAD tables 5.6, 5.8), and what a prediction costs.
+"""EfficientAD: what each part brings (EAD tables 5.5 to 5.8), and what a prediction costs.
 
     python benchmarks/efficientad.py --root ../ksdd --generic ../photos --out efficientad_ksdd
     python benchmarks/efficientad.py --latency
 
-One row per variant and seed in results/<out>.csv, means in results/<out>.md. Rows that the CSV has are not
-repeated: a run that was killed goes on. Variants that differ in α alone share a training.
+Four trainings, with and without CDO, with and without OOD; three maps of each: the student's, the
+autoencoder's and both. The quantiles that normalize the maps come from held-out good photos, as in the
+document. One row per map in results/<out>.csv, a table in results/<out>.md. Rows that the CSV has are not
+repeated: a run that was killed goes on.
 """
 
 from __future__ import annotations
@@ -14,38 +16,33 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
 import common
 from adrefine import manifest, runtime
-from adrefine.defects.pipeline import make_all, sources
+from adrefine.benchmark import prepared
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import EfficientAD
 from adrefine.detectors.efficientad.maps import raw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.training import Networks
-from adrefine.distillation import images, index, pretrain
-from adrefine.evaluation import _mask
-from adrefine.ingestion.pipeline import ingest
+from adrefine.evaluation import draw, read_mask
 from adrefine.io import write_csv, write_json, write_text
 from adrefine.metrics import detection, localization
 from adrefine.params import EfficientAD as Params
 from adrefine.params import parse
 
-NO_CDO = {"coeff_cdo": 0.0}
-# training: losses; (name in the table, α of the fused map)
-VARIANTS: list[tuple[dict[str, float], list[tuple[str, float]]]] = [
-    ({"coeff_ae": 0.0, "coeff_stae": 0.0, **NO_CDO}, [("student alone", 1.0)]),
-    ({"coeff_hard": 0.0, **NO_CDO}, [("autoencoder alone", 0.0)]),
-    (NO_CDO, [("student + autoencoder", 0.5)]),
-    ({**NO_CDO, "coeff_ood": 1.0}, [("student + autoencoder, OOD", 0.5)]),
-    ({}, [("student + autoencoder, CDO", 0.5), ("the same, α 1", 1.0), ("the same, α 0", 0.0)]),
-    ({"coeff_ood": 1.0}, [("student + autoencoder, CDO, OOD", 0.5)]),
-]
-KEYS = ["seed", "side", "steps"]
-NAMES = [name for _, named in VARIANTS for name, _ in named]
+TRAININGS: dict[str, dict[str, float]] = {
+    "hard, AE": {"coeff_cdo": 0.0},
+    "hard, AE, CDO": {},
+    "hard, AE, OOD": {"coeff_cdo": 0.0, "coeff_ood": 1.0},
+    "hard, AE, CDO, OOD": {"coeff_ood": 1.0},
+}
+KEYS = ["losses", "seed", "side", "tiles", "steps", "batch_size"]
+FIGURES = {"auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AU-PRO"}
 
 
 def main() -> None:
@@ -56,18 +53,20 @@ def main() -> None:
         write_json(common.RESULTS / "efficientad_latency.json", found)
         print(found)
         return
-    table, prepared = prepare(args)
-    target, s = common.RESULTS / f"{args.out}.csv", settings(args, {}, 0)
-    done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=["variant", *KEYS])
-    todo = [(changes, named, seed) for seed in args.seeds for changes, named in VARIANTS]
-    for changes, named, seed in tqdm(todo, desc=args.out, unit="training"):
-        same = (done[KEYS] == [seed, s.side, s.steps]).all(axis=1)
-        names = [name for name, _ in named]
-        if not set(names) <= set(done.loc[same, "variant"]):
-            rows = run(table, prepared, args, changes, named, seed)
-            done = pd.concat([done[~(same & done["variant"].isin(names))], pd.DataFrame(rows)])
+    table, folder = prepare(args)
+    target = common.RESULTS / f"{args.out}.csv"
+    done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=KEYS)
+    todo = [(losses, seed) for seed in args.seeds for losses in args.losses]
+    for losses, seed in tqdm(todo, desc=args.out, unit="training"):
+        detector = EfficientAD(detector_params(args, losses, seed))
+        keys = {name: getattr(detector.settings, name) for name in KEYS[1:]}
+        wanted = [losses, *keys.values()]
+        if not (done[KEYS] == wanted).all(axis=1).any():
+            rows = run(detector, table, folder, args)
+            made = pd.DataFrame([{"losses": losses, **keys, **row} for row in rows])
+            done = pd.concat([done, made]) if len(done) else made
             write_csv(target, done)
-    write_text(common.RESULTS / f"{args.out}.md", report(pd.read_csv(target), args))
+    write_text(target.with_suffix(".md"), report(pd.read_csv(target)))
 
 
 def arguments() -> argparse.Namespace:
@@ -76,89 +75,87 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw_text)
     parser.add_argument("--name", default="mvtec", help="dataset layout: mvtec, mtd, ksdd2, folder")
     parser.add_argument("--root", default="data/raw", help="folder of the dataset")
-    parser.add_argument("--generic", help="folder of generic images, for the variants with OOD")
+    parser.add_argument("--generic", default="data/generic", help="folder of generic images, for OOD")
     parser.add_argument("--size", type=int, default=256, help="working size of the photos, pixels")
     parser.add_argument("--side", type=int, help="input of the networks, pixels; default: the preset's")
+    parser.add_argument("--tiles", action="store_true", help="cut photos larger than that, not shrink them")
     parser.add_argument("--steps", type=int, help="steps of a training; default: the preset's")
     parser.add_argument("--preset", default="fast", choices=["fast", "paper"])
+    parser.add_argument("--losses", nargs="+", default=list(TRAININGS), choices=TRAININGS, metavar="LOSSES")
     parser.add_argument("--n-train", type=int, help="size of the training set; all good photos by default")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--n-test", type=int, help="test photos, half of them defective; all by default")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", default="efficientad", help="name of the result files")
     parser.add_argument("--latency", action="store_true", help="measure a prediction and nothing else")
     return parser.parse_args()
 
 
-def prepare(args: argparse.Namespace) -> tuple[pd.DataFrame, Path]:
-    """Manifest of the dataset and what pretrain_pdn makes of it; quick the second time."""
-    params = parse({"dataset": {"name": args.name, "root": args.root, "image_size": args.size}})
-    work = common.WORK / f"{args.name}-{Path(args.root).name}-{args.size}"
-    ingest(params.dataset, work / "ingested")
-    table = manifest.read(work / "ingested" / "manifest.csv")
-    if not (work / "synthetic" / "manifest.csv").exists():
-        made = make_all(sources(table), work / "synthetic", params.synthesize)
-        manifest.write(work / "synthetic" / "manifest.csv", made)
-    twins = manifest.read(work / "synthetic" / "manifest.csv")
-    generic = images.find(Path(args.generic)) if args.generic else []
-    index.write(work / "prepared", table, twins, generic)
-    pretrain.pretrain(pretrain.sources(table), params.pretrain_pdn, work / "prepared", work / "pdn")
-    return table, work / "prepared"
+def prepare(args: argparse.Namespace) -> prepared.Prepared:
+    """Manifest of the dataset and what EfficientAD reads; quick the second time."""
+    return prepared.prepare(
+        parse(
+            {
+                "dataset": {"name": args.name, "root": args.root, "image_size": args.size},
+                "pretrain_pdn": {"images": args.generic},
+                "detector": "efficientad",
+            }
+        )
+    )
 
 
-def settings(args: argparse.Namespace, changes: dict[str, float], seed: int) -> Settings:
-    """Those of one training."""
-    return Settings.of(detector_params(args, changes, seed))
-
-
-def detector_params(args: argparse.Namespace, changes: dict[str, float], seed: int) -> Params:
+def detector_params(args: argparse.Namespace, losses: str, seed: int) -> Params:
     """The section `efficientad` of one training."""
-    given = {"preset": args.preset, "side": args.side, "steps": args.steps, "seed": seed}
-    return Params.model_validate({**given, **changes})
+    given = {name: getattr(args, name) for name in ("preset", "side", "tiles", "steps")}
+    return Params.model_validate({**given, "holdout": 0.0, "seed": seed, **TRAININGS[losses]})
 
 
 def run(
-    table: pd.DataFrame,
-    prepared: Path,
-    args: argparse.Namespace,
-    changes: dict[str, float],
-    named: list[tuple[str, float]],
-    seed: int,
+    detector: EfficientAD, table: pd.DataFrame, folder: Path, args: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """The rows of one training: image and pixel metrics on all test photos."""
-    train = manifest.of_split(table, "train").sort_values("image_id")
-    ids = tuple(train["image_id"])[: args.n_train]
-    detector = EfficientAD(detector_params(args, changes, seed))
-    start = time.perf_counter()
-    detector.fit(Images(ids, prepared))
-    seconds = time.perf_counter() - start
-    test = manifest.of_split(table, "test").sort_values("image_id")
-    seen, files = Images(tuple(test["image_id"]), prepared), [Path(path) for path in test["path"]]
-    masks = [_mask(*paths) for paths in zip(test["mask_path"], test["path"], strict=True)]
-    rows = []
-    for name, alpha in named:
+    """One training: image and pixel metrics of its maps on the test photos; an image scores its maximum."""
+    train, held, test = (
+        manifest.of_split(table, split).sort_values("image_id") for split in ("train", "val", "test")
+    )
+    start = time.process_time()
+    detector.fit(Images(tuple(train["image_id"])[: args.n_train], folder))
+    seconds = time.process_time() - start
+    detector.calibrate(Images(tuple(held["image_id"]), folder))
+    if args.n_test:
+        halves = [draw(rows, args.n_test // 2) for _, rows in test.groupby("label")]
+        test = pd.concat(halves).sort_values("image_id")
+    seen, files = Images(tuple(test["image_id"]), folder), [Path(path) for path in test["path"]]
+    masks = [read_mask(*paths) for paths in zip(test["mask_path"], test["path"], strict=True)]
+    rows, of = [], {}
+    for name, alpha in (("student", 1.0), ("autoencoder", 0.0)):
         detector.set_alpha(alpha)
-        found = {"auroc": detection.auroc(test["label"], detector.score(seen).image)}
-        maps = detector.maps(seen, files)
-        found |= {} if maps is None else localization.localization_metrics(maps, masks)
-        keys = {"seed": seed, "side": detector.settings.side, "steps": detector.settings.steps}
-        rows.append({"variant": name, **keys, **found, "seconds": round(seconds, 1)})
+        of[name] = np.asarray(detector.maps(seen, files))
+    for alpha in (0.5, 0.9):  # EAD eq. 4.12
+        of[f"both, α = {alpha}"] = alpha * of["student"] + (1 - alpha) * of["autoencoder"]
+    for name, maps in of.items():
+        found = {"auroc": detection.auroc(test["label"], maps.max(axis=(1, 2)))}
+        found |= localization.localization_metrics(maps, masks)
+        counts = {"photos": len(test), "cpu_seconds": round(seconds, 1)}
+        rows.append({"map": name, **{key: round(value, 4) for key, value in found.items()}, **counts})
     return rows
 
 
-def report(done: pd.DataFrame, args: argparse.Namespace) -> str:
-    """Mean ± standard deviation over the seeds, as Markdown."""
-    columns = {"auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AU-PRO"}
-    s = settings(args, {}, 0)
-    done = done[(done[["side", "steps"]] == [s.side, s.steps]).all(axis=1)]
-    lines = [
-        f"{s.steps} steps of {s.batch_size} images at {s.side}², photos at {args.size}², "
-        f"seeds {', '.join(map(str, sorted(done['seed'].unique())))}.", "",
-        "| variant | " + " | ".join(columns.values()) + " | seconds |", "|---" * (len(columns) + 2) + "|",
-    ]  # fmt: skip
-    for name in NAMES:
-        rows = done[done["variant"] == name]
-        cells = [f"{rows[column].mean():.3f} ± {rows[column].std(ddof=0):.3f}" for column in columns]
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {rows['seconds'].mean():.0f} |")
-    return "\n".join(lines) + "\n"
+def report(done: pd.DataFrame) -> str:
+    """A Markdown table for each size and length of training, means over the seeds."""
+    lines = []
+    for (side, tiles, steps, size), rows in done.groupby(KEYS[2:]):
+        minutes = rows["cpu_seconds"].mean() / 60
+        seen = f"tiles of {side}²" if tiles else f"whole photos at {side}²"
+        seeds = ", ".join(map(str, sorted(rows["seed"].unique())))
+        lines += [
+            f"{steps} steps of {size} images, {seen}; {minutes:.1f} minutes of one core a training; "
+            f"{rows['photos'].iloc[0]} test photos; seeds {seeds}.", "",
+            "| losses | map | " + " | ".join(FIGURES.values()) + " |", "|---" * (len(FIGURES) + 2) + "|",
+        ]  # fmt: skip
+        for (losses, name), found in rows.groupby(["losses", "map"], sort=False):
+            cells = [f"{found[column].mean():.3f}" for column in FIGURES]
+            lines.append(f"| {losses} | {name} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def latency(side: int, repeats: int = 30) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adrefine import cli
+from adrefine.io import write_json
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "pandas", "numpy", "PIL", "sklearn", "matplotlib", "dvc", "prefect"}
@@ -80,6 +81,22 @@ def test_a_dry_run_of_the_default_lists_its_runs(monkeypatch, capsys):
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("30 runs: ")
     assert last.endswith("results in benchmarks/results/example.csv")
+
+
+def test_a_summary_tells_the_throughput_of_a_distillation_that_ran(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    metrics = {
+        "noise": {"realised": 0.2, "n_train": 10},
+        "cleaning": {"removed": 0, "rounds": 1},
+    }
+    write_json(tmp_path / "reports/metrics.json", metrics)
+    cli.run(["summary"])
+    assert "distillation" not in capsys.readouterr().out
+    for throughput, shown in ((0.0, False), (12.5, True)):
+        timing = {"pretrain_pdn": {"seconds": 3.0, "steps": 2, "images_per_second": throughput}}
+        write_json(tmp_path / "reports/timing.json", timing)
+        cli.run(["summary"])
+        assert ("distillation        12.5 images a second" in capsys.readouterr().out) == shown
 
 
 def test_a_summary_before_any_run_says_what_to_run(tmp_path, monkeypatch):

@@ -221,5 +221,5 @@ def test_the_headline_is_that_of_the_chosen_detector():
     ).headline()
     assert (flow["detector"], flow["preset"]) == ("differnet", "fast")
     assert (fused["detector"], fused["preset"]) == ("efficientad", "paper")
-    assert (fused["α of the rounds"], fused["α of the maps"]) == (0.5, 0.2)
+    assert (fused["α of the rounds"], fused["α of the maps"]) == (0.9, 0.2)
     assert "α of the maps" not in flow

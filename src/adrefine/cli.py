@@ -72,10 +72,11 @@ def summary() -> None:
     from adrefine.io import read_json
     from adrefine.report.summary import summary_lines
 
-    metrics = paths.REPORTS / "metrics.json"
+    metrics, timing = paths.REPORTS / "metrics.json", paths.REPORTS / "timing.json"
     if not metrics.exists():
         raise UserError(f"{metrics} is missing: run `dvc repro` first")
-    print("\n".join(summary_lines(read_json(metrics), paths.REPORTS / "report.html")))
+    times = read_json(timing) if timing.exists() else {}
+    print("\n".join(summary_lines(read_json(metrics), paths.REPORTS / "report.html", times)))
 
 
 def check() -> None:

@@ -144,11 +144,11 @@ def _localization(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[
     masked = test[(test["label"] == manifest.DEFECT) & (test["mask_path"] != "")]
     half = (params.localize + 1) // 2
     chosen = pd.concat(
-        [_draw(masked, half), _draw(test[test["label"] == manifest.GOOD], params.localize - half)]
+        [draw(masked, half), draw(test[test["label"] == manifest.GOOD], params.localize - half)]
     )
     if not params.localize or masked.empty:
         return {}
-    masks = [_mask(*paths) for paths in zip(chosen["mask_path"], chosen["path"], strict=True)]
+    masks = [read_mask(*paths) for paths in zip(chosen["mask_path"], chosen["path"], strict=True)]
     result = {}
     for name, model in inputs.models.items():
         maps = model.maps(
@@ -159,12 +159,14 @@ def _localization(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[
     return result
 
 
-def _draw(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+def draw(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """`count` photos, or all, chosen by their id alone."""
     order = rows["image_id"].map(lambda image_id: derived_seed("localize", image_id) >> 1)
     return rows.loc[order.sort_values().index[:count]]
 
 
-def _mask(mask_path: str, path: str) -> np.ndarray:
+def read_mask(mask_path: str, path: str) -> np.ndarray:
+    """Mask (h, w) of a photo, all False without a file."""
     with Image.open(mask_path or path) as image:
         return np.asarray(image.convert("L")) > 0 if mask_path else np.zeros(image.size[::-1], dtype=bool)
 

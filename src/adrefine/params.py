@@ -206,7 +206,7 @@ class EfficientAD(Section):
     q_b: Share = 0.995
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     finetune_steps: AtLeastOne | None = None
-    alpha: Share = 0.5
+    alpha: Share = 0.9
     seed: int = 0
 
     @model_validator(mode="after")
@@ -285,7 +285,7 @@ class Evaluate(Section):
     target_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01
     gallery: Count = 9
     localize: Count = 12
-    alpha: Share = 0.5
+    alpha: Share = 0.9
 
 
 # What `refine.preset: paper` puts in place of null: OSR, IRP and META as published. Everything else that they

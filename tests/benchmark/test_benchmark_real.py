@@ -11,6 +11,7 @@ import pytest
 from adrefine.benchmark import figures, plan, prepared
 from adrefine.benchmark.command import benchmark
 from adrefine.benchmark.config import Benchmark
+from adrefine.params import parse
 from benchmark.made_up import written
 from trees import mvtec
 
@@ -64,3 +65,36 @@ def test_one_and_two_workers_give_the_same_rows(project):
             next(iter(plan.cells(Benchmark(**CONTENT | {"datasets": [cell]})).values()))[0].params
         )
     assert [(folder / "models-1").exists() for folder in folders] == [False, True]
+
+
+def test_efficientad_reads_what_it_needs_and_can_be_refined_by_consensus(project):
+    (project / "data/generic").mkdir(parents=True)
+    small = {"side": 64, "steps": 1, "batch_size": 1, "holdout": 0}
+    content = CONTENT | {
+        "datasets": [{"name": "AD", "layout": "mvtec", "root": "mvtec/cable", "n_train": 10}],
+        "detectors": {"maps": {"detector": "efficientad", "efficientad": small}},
+        "strategies": {"consensus": {"refine": {"strategy": "consensus"}}},
+    }
+    benchmark(written(project, content, "maps"))
+    rows = pd.read_csv(project / "results/maps.csv")
+    assert set(rows["strategy"]) == {"vanilla", "consensus", "oracle"}
+    assert rows["auroc"].between(0, 1).all()
+    (folder,) = prepared.WORK.glob("mvtec-cable-*")
+    assert {path.name for path in (folder / "features").iterdir()} >= {"pdn.pt", "synthetic.csv"}
+
+
+def test_what_a_detector_reads_decides_its_runs():
+    base = parse({})
+    assert prepared.folder(base) != prepared.folder(base.model_copy(update={"detector": "efficientad"}))
+
+    def digests(**params):
+        return [
+            run.digest
+            for runs in plan.cells(Benchmark(**CONTENT | {"params": params})).values()
+            for run in runs
+        ]
+
+    maps = {"detector": "efficientad"}
+    assert digests() != digests(embed={"views": 2})
+    assert digests(**maps) == digests(**maps, embed={"views": 2})
+    assert digests(**maps) != digests(**maps, pretrain_pdn={"seed": 1})

@@ -26,7 +26,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_bundled_weights_as_they_are(photos, generic, tmp_path):
     params = PretrainPdn(images=str(generic))
     counts = pretrain(photos, params, tmp_path / "a", tmp_path / "cache")
-    assert counts == {"photos": 12, "generic": 0, "steps": 0}
+    assert counts == {"photos": 12, "generic": 0, "steps": 0, "images_per_second": 0}
     assert not (tmp_path / "cache").exists()
     assert (tmp_path / "a/pdn.pt").read_bytes() == pdn.BUNDLED.read_bytes()
     meta = json.loads((tmp_path / "a/meta.json").read_text())
@@ -56,6 +56,7 @@ def test_distilled_twice_and_after_a_kill(photos, generic, tmp_path, monkeypatch
     monkeypatch.setattr(training.Distillation.run, "__defaults__", (1, None))
     params = settings(generic, init=start, steps=2)
     counts = pretrain(photos, params, tmp_path / "a", tmp_path / "cache")
+    assert counts.pop("images_per_second") > 0
     assert counts == {"photos": 12, "generic": 2, "steps": 2}
     assert len(pd.read_csv(tmp_path / "a/loss.csv")) == 2
     assert (tmp_path / "a/pdn.pt").read_bytes() != pdn.BUNDLED.read_bytes()

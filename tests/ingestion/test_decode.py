@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.ndimage import label
 
 import trees
 from adrefine.ingestion import decode
@@ -197,6 +198,22 @@ def test_a_hairline_defect_survives_shrinking() -> None:
     mask[:, 3] = 255
     small = decode.fit(decode.Decoded(Image.fromarray(mask), 320, 320), 16, "stretch", is_mask=True)
     assert np.asarray(small).any()
+
+
+@pytest.mark.parametrize("size", [16, 100, 256, 500])
+def test_a_thin_crack_stays_in_one_piece_and_a_broad_defect_does_not_grow(size: int) -> None:
+    mask = np.zeros((630, 250), np.uint8)
+    x = np.arange(20, 230)
+    y = (300 + 0.11 * x + 3 * np.sin(x / 9)).astype(int)
+    mask[y, x] = mask[y + 1, x] = 255
+    assert label(mask, np.ones((3, 3)))[1] == 1
+    small = decode.fit(decode.Decoded(Image.fromarray(mask), 250, 630), size, "stretch", is_mask=True)
+    assert label(np.asarray(small), np.ones((3, 3)))[1] == 1
+    assert set(np.unique(small)) == {0, 255}
+    mask[:] = 0
+    mask[100:300, 50:150] = 255
+    small = decode.fit(decode.Decoded(Image.fromarray(mask), 250, 630), size, "stretch", is_mask=True)
+    assert np.asarray(small).mean() / 255 == pytest.approx(mask.mean() / 255, rel=2.5 / size + 0.02)
 
 
 def test_masks_with_ringing_with_label_numbers_and_of_16_bits() -> None:

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.ndimage import label
 
 from adrefine.errors import UserError
+from adrefine.metrics import localization
 from adrefine.metrics.detection import auroc
 from adrefine.metrics.localization import aupro, localization_metrics, pixel_auroc
 
@@ -72,6 +73,15 @@ def test_aupro_matches_a_loop_over_thresholds_and_regions(example, max_fpr):
 def test_pixel_auroc_is_the_auroc_of_all_pixels(example):
     maps, masks = example
     assert pixel_auroc(maps, masks) == pytest.approx(auroc((masks > 0).ravel(), maps.ravel()), abs=1e-12)
+
+
+@settings(deadline=None)
+@given(examples().filter(drawable))
+def test_good_pixels_in_small_batches_give_the_same_to_the_last_bit(example):
+    whole = localization_metrics(*example)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(localization, "_BATCH", 5)
+        assert localization_metrics(*example) == whole
 
 
 @settings(deadline=None)
@@ -151,7 +161,7 @@ class Stream:
 
 def test_memory_does_not_grow_with_the_number_of_images():
     peaks = []
-    for n in (4, 40):
+    for n in (40, 160):
         tracemalloc.start()
         localization_metrics(Stream(n, mask=False), Stream(n, mask=True))
         peaks.append(tracemalloc.get_traced_memory()[1])

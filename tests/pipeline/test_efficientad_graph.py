@@ -47,7 +47,7 @@ def test_only_the_learning_runs_and_leaves_all_that_is_promised(chosen: tuple[Pr
 @pytest.mark.parametrize(
     ("changes", "ran"),
     [
-        ({"evaluate.alpha": 0.9}, {"evaluate"}),
+        ({"evaluate.alpha": 0.4}, {"evaluate"}),
         ({"differnet.learning_rate": 1.0e-3, "differnet.epochs": 2}, set()),
     ],
     ids=["alpha", "detector not chosen"],

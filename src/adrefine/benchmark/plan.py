@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from adrefine.benchmark import prepared
 from adrefine.benchmark.config import ORACLE, VANILLA, Benchmark, Entry, names_of
 from adrefine.benchmark.sections import merged
 from adrefine.params import Params, parse
@@ -75,8 +76,8 @@ def _runs(config: Benchmark, entry: Entry, cell: Cell) -> Iterator[Run]:
     for name in names_of(config):
         sections = config.strategies.get(name, {})
         params = settings(config, entry, cell, sections or _NOTHING)
-        shared: list[str] = ["dataset", "noise", "embed", "detector", params.detector]
-        shared += ["synthesize"] if config.twins else []
+        reads = prepared.read_by(params.detector, config.twins)
+        shared = ["dataset", "noise", reads[0], "detector", params.detector, *reads[1:]]
         base = base or digest(params, shared)
         decides = {VANILLA: shared, ORACLE: shared}.get(
             name, [*shared, "refine", params.refine.strategy, *sections]

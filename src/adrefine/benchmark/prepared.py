@@ -1,4 +1,4 @@
-"""Datasets ingested and embedded once for all runs; folders under .adrefine/benchmarks, safe to delete."""
+"""Datasets prepared once for all runs of a detector; folders under .adrefine/benchmarks, safe to delete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MARK = "prepared.json"  # written last: what the folder was made of
 
 
 class Prepared(NamedTuple):
-    """Manifest of a dataset and the folder of its features."""
+    """Manifest of a dataset and the folder that the detector reads."""
 
     table: pd.DataFrame
     features: Path
@@ -31,21 +31,28 @@ class Prepared(NamedTuple):
 
 def folder(params: Params, twins: bool = False) -> Path:
     """Where the dataset of `params` is prepared with these settings."""
-    made_of: dict[str, Any] = {"dataset": params.dataset.model_dump(), "embed": params.embed.model_dump()}
+    sections = ["dataset", *read_by(params.detector, twins)]
+    made_of: dict[str, Any] = {name: getattr(params, name).model_dump() for name in sections}
     made_of["dataset"]["root"] = str(Path(params.dataset.root).expanduser().resolve())
-    if twins:
-        made_of["synthesize"] = params.synthesize.model_dump()
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:8]
     return WORK / f"{params.dataset.name}-{Path(params.dataset.root).name}-{digest}"
 
 
+def read_by(detector: str, twins: bool) -> list[str]:
+    """Sections of params.yaml that decide what a detector reads, beside the dataset's."""
+    if detector == "efficientad":
+        return ["pretrain_pdn", "synthesize"]
+    return ["embed", "synthesize"] if twins else ["embed"]
+
+
 def prepare(params: Params, twins: bool = False) -> Prepared:
-    """Ingest and embed the dataset of `params`, unless that is done and no photo has changed since.
+    """Make what the detector of `params` reads, unless that is done and no photo has changed since.
 
     Only one process may prepare: others may read what is there.
 
     Args:
-        twins: also the features of the synthetic defects of every photo that could train.
+        twins: also the features of the synthetic defects of every photo that could train;
+            EfficientAD sees these anyway.
 
     Raises:
         UserError: the photos are missing or unusable.
@@ -70,19 +77,35 @@ def _read(work: Path, written: int) -> Prepared:
 
 
 def _make(params: Params, work: Path, twins: bool) -> None:
-    import pandas as pd
-
     from adrefine.defects.pipeline import make_all, sources
-    from adrefine.features.embed import embed
     from adrefine.ingestion.pipeline import ingest
 
     ingest(params.dataset, work / "ingested")
     table = manifest.read(work / "ingested" / MANIFEST)
-    images = table[["image_id", "path"]]
-    if twins:
+    made = table[:0]
+    if "synthesize" in read_by(params.detector, twins):
         made = make_all(sources(table), work / "synthetic", params.synthesize)
-        images = pd.concat([images, made[["image_id", "path"]]])
-    embed(images, params.embed, work / "features", WORK / "features")
+    if params.detector == "efficientad":
+        _list(params, table, made, work / "features")
+    else:
+        _embed(params, table, made, work / "features")
+
+
+def _embed(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
+    import pandas as pd
+
+    from adrefine.features.embed import embed
+
+    images = pd.concat([found[["image_id", "path"]] for found in (table, made)])
+    embed(images, params.embed, out, WORK / "features")
+
+
+def _list(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
+    """As stage pretrain_pdn: the patch network and the list of what EfficientAD will see."""
+    from adrefine.distillation import images, index, pretrain
+
+    index.write(out, table, made, images.find(Path(params.pretrain_pdn.images)))
+    pretrain.pretrain(pretrain.sources(table), params.pretrain_pdn, out, WORK / "pdn")
 
 
 def _files(params: Params) -> str:

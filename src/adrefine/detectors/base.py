@@ -123,6 +123,14 @@ class Detector(ABC):
         """Read what `save` wrote, as data (`weights_only`), never as code."""
 
 
+def no_twins() -> UserError:
+    """What to say when vectors of synthetic defects are asked for and there are none."""
+    return UserError(
+        "refine.strategy = consensus compares photos with synthetic defects, and there are none: set "
+        "synthesize.per_image to 1"
+    )
+
+
 def over_preset(params: DifferNet | EfficientAD, presets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The values of the preset that `params` names, replaced by those of its keys that are not null."""
     given = {key: value for key, value in params.model_dump().items() if value is not None}

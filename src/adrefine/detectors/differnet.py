@@ -13,7 +13,16 @@ import numpy as np
 import torch
 
 from adrefine import manifest, runtime
-from adrefine.detectors.base import Detector, Images, Scores, over_preset, read_log, reading, write_log
+from adrefine.detectors.base import (
+    Detector,
+    Images,
+    Scores,
+    no_twins,
+    over_preset,
+    read_log,
+    reading,
+    write_log,
+)
 from adrefine.detectors.flow import adam, build_flow, latent_score, negative_log_likelihood, row_nll
 from adrefine.detectors.maml import MetaLearner, outer_optimizer
 from adrefine.errors import UserError
@@ -150,10 +159,7 @@ class DifferNet(Detector):
         store = open_store(images.prepared)
         ids = [manifest.synthetic_id(image_id) for image_id in images.ids] if twins else list(images.ids)
         if twins and not store.has(ids):
-            raise UserError(
-                "refine.strategy = consensus compares photos with synthetic defects, and there are none: set "
-                "synthesize.per_image to 1"
-            )
+            raise no_twins()
         return store.vectors(ids).mean(axis=1).astype(np.float64)
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:

@@ -31,7 +31,7 @@ def sources(manifest: pd.DataFrame) -> pd.DataFrame:
     return manifest.loc[manifest["split"] != "test", ["image_id", "path"]].sort_values("image_id")
 
 
-def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) -> dict[str, int]:
+def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) -> dict[str, float]:
     """Write `pdn.pt`, `loss.csv` and, last, `meta.json` to `out`.
 
     Args:
@@ -39,7 +39,7 @@ def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) 
         cache: folder of checkpoints; a killed run goes on from the last one.
 
     Returns:
-        Number of `photos`, `generic` images and `steps`.
+        Number of `photos`, `generic` images and `steps`; `images_per_second` of the steps done now, 0: none.
 
     Raises:
         UserError: no photo, no folder of generic images, or weights that cannot be had.
@@ -49,7 +49,7 @@ def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) 
     own = [Path(path) for path in photos["path"]]
     generic = find(Path(params.images))
     runtime.seed_everything(params.seed)
-    weights, losses = distil(photos, generic, params, cache)
+    weights, losses, throughput = distil(photos, generic, params, cache)
     weights.save(out / "pdn.pt")
     seen = moments.sample(own, photos["image_id"].tolist(), _DESCRIBED, params.seed)
     mean, std = describe(pdn.read(out / "pdn.pt"), seen)
@@ -58,16 +58,17 @@ def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) 
     counts = {"photos": len(own), "generic": len(generic) if params.steps else 0}
     meta = {key: getattr(params, key) for key in chosen} | counts | {"statistics_of": len(seen), "side": SIDE}
     write_json(out / "meta.json", meta | {"channel_mean": _listed(mean), "channel_std": _listed(std)})
-    return counts | {"steps": params.steps}
+    return counts | {"steps": params.steps, "images_per_second": round(throughput, 2)}
 
 
 def distil(
     photos: pd.DataFrame, generic: list[Path], params: PretrainPdn, cache: Path
-) -> tuple[pdn.Weights, list[float]]:
-    """Weights after `params.steps` steps and the loss of each, from the bundled weights or from scratch."""
+) -> tuple[pdn.Weights, list[float], float]:
+    """Weights after `params.steps` steps, from the bundled weights or from scratch; the loss of each step;
+    images a second."""
     bundled = pdn.read() if params.init == "bundled" else None
     if bundled and not params.steps:
-        return bundled, []
+        return bundled, [], 0.0
     paths = [*(Path(path) for path in photos["path"]), *generic]
     names = [*photos["image_id"], *(_name(path, params) for path in generic)]
     checkpoints = Checkpoints(cache / _key(photos, generic, params), params.steps, params.decay)
@@ -82,7 +83,7 @@ def distil(
         seen = moments.sample(paths, names, params.norm_images, params.seed)
         target.normalize_by(*moments.of_images(target.features, seen, 2 * SIDE))
     run.run(Sampler(paths, params.side, params.min_crop, params.grayscale, params.seed), checkpoints)
-    return pdn.Weights(run.net.state_dict(), target.mean, target.std), run.losses
+    return pdn.Weights(run.net.state_dict(), target.mean, target.std), run.losses, run.images_per_second
 
 
 def describe(weights: pdn.Weights, paths: list[Path]) -> tuple[torch.Tensor, torch.Tensor]:

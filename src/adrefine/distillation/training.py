@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,6 +45,7 @@ class Distillation:
             self.weights, lr=params.learning_rate, weight_decay=params.weight_decay
         )
         self.losses: list[float] = []
+        self.images_per_second = 0.0  # of the steps that this process did; 0: none
 
     @property
     def step(self) -> int:
@@ -59,6 +61,7 @@ class Distillation:
     ) -> None:
         """Do the steps that are left; a checkpoint (and a call of `watch`) after each `every` of them."""
         size, left = self.params.batch_size, range(self.step, self.params.steps)
+        start = time.perf_counter()
         bar = tqdm(total=self.params.steps, initial=self.step, desc="pretrain_pdn", unit="step", disable=None)
         with bar, workers() as pool, ThreadPoolExecutor(runtime.cores()) as readers:
             for pair in in_order(readers, lambda step: sampler.batch(step, size), left, runtime.cores() + 1):
@@ -69,6 +72,8 @@ class Distillation:
                     checkpoints.save(self.state())
                     if watch:
                         watch(self)
+        if left:
+            self.images_per_second = len(left) * size / (time.perf_counter() - start)
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on."""

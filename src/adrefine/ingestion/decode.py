@@ -247,11 +247,21 @@ def _geometry(decoded: Decoded, size: int, how: str) -> tuple[Box, tuple[int, in
 
 def _fit_mask(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
     small = image.resize(size, Image.Resampling.NEAREST, box=box)
-    if small.getextrema() == (0, 0) and image.crop(box).getextrema() != (0, 0):
-        # A defect thinner than the sampling grid fell between its points: keep every pixel that it touches.
+    if _regions(small) != _regions(image.crop(box)):
+        # A crack thinner than the sampling grid fell apart or was lost between its points, and AU-PRO would
+        # count each piece as a defect of its own: keep every pixel that it touches.
         numbers = image.convert("F").resize(size, Image.Resampling.BOX, box=box)
         small = Image.fromarray(np.where(np.asarray(numbers) > 0, 255, 0).astype(np.uint8))
     return small
+
+
+def _regions(mask: Image.Image) -> int:
+    """Number of 8-connected regions."""
+    if mask.getextrema() == (0, 0):
+        return 0
+    from scipy.ndimage import label
+
+    return int(label(np.asarray(mask), structure=np.ones((3, 3)))[1])
 
 
 def _border_colour(image: Image.Image) -> int | tuple[int, ...]:

@@ -22,7 +22,7 @@ from adrefine import io
 from adrefine.ingestion import decode
 from adrefine.ingestion.decode import BadPhoto
 
-CODE_VERSION = 1  # raise when the same photo would come out differently, so that the side cache is not used
+CODE_VERSION = 2  # raise when the same photo would come out differently, so that the side cache is not used
 _LARGEST_PIXEL = 16  # bytes: four channels of 32 bits, uncompressed
 _LARGEST_HEADER = 64 * 2**20
 

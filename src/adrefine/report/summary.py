@@ -9,8 +9,14 @@ from typing import Any
 MODELS = {"initial": "before cleaning", "refined": "after cleaning", "oracle": "ceiling"}
 
 
-def summary_lines(metrics: dict[str, Any], report: Path) -> Sequence[str]:
-    """The short result that `make demo` prints."""
+def summary_lines(
+    metrics: dict[str, Any], report: Path, timing: dict[str, Any] | None = None
+) -> Sequence[str]:
+    """The short result that `make demo` prints.
+
+    Args:
+        timing: reports/timing.json. Seconds differ from run to run, so they are nowhere in the report itself.
+    """
     noise, cleaned = metrics["noise"], metrics["cleaning"]
     hidden = round(noise["realised"] * noise["n_train"])
     lines = [f"training photos     {noise['n_train']}, hidden defects {hidden}"]
@@ -26,4 +32,6 @@ def summary_lines(metrics: dict[str, Any], report: Path) -> Sequence[str]:
             " (over 100%: better than the ceiling, by chance)" if cleaned["oracle_gap_closed"] > 1 else ""
         )
         lines.append(f"of the possible gain {cleaned['oracle_gap_closed']:.0%} was reached{chance}")
+    if throughput := (timing or {}).get("pretrain_pdn", {}).get("images_per_second"):
+        lines.append(f"distillation        {throughput:g} images a second")
     return [*lines, f"report              {report}"]

@@ -16,10 +16,9 @@ def main() -> None:
         generic = images.find(Path(section.images))
         index.write(out, ingested, manifest.read(SYNTHETIC / MANIFEST), generic)
         done = pretrain.pretrain(pretrain.sources(ingested), section, out, side_cache("pdn"))
-        seen.update(steps=section.steps, images=section.steps * section.batch_size)
-    print(
-        f"pretrain_pdn: {done['steps']} steps on {done['photos']} photos and {done['generic']} generic images"
-    )
+        seen.update(steps=done["steps"], images_per_second=done["images_per_second"])
+    learned = f"{done['photos']} photos and {done['generic']} generic images"
+    print(f"pretrain_pdn: {done['steps']} steps on {learned}, {done['images_per_second']:g} images a second")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from adrefine import strategies
+from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import EfficientAD
 from adrefine.detectors.efficientad import data as ead_data
@@ -73,10 +74,40 @@ def test_scores_are_positive_in_the_order_asked_and_maxima_of_the_maps(fitted, s
     assert fitted.maps(striped.only(()), []).shape[0] == 0
 
 
+def test_descriptions_are_moments_of_the_teachers_features_whatever_was_learned(fitted, striped):
+    found, twins = fitted.describe(striped), fitted.describe(striped, twins=True)
+    assert found.shape == twins.shape == (12, 2 * CHANNELS)
+    assert found.dtype == np.float64
+    photos, teacher = fitted._photos(striped), fitted._teacher(striped)
+    pixels = photos.pixels(ead_data.Window(photos.twins("p03")[0].path))
+    features = teacher(pixels[None])[0].flatten(1).double().numpy()
+    np.testing.assert_allclose(twins[3], [*features.mean(axis=1), *features.std(axis=1)], atol=1e-6)
+    assert (np.abs(found - twins).max(axis=1) > 0.1).all()
+    np.testing.assert_array_equal(untrained(seed=5).describe(striped.only(["p03"])), found[3:4])
+
+
+def test_a_photo_in_tiles_is_described_by_all_of_them(striped, tmp_path):
+    images = large_photos(striped, tmp_path)
+    detector = untrained(tiles=True, overlap=0.0)
+    photos, teacher = detector._photos(images), detector._teacher(images)
+    windows = photos.windows(photos.path("b"))
+    assert len(windows) > 1
+    features = np.concatenate(
+        [teacher(photos.pixels(window)[None])[0].flatten(1).double().numpy() for window in windows], axis=1
+    )
+    expected = [*features.mean(axis=1), *features.std(axis=1)]
+    np.testing.assert_allclose(detector.describe(images)[1], expected, atol=1e-6)
+
+
+def test_consensus_without_synthetic_defects_is_refused(striped, tmp_path):
+    with pytest.raises(UserError, match=r"set synthesize\.per_image to 1"):
+        untrained().describe(large_photos(striped, tmp_path), twins=True)
+
+
 def test_alpha_is_a_choice_of_inference(fitted, striped):
     other = fitted.clone()
     scores = []
-    for alpha in (0.0, 0.5, 1.0, 0.5):
+    for alpha in (0.0, 0.9, 1.0, 0.9):
         other.set_alpha(alpha)
         scores.append(other.score(striped).image)
     np.testing.assert_array_equal(scores[1], scores[3])
@@ -196,15 +227,20 @@ def test_without_padding_and_held_out_images(striped):
     assert np.isfinite(detector.score(striped).image).all()
 
 
-def test_large_photos_in_tiles_have_maps_of_their_own_size(striped, tmp_path):
-
-    paths = [save(tmp_path / f"{name}.png", pixels(seed, 152, 100)) for seed, name in enumerate("abc")]
+def large_photos(striped: Images, folder: Path) -> Images:
+    """Three photos of 152 x 100 pixels without synthetic defects."""
+    paths = [save(folder / f"{name}.png", pixels(seed, 152, 100)) for seed, name in enumerate("abc")]
     for name in ("pdn.pt", "meta.json"):
-        (tmp_path / name).write_bytes((striped.prepared / name).read_bytes())
+        (folder / name).write_bytes((striped.prepared / name).read_bytes())
     rows = pd.DataFrame({"image_id": list("abc"), "path": [str(path) for path in paths]})
     none = pd.DataFrame(columns=["image_id", "path", "mask_path", "source_id"], dtype=str)
-    index.write(tmp_path, rows, none, [])
-    images = Images(tuple("abc"), tmp_path)
+    index.write(folder, rows, none, [])
+    return Images(tuple("abc"), folder)
+
+
+def test_large_photos_in_tiles_have_maps_of_their_own_size(striped, tmp_path):
+    images = large_photos(striped, tmp_path)
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
     detector = untrained(tiles=True, holdout=0)
     detector.fit(images)
     maps = detector.maps(images, paths)

@@ -62,17 +62,30 @@ class EfficientAD(Detector):
             if held.ids:
                 self._start(teacher)
                 self._trainer(photos, teacher).run(learned.ids, s.steps)
-                self.scale = Scale.of(self._raw(held), s.q_a, s.q_b)
+                self.calibrate(held)
         self._start(teacher)
         self.log = self._trainer(photos, teacher).run(images.ids, s.steps)
         self.cold = copy.deepcopy(self._ready().state_dict())
-        self.scale = self.scale or Scale.of(self._raw(images), s.q_a, s.q_b)
+        if self.scale is None:
+            self.calibrate(images)
         return self.log
+
+    def calibrate(self, images: Images) -> None:
+        """Take the quantiles that normalize the maps from `images`, taken as good (EAD sect. 4.7)."""
+        self.scale = Scale.of(self._raw(images), self.settings.q_a, self.settings.q_b)
 
     def score(self, images: Images) -> Scores:
         """max H of each image; positive, see `maps.image_score`."""
         scores = [image_score(fused) for fused in self._fused(images)]
         return Scores(np.array(scores, dtype=np.float64))
+
+    def describe(self, images: Images, *, twins: bool = False) -> np.ndarray:
+        """Mean and deviation over the photo of each channel of the teacher, which no training changes."""
+        photos, teacher = self._photos(images), self._teacher(images)
+        paths = [photos.first_twin(i) if twins else photos.path(i) for i in images.ids]
+        with workers(on_gpu=2) as pool:
+            found = list(in_order(pool, lambda path: teacher.describe(photos, path), paths))
+        return torch.stack(found).numpy()
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """H of each image at the size of its file."""

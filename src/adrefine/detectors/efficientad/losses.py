@@ -18,12 +18,14 @@ def hard_feature(
     teacher: torch.Tensor, student: torch.Tensor, mask: torch.Tensor, p_hard: float
 ) -> torch.Tensor:
     """Mean of the squared differences in the top quantile, the share 1 − `p_hard` of them (eq. 4.2)."""
-    difference = (teacher - student).square()
+    difference = (teacher - student).square().masked_fill(mask[:, None], -1.0)  # below all that count
 
     def hardest(index: int) -> torch.Tensor:
-        values = difference[index][:, ~mask[index]].flatten()
-        count = max(1, round((1 - p_hard) * len(values)))
-        return values.topk(count).values.mean() if len(values) else difference.sum() * 0
+        positions = int((~mask[index]).sum())
+        if not positions:
+            return difference.sum() * 0
+        count = max(1, round((1 - p_hard) * positions * difference.shape[1]))
+        return difference[index].flatten().topk(count).values.mean()
 
     return _mean(hardest, len(mask))
 
@@ -31,13 +33,9 @@ def hard_feature(
 def squared_error(first: torch.Tensor, second: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Mean squared difference of two maps: L_AE of teacher and autoencoder (eq. 4.3), L_STAE of autoencoder
     and the student's second half (eq. 4.4)."""
-    difference = (first - second).square()
-
-    def of_image(index: int) -> torch.Tensor:
-        values = difference[index][:, ~mask[index]]
-        return values.mean() if values.numel() else difference.sum() * 0
-
-    return _mean(of_image, len(mask))
+    difference = (first - second).square() * ~mask[:, None]
+    counted = (~mask).sum(dim=(1, 2)) * difference.shape[1]
+    return (difference.sum(dim=(1, 2, 3)) / counted.clamp(min=1)).mean()
 
 
 def out_of_distribution(student: torch.Tensor) -> torch.Tensor:
