@@ -113,11 +113,12 @@ class DifferNet(Detector):
         those it did. Later cold fits, also of clones, start afresh but keep that number. A warm fit goes on
         from the last cold one for `finetune_epochs`.
         """
-        vectors = _training_vectors(images)
         if warm_start and self.flow is not None:
             self.flow.load_state_dict(self.cold)
-            self.log = self._train(self._inputs(vectors), self.settings.finetune_epochs)
+            epochs = self.settings.finetune_epochs
+            self.log = self._train(self._inputs(_training_vectors(images)), epochs) if epochs else []
             return self.log
+        vectors = _training_vectors(images)
         watched = [] if self.epochs else self._watched(vectors, self._held_out(images.ids))
         self.epochs = self.epochs or (int(np.argmin(watched)) + 1 if watched else self.settings.epochs)
         self._start(vectors.reshape(-1, vectors.shape[-1]))
