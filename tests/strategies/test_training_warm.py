@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adrefine.detectors.base import Images
+from adrefine.detectors.base import Images, Scores
+from adrefine.strategies.scorers import InSample, OutOfFold
 from adrefine.strategies.training import Training
 from fakes import FakeDetector, image_set
 
@@ -45,3 +46,41 @@ def test_every_model_is_counted_for_itself() -> None:
 
 def test_nought_is_every_round() -> None:
     assert fitted(0.0, [20, 19, 20]) == [False, False]
+
+
+class Still(FakeDetector):
+    """A detector that a warm start leaves as it is, and that remembers what it was asked to score."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
+        return [] if warm_start else super().fit(images)
+
+    def score(self, images: Images) -> Scores:
+        self.asked.append(len(images))
+        return super().score(images)
+
+
+def test_what_a_model_scored_it_scores_again_only_after_it_learned() -> None:
+    images, model, training = image_set(20), Still(), Training(0.2)
+    training.fit(model, images, warm_start=False)
+    scorer = InSample(training)
+    for size in (20, 18, 16, 15):
+        kept = first(images, size)
+        training.fit(model, kept, warm_start=True)
+        found = scorer.scores(model, kept)
+        assert list(found.index) == list(kept.ids)
+        assert list(found) == list(Still.score(model, kept).image)
+        model.asked.pop()
+    assert model.asked == [20, 16]
+
+
+def test_fold_models_that_keep_still_are_asked_once() -> None:
+    images, training = image_set(12), Training(1.0)
+    scorer = OutOfFold(Still(), images.ids, folds=3, seed=0, training=training)
+    before = scorer.scores(Still(), images)
+    after = scorer.scores(Still(), first(images, 10))
+    assert list(after) == list(before[list(after.index)])
+    assert [model.asked for model in scorer.models] == [[4], [4], [4]]

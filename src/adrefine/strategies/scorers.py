@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,24 @@ _FEWEST = 2  # images that a detector can learn from
 
 
 class Scorer(ABC):
-    """Scores the images still kept, without labels."""
+    """Scores the images still kept, without labels. `training` says how models learn; None: as their detector
+    does. What a model has scored is not scored again while training leaves it as it is."""
+
+    def __init__(self, training: Training | None = None) -> None:
+        self.training = training or Training()
+        self._known: WeakKeyDictionary[Detector, pd.Series] = WeakKeyDictionary()
 
     @abstractmethod
     def scores(self, model: Detector, kept: Images) -> pd.Series:
         """Image score by image_id; `model` is the detector trained on `kept`."""
+
+    def _by(self, model: Detector, images: Images) -> pd.Series:
+        """Scores of `images` by `model`, by image_id."""
+        known = self._known.get(model)
+        if known is None or model not in self.training.idle or set(images.ids) - set(known.index):
+            known = pd.Series(model.score(images).image, index=list(images.ids))
+            self._known[model] = known
+        return known[list(images.ids)]
 
 
 class InSample(Scorer):
@@ -32,7 +46,7 @@ class InSample(Scorer):
     """
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
-        return pd.Series(model.score(kept).image, index=list(kept.ids))
+        return self._by(model, kept)
 
 
 class OutOfFold(Scorer):
@@ -40,8 +54,7 @@ class OutOfFold(Scorer):
 
     The models are clones of `model` that learn afresh: they keep what it found out about how long to train.
     Folds follow from the image id and the seed. From the second round on the fold models start warm. Where
-    removals leave a model fewer than two images to learn, it keeps what it learned before. `training` says
-    how they learn; None: as their detector does.
+    removals leave a model fewer than two images to learn, it keeps what it learned before.
     """
 
     def __init__(
@@ -52,6 +65,7 @@ class OutOfFold(Scorer):
         seed: int,
         training: Training | None = None,
     ) -> None:
+        super().__init__(training)
         if len(ids) < 2 * _FEWEST:
             raise UserError(
                 f"refine.scorer = out_of_fold needs {2 * _FEWEST} training images or more, there are "
@@ -64,7 +78,6 @@ class OutOfFold(Scorer):
         order = sorted(ids, key=lambda image_id: derived_seed("fold", seed, image_id))
         self.fold_of = {image_id: rank % folds for rank, image_id in enumerate(order)}
         self.models = [model.clone() for _ in range(folds)]
-        self.training = training or Training()
         self.started = False
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
@@ -76,7 +89,7 @@ class OutOfFold(Scorer):
                 continue
             if len(outside) >= _FEWEST or not self.started:
                 self.training.fit(fold_model, outside, warm_start=self.started)
-            result[list(inside.ids)] = fold_model.score(inside).image
+            result[list(inside.ids)] = self._by(fold_model, inside)
         self.started = True
         return result
 
@@ -84,5 +97,5 @@ class OutOfFold(Scorer):
 def create(params: Refine, model: Detector, ids: tuple[str, ...], training: Training | None = None) -> Scorer:
     """The scorer policy that `refine.scorer` names, for the images `ids` that `model` was trained on."""
     if params.scorer == "in_sample":
-        return InSample()
+        return InSample(training)
     return OutOfFold(model, ids, params.folds, params.seed, training)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from adrefine.detectors.base import Detector, Images
 from adrefine.params import MetaIqr, Params
@@ -19,6 +19,7 @@ class Training:
     def __init__(self, refit: float = 1.0) -> None:
         self.refit = refit
         self.learned: WeakKeyDictionary[Detector, int] = WeakKeyDictionary()  # images, from scratch
+        self.idle: WeakSet[Detector] = WeakSet()  # whose last warm start left them as they were
 
     def start(self, model: Detector, images: Images) -> bool:
         """Before the first round: let `model` learn `images` anew if need be, and say whether it did."""
@@ -31,7 +32,10 @@ class Training:
         if not warm_start or abs(before - len(images)) >= self.refit * before:
             warm_start = False
             self.learned[model] = len(images)
-        model.fit(images, warm_start=warm_start)
+        if model.fit(images, warm_start=warm_start):
+            self.idle.discard(model)
+        else:
+            self.idle.add(model)
 
     def converged(self, kept: Images) -> str | None:
         """After a round that left `kept`: why another round would not help; None: it may."""
