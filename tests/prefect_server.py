@@ -59,7 +59,7 @@ class Server:
             time.sleep(0.3)
 
     def artifacts(self, run: dict[str, Any]) -> dict[str, Any]:
-        """The data of the run's artifacts by their keys, tables parsed; Prefect's own, of results, have no key."""
+        """Data of the run's artifacts by their keys, tables parsed. Prefect's own, of results, have none."""
         found = self.ask("artifacts/filter", flow_runs={"id": {"any_": [run["id"]]}})
         return {
             one["key"]: json.loads(one["data"]) if one["type"] == "table" else one["data"]
