@@ -76,7 +76,7 @@ class Trainer:
             parts = self.losses(chunk)
             share = len(chunk) / len(items)
             found = torch.autograd.grad(share * self._total(parts), self.weights)
-            return {name: share * float(value) for name, value in parts.items()}, found
+            return {name: share * float(value.detach()) for name, value in parts.items()}, found
 
         most = _CHUNK[self.device.type]
         chunks = [items[start : start + most] for start in range(0, len(items), most)]
