@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from adrefine.detectors.base import Images, Scores
+from adrefine.params import Refine
+from adrefine.strategies.base import Removal, Strategy
+from adrefine.strategies.engine import refine
 from adrefine.strategies.scorers import InSample, OutOfFold
 from adrefine.strategies.training import Training
 from fakes import FakeDetector, image_set
@@ -84,3 +89,25 @@ def test_fold_models_that_keep_still_are_asked_once() -> None:
     after = scorer.scores(Still(), first(images, 10))
     assert list(after) == list(before[list(after.index)])
     assert [model.asked for model in scorer.models] == [[4], [4], [4]]
+
+
+class Half(Strategy):
+    """Removes the second half of the images, once."""
+
+    def step(self, scores: pd.Series, floor: int) -> Removal:
+        return Removal(tuple(scores.index[len(scores) // 2 :]), stop="once")
+
+
+def test_a_last_round_from_scratch_is_the_final_fit() -> None:
+    model, seen = FakeDetector(), []
+    refine(
+        model,
+        image_set(10),
+        Half(),
+        InSample(),
+        Refine(),
+        lambda number, _: seen.append(number),
+        training=Training(0.3),
+    )
+    assert [(len(ids), warm) for ids, warm in model.fits] == [(5, False)]
+    assert seen == [0, 1]

@@ -61,7 +61,7 @@ def refine(
         model: trained on all of `images`.
         strategy, scorer: see there. params: `max_rounds`, `min_keep`, `final_fit`.
         after_round: called with a round's number and model: (0, initial model), (1, retrained model) ...
-            and once more for the last round after the final fit.
+            and once more for the last round after the final fit, unless that round was one already.
         verdicts: a human's; ids that are not in `images` are ignored.
         training: how models learn until the final fit; None: as their detector does.
     """
@@ -75,7 +75,7 @@ def refine(
     if len(kept) < len(images):
         model.fit(kept)
     after_round(0, model)
-    changed_model = training.start(model, kept)
+    changed_model, anew = training.start(model, kept), False
     limit = params.max_rounds if strategy.bounded_by_rounds else len(images)
     with tqdm(desc="refine", unit="round", total=limit) as bar:
         for number in range(1, limit + 1):
@@ -87,13 +87,13 @@ def refine(
             changed = left != kept
             if changed:
                 kept, done = left, number
-                training.fit(model, kept, warm_start=True)
+                anew = training.fit(model, kept, warm_start=True)
                 after_round(number, model)
                 bar.update()
             stop = removal.stop or (training.converged(kept) if changed else _UNCHANGED)
             if stop:
                 break
-    if (done or changed_model) and params.final_fit == "scratch":
+    if (done or changed_model) and params.final_fit == "scratch" and not anew:
         model.fit(kept)
         after_round(done, model)
     stop = stop or f"refine.max_rounds = {params.max_rounds} reached"

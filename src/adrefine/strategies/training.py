@@ -26,8 +26,12 @@ class Training:
         self.learned[model] = len(images)
         return False
 
-    def fit(self, model: Detector, images: Images, *, warm_start: bool) -> None:
-        """Let `model`, the one being refined or one of a scorer, learn `images`."""
+    def fit(self, model: Detector, images: Images, *, warm_start: bool) -> bool:
+        """Let `model`, the one being refined or one of a scorer, learn `images`.
+
+        Returns:
+            Whether it did so from scratch, as its detector does: to do that again would change nothing.
+        """
         before = self.learned.get(model, len(images))
         if not warm_start or abs(before - len(images)) >= self.refit * before:
             warm_start = False
@@ -36,6 +40,7 @@ class Training:
             self.idle.discard(model)
         else:
             self.idle.add(model)
+        return not warm_start
 
     def converged(self, kept: Images) -> str | None:
         """After a round that left `kept`: why another round would not help; None: it may."""
@@ -63,8 +68,9 @@ class MetaTraining(Training):
             self.fit(self.watching, learned, warm_start=False)
         return True
 
-    def fit(self, model: Detector, images: Images, *, warm_start: bool) -> None:
+    def fit(self, model: Detector, images: Images, *, warm_start: bool) -> bool:
         model.meta_fit(images, self.params, warm_start=warm_start)
+        return False
 
     def converged(self, kept: Images) -> str | None:
         learned, held = self._parts(kept)
