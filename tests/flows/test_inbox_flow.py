@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from unittest.mock import patch
 
 import pandas as pd
 import pytest
@@ -17,20 +14,11 @@ from adrefine.orchestration import versions
 from adrefine.orchestration.candidate import Candidate
 from adrefine.orchestration.promotion import Record, Verdict
 from adrefine.orchestration.repro import Event
+from loaded_flow import Log, loaded
 from trees import mvtec, pixels, save
 
 FLOW = Path(__file__).parents[2] / "flows" / "inbox.py"
 PROMOTED = Path("promoted")
-
-
-class Log:
-    """What a task logged, in place of Prefect's logger, which exists in a run only."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, line: str) -> None:
-        self.lines.append(line)
 
 
 class Project:
@@ -73,12 +61,7 @@ class Project:
 @pytest.fixture(scope="module")
 def flow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """flows/inbox.py, without what Prefect keeps at home."""
-    spec = importlib.util.spec_from_file_location("prefect_inbox", FLOW)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with patch.dict(os.environ, PREFECT_HOME=str(tmp_path_factory.mktemp("prefect"))):
-        spec.loader.exec_module(module)
+    with loaded("inbox", tmp_path_factory.mktemp("prefect")) as module:
         yield module
 
 

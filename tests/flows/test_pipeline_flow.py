@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, get_args
-from unittest.mock import patch
 
 import pytest
 
@@ -21,20 +19,11 @@ from adrefine.orchestration.plan import Standing
 from adrefine.orchestration.processes import Failed
 from adrefine.orchestration.repro import Event, parse
 from adrefine.params import DetectorName, LayoutName, StrategyName
+from loaded_flow import Log, loaded
 
 REPOSITORY = Path(__file__).parents[2]
 SAID = ["Stage 'a' didn't change, skipping", "Running stage 'b':", "b: done"]
 STANDING = Standing(("a", "b", "c"), (("a", "b"), ("b", "c")), frozenset(), {"b": ["changed command"]})
-
-
-class Log:
-    """What was logged, in place of Prefect's logger, which exists in a run only."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, line: str) -> None:
-        self.lines.append(line)
 
 
 class Dvc:
@@ -100,12 +89,7 @@ class State:
 @pytest.fixture(scope="module")
 def flow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """flows/pipeline.py, loaded as Prefect loads it."""
-    spec = importlib.util.spec_from_file_location("prefect_pipeline", REPOSITORY / "flows" / "pipeline.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with patch.dict(os.environ, PREFECT_HOME=str(tmp_path_factory.mktemp("prefect"))):
-        spec.loader.exec_module(module)
+    with loaded("pipeline", tmp_path_factory.mktemp("prefect")) as module:
         yield module
 
 

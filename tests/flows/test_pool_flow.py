@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -18,6 +15,7 @@ import yaml
 from adrefine.errors import UserError
 from adrefine.orchestration.experiments import Experiment
 from adrefine.orchestration.isolated import Source
+from loaded_flow import loaded
 
 ROOT = Path(__file__).parents[2]
 ID = "00000000-0000-0000-0000-000000000001"
@@ -27,12 +25,7 @@ EXPERIMENT = Experiment("osr", {"refine.strategy": "osr"}, {})
 @pytest.fixture(scope="module")
 def flow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """flows/pool.py; the variables that it sets are gone afterwards."""
-    spec = importlib.util.spec_from_file_location("prefect_pool", ROOT / "flows/pool.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with patch.dict(os.environ, PREFECT_HOME=str(tmp_path_factory.mktemp("prefect"))):
-        spec.loader.exec_module(module)
+    with loaded("pool", tmp_path_factory.mktemp("prefect")) as module:
         yield module
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import sys
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 import yaml
@@ -19,6 +16,7 @@ from adrefine.errors import UserError
 from adrefine.orchestration import experiments, overrides, sweep
 from adrefine.orchestration.isolated import Source
 from adrefine.orchestration.processes import Failed
+from loaded_flow import Log, loaded
 
 ROOT = Path(__file__).parents[2]
 BASE = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -26,23 +24,10 @@ STEPS = sweep.ordered(experiments.plan(BASE, overrides.read(["refine.strategy=os
 SOURCE = Source("/project", "0" * 40, Path("/cache"), Path("/side"))
 
 
-class Log:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, line: str) -> None:
-        self.lines.append(line)
-
-
 @pytest.fixture(scope="module")
 def flow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """flows/sweep.py; the variables that it sets are gone afterwards."""
-    spec = importlib.util.spec_from_file_location("prefect_sweep", ROOT / "flows/sweep.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with patch.dict(os.environ, PREFECT_HOME=str(tmp_path_factory.mktemp("prefect"))):
-        spec.loader.exec_module(module)
+    with loaded("sweep", tmp_path_factory.mktemp("prefect")) as module:
         yield module
 
 
