@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import yaml
 
 from adrefine.errors import UserError
 from adrefine.orchestration import isolated
+from adrefine.orchestration.durable import locked
 from adrefine.orchestration.processes import output
 
 RUNS = Path(".adrefine/sweep")  # one clone for each run that is going on
@@ -53,12 +53,7 @@ def claimed(root: Path) -> Iterator[Path]:
     Raises:
         UserError: another sweep is at work here.
     """
-    (root / RUNS).mkdir(parents=True, exist_ok=True)
-    with (root / RUNS).with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError("another sweep is at work in this folder: wait for it, or stop it") from None
+    with locked((root / RUNS).with_suffix(".lock"), "another sweep is at work in this folder"):
         isolated.end_all(root / RUNS)
         shutil.rmtree(root / RUNS, ignore_errors=True)
         yield root / RUNS
