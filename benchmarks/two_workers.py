@@ -31,6 +31,7 @@ sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "src")]
 from adrefine.orchestration import experiments, overrides, sweep  # noqa: E402
 from adrefine.orchestration.processes import output  # noqa: E402
 from adrefine.orchestration.project import settings  # noqa: E402
+from adrefine.orchestration.server import answers  # noqa: E402
 from pipeline import photos, project  # noqa: E402
 
 WANTED = ["refine.strategy=vanilla,osr,irp,mad", "noise.level=0.1,0.2"]
@@ -124,7 +125,7 @@ def prove(
     (root / "home").mkdir()
     port = common["PREFECT_API_URL"].split(":")[2].split("/")[0]
     start("server", root, common, "prefect", "server", "start", "--port", port)
-    wait("the server", lambda: healthy(common))
+    wait("the server", lambda: answers(common["PREFECT_API_URL"]))
     desk = clone(root, "desk", common)
     for command in (
         ["prefect", "work-pool", "create", POOL, "--type", "process"],
@@ -223,14 +224,6 @@ def runs(environment: dict[str, str]) -> list[dict[str, Any]]:
         [sys.executable, "-c", _ASK], env=environment, capture_output=True, text=True, check=True
     )
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def healthy(environment: dict[str, str]) -> bool:
-    from urllib.request import urlopen
-
-    with suppress(OSError):
-        return urlopen(f"{environment['PREFECT_API_URL']}/health", timeout=5).status == 200
-    return False
 
 
 def wait(what: str, condition: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from adrefine.orchestration.processes import end_group
+from adrefine.orchestration.server import answers
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0  # seconds
@@ -83,28 +85,20 @@ def started(home: Path) -> Iterator[Server]:
             env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | own,
             stdout=log,
             stderr=subprocess.STDOUT,
+            text=True,
             start_new_session=True,
         )
     try:
         _wait(server, process, home / "server.log")
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        end_group(process)
 
 
-def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(server: Server, process: subprocess.Popen[str], log: Path) -> None:
     """Return when the server answers."""
     end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            urllib.request.urlopen(f"{server.address}/api/health", timeout=5).close()
-            return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"the Prefect server did not start:\n{log.read_text()}") from None
-            time.sleep(0.2)
+    while not answers(f"{server.address}/api"):
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"the Prefect server did not start:\n{log.read_text()}")
+        time.sleep(0.2)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from adrefine.orchestration import versions
@@ -59,11 +58,9 @@ class Inbox:
             lines.append(line)
             if at in line:
                 break
-        children = subprocess.run(
-            ["ps", "-eo", "pid,ppid", "--no-headers"], capture_output=True, text=True
-        ).stdout
-        for pid in _family(process.pid, [tuple(map(int, row.split())) for row in children.splitlines()]):
-            os.kill(pid, signal.SIGKILL)
+        flow = psutil.Process(process.pid)
+        for one in [flow, *flow.children(recursive=True)]:
+            one.kill()
         process.wait()
         assert any(at in line for line in lines), "".join(lines)
 
@@ -74,13 +71,6 @@ class Inbox:
         """Photos from the inbox that the graph has ingested."""
         table = pd.read_csv(self.project.root / "data/ingested/manifest.csv", dtype=str)
         return sorted(name for name in table["source"] if "/inbox-" in name)
-
-
-def _family(root: int, pairs: list[tuple[int, ...]]) -> list[int]:
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in pairs if parent == pid]
-    return found
 
 
 @pytest.fixture(scope="module")
