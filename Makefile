@@ -35,7 +35,7 @@ lint: $(VENV)/.dev
 	mypy
 
 serve: $(VENV)/.installed ## run the graph every night and whenever photos arrive in the inbox; ctrl-C stops it
-	@exec python flows/serve.py $(if $(CRON),--cron "$(CRON)")
+	@exec python flows/deployments.py $(if $(CRON),--cron "$(CRON)")
 
 install: $(VENV)/.installed ## create .venv and install adrefine into it
 

@@ -1,4 +1,4 @@
-"""flows/serve.py for real: its own server, deployments in the API, a photo starts a run, SIGTERM ends all."""
+"""flows/deployments.py for real: its server, what the API has, a photo starts a run, SIGTERM ends all."""
 
 from __future__ import annotations
 
@@ -52,7 +52,16 @@ class Served:
         }
         log = (self.root / "serve.log").open("a")
         return subprocess.Popen(
-            [sys.executable, "flows/serve.py", "--poll", "0.5", "--name", "bottle", "--cron", "30 3 * * *"],
+            [
+                sys.executable,
+                "flows/deployments.py",
+                "--poll",
+                "0.5",
+                "--name",
+                "bottle",
+                "--cron",
+                "30 3 * * *",
+            ],
             cwd=self.root,
             env=kept
             | {
@@ -137,7 +146,7 @@ def test_from_start_to_stop(served: Served) -> None:
     assert run["deployment_id"] == there["flows/inbox.py:inbox"]["id"]
     until(lambda: served.runs()[0]["state"]["type"] == "RUNNING", served)
     second = subprocess.run(
-        [sys.executable, "flows/serve.py"],
+        [sys.executable, "flows/deployments.py"],
         cwd=served.root,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
         capture_output=True,

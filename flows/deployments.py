@@ -1,7 +1,7 @@
 """Serve the flows: every night the graph, and the inbox flow when photos arrive. Ctrl-C stops all of it.
 
-    python flows/serve.py                        # `make serve` does the same
-    python flows/serve.py --cron "30 3 * * 1-5"  # on working days at half past three
+    python flows/deployments.py                        # `make serve` does the same
+    python flows/deployments.py --cron "30 3 * * 1-5"  # on working days at half past three
 
 Uses the Prefect server that PREFECT_API_URL names. Where none answers on this machine it starts one, which
 ends with it. One run at a time: runs that come together wait for each other.
@@ -127,7 +127,7 @@ def _end_lost_runs(name: str) -> None:
     with get_client(sync_client=True) as client:
         for run in _unfinished(client, name, ["adrefine", "adrefine-inbox", "adrefine-sweep"]):
             if not run.state.is_scheduled():
-                state = Crashed(message="flows/serve.py was killed")
+                state = Crashed(message="flows/deployments.py was killed")
                 client.set_flow_run_state(run.id, state, force=True)
 
 
