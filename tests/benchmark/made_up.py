@@ -33,7 +33,8 @@ def row(run: Run) -> dict[str, object]:
         "aupr": 0.8 - noise,
     }
     if run.strategy == "oracle":
-        return made | ({"ceiling_rank_auroc": 0.9, "ceiling_precision_at_defects": 0.8} if hidden else {})
+        known = {"ceiling_rank_auroc": 0.9, "ceiling_precision_at_defects": 0.8}
+        return made | ({**known, "ceiling_auroc": made["auroc"] - 0.01} if hidden else {})
     made |= {"removed": 8, "removed_defects": min(hidden, 6), "removed_good": 8 - min(hidden, 6)}
     made |= {"rounds": 1, "stop_reason": "converged, so it says", "good_retained": 0.97}
     if hidden:

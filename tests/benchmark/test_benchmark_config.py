@@ -49,6 +49,7 @@ def test_the_example_explains_every_key():
         (ONE + "modes: [none]\n", "`modes.0` = 'none'"),
         (ONE + "ceiling_folds: 1\n", "`ceiling_folds` = 1"),
         (ONE + "strategies: {oracle: {}}\n", "oracle always runs, take it out"),
+        (ONE + "strategies: {limit: {}}\n", "limit is a line of every table, take another name"),
         (ONE + "strategies: {x: {}}\n", "strategy `x`: `refine.strategy` is missing"),
         (ONE + "strategies: {x: {refine: {strategy: irq}}}\n", "strategy `x`: `refine.strategy` = 'irq'"),
         (ONE + "strategies: {x: {refine: {strategy: irp}, irp: {lamda: 2}}}\n", "did you mean `lambda`?"),

@@ -4,11 +4,14 @@ from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adrefine.benchmark.measure import ceiling, precision_at_defects
+from adrefine.benchmark import measure
+from adrefine.benchmark.measure import ceiling, ceiling_scores, precision_at_defects
+from adrefine.params import parse
 from fakes import FakeDetector
 
 
@@ -39,19 +42,41 @@ def test_the_ceiling_scores_each_good_photo_by_a_model_that_did_not_see_it():
 
     clean = ids[:10]
     oracle = FakeDetector(rule)
-    found = ceiling(oracle, ids, clean, Path("nowhere"), 5, 0)
-    assert found == {"ceiling_rank_auroc": 1.0, "ceiling_precision_at_defects": 1.0}
+    found = ceiling_scores(oracle, ids, clean, Path("nowhere"), 5, 0)
+    assert found.to_dict() == {name: 2.0 if name.startswith("bad") else 1.0 for name in ids}
+    assert ceiling(found, clean) == {"ceiling_rank_auroc": 1.0, "ceiling_precision_at_defects": 1.0}
     assert {len(seen) for seen in learned} == {8}
     assert not oracle.fits  # clones learned
 
     def blind(image_id, seen):
         return 0.5 if image_id.startswith("bad") else float(image_id not in seen)
 
-    assert ceiling(FakeDetector(blind), ids, clean, Path("nowhere"), 5, 0)["ceiling_rank_auroc"] == 0.0
+    missed = ceiling_scores(FakeDetector(blind), ids, clean, Path("nowhere"), 5, 0)
+    assert ceiling(missed, clean)["ceiling_rank_auroc"] == 0.0
 
 
 def test_there_is_no_ceiling_without_hidden_defects_or_with_too_few_clean_photos():
     three = ("a", "b", "c")
-    assert ceiling(FakeDetector(), three, three, Path("nowhere"), 5, 0) == {}
-    assert ceiling(FakeDetector(), (*three, "d"), three, Path("nowhere"), 5, 0) == {}
-    assert ceiling(FakeDetector(), (*three, "d", "e"), (*three, "d"), Path("nowhere"), 5, 0)
+
+    def scores(ids, clean):
+        return ceiling_scores(FakeDetector(), ids, clean, Path("nowhere"), 5, 0)
+
+    assert scores(three, three).empty
+    assert ceiling(scores(three, three), three) == {}
+    assert scores((*three, "d"), three).empty
+    assert len(scores((*three, "d", "e"), (*three, "d"))) == 5
+
+
+def test_the_limit_trains_without_as_many_of_the_highest_scores_as_are_hidden(monkeypatch):
+    """The ceiling takes one good photo for the second hidden defect: the detector learns the others."""
+    learned = []
+    monkeypatch.setattr(measure, "fit", lambda params, ids, features: learned.append(ids))
+    monkeypatch.setattr(measure, "tested", lambda model, noisy, features: {"auroc": 0.9, "aupr": 0.8})
+    scores = pd.Series({"bad0": 3.0, "good0": 2.0, "bad1": 1.5, "good1": 1.0, "good2": 0.5})
+    clean = ("good0", "good1", "good2")
+    found = measure.limit(parse({}), scores, clean, pd.DataFrame(), Path("nowhere"))
+    assert found == {"ceiling_auroc": 0.9}
+    assert learned == [("bad1", "good1", "good2")]
+    nothing = pd.Series(dtype=float)
+    assert measure.limit(parse({}), nothing, clean, pd.DataFrame(), Path("nowhere")) == {}
+    assert len(learned) == 1

@@ -80,6 +80,8 @@ def test_the_table_has_means_spreads_and_what_follows_from_the_means(tmp_path, u
     better = 0.2 + 0.6 * 3 / 5
     assert irp[0] == f"{0.855 + 0.09 * better:.3f} ± 0.005"
     assert (vanilla[2], irp[2], oracle[2]) == ("", f"{better:.2f}", "")
+    limit = cells(main, "0.1", "limit")[2:]
+    assert limit[:6] == ["0.935 ± 0.005", "", f"{8 / 9:.2f}", "", "0.800 ± 0.000", "0.800 ± 0.000"]
     assert irp[3:6] == ["8.0 ± 0.0", "0.750 ± 0.000", "0.600 ± 0.000"]
     efficiency = f"{(0.1 + better / 4) / 0.4:.2f}"
     assert cells(ranking, "0.1", "irp")[2:4] == [f"{0.6 + better / 4:.3f} ± 0.000", efficiency]

@@ -44,6 +44,17 @@ def test_a_gap_needs_the_same_seeds_of_all_three(tmp_path):
     assert lines["s"].gap_closed == pytest.approx(0.5)
 
 
+def test_the_limit_is_what_the_ceilings_ranking_wins(tmp_path):
+    aurocs = {(seed, "vanilla"): {"auroc": 0.8} for seed in (0, 1)}
+    aurocs |= {(seed, "oracle"): {"auroc": 0.9, "ceiling_auroc": 0.85 + seed / 50} for seed in (0, 1)}
+    limit = lines_of(tmp_path, aurocs)["limit"]
+    assert limit.gap_closed == pytest.approx(0.6)
+    assert limit.figures["auroc"].mean == pytest.approx(0.86)
+    assert (limit.figures["precision"], limit.seeds) == (limit.figures["recall"], 2)
+    known = {(seed, "oracle"): {"ceiling_auroc": np.nan} for seed in (0, 1)}
+    assert "limit" not in lines_of(tmp_path / "old", known)
+
+
 def test_efficiency_is_a_ratio_of_means(tmp_path):
     changes = {(0, "s"): {"rank_auroc": 0.6}, (1, "s"): {"rank_auroc": 0.8}}
     changes |= {(seed, "oracle"): {"ceiling_rank_auroc": value} for seed, value in ((0, 0.9), (1, 1.0))}

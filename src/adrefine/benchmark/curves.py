@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adrefine.benchmark import published
-from adrefine.benchmark.config import ORACLE, VANILLA, Benchmark
+from adrefine.benchmark.config import LIMIT, ORACLE, VANILLA, Benchmark
 from adrefine.benchmark.summary import Group
 from adrefine.benchmark.tables import subject_of
 from adrefine.report.style import BLUE, GREEN, GREY, INK, ORANGE
@@ -22,6 +22,7 @@ def styles_of(config: Benchmark) -> dict[str, Style]:
     found: dict[str, Style] = {
         VANILLA: {"color": GREY, "marker": "o", "lw": 2},
         ORACLE: {"color": GREEN, "marker": "o", "lw": 2, "ls": (0, (4, 2))},
+        LIMIT: {"color": GREEN, "marker": "x", "lw": 1.2, "ls": (0, (1, 2))},
     }
     for place, name in enumerate(config.strategies):
         turn = place % len(_COLOURS)
@@ -37,7 +38,7 @@ def styles_of(config: Benchmark) -> dict[str, Style]:
 def curve(panel: Any, group: Group, strategy: str, column: str, style: Style) -> bool:
     """Mean over the noise with bars of one standard deviation."""
     lines = [line for line in group.lines if line.strategy == strategy and (line.noise or column == "auroc")]
-    shown = [(line.noise, line.figures[column]) for line in lines]
+    shown = [(line.noise, line.figures[column]) for line in lines if column in line.figures]
     shown = [(noise, figure) for noise, figure in shown if figure.mean == figure.mean]
     if not shown:
         return False

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter
 
-from adrefine.benchmark.config import ORACLE, VANILLA, Benchmark
+from adrefine.benchmark.config import LIMIT, ORACLE, VANILLA, Benchmark
 from adrefine.benchmark.curves import Style, curve, line_of, published_curve, styles_of
 from adrefine.benchmark.summary import Group, Line
 from adrefine.benchmark.tables import method_of
@@ -141,7 +141,7 @@ def _removal(groups: list[Group], styles: dict[str, Style]) -> Drawing | None:
     for pair, group in zip(axes, groups, strict=True):
         for panel, column in zip(pair, ("precision", "recall"), strict=True):
             for name, style in styles.items():
-                if name not in (VANILLA, ORACLE):
+                if name not in (VANILLA, ORACLE, LIMIT):
                     some |= curve(panel, group, name, column, style)
             panel.set_title(f"{_title(group, groups)}: {column}")
             panel.set_ylim(-0.03, 1.03)

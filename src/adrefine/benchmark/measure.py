@@ -68,27 +68,44 @@ def precision_at_defects(hidden: ArrayLike, scores: ArrayLike) -> float:
     return float((flags[over].sum() + (k - over.sum()) * flags[tied].mean()) / k)
 
 
-def ceiling(
+def ceiling_scores(
     oracle: Detector, ids: tuple[str, ...], clean: tuple[str, ...], features: Path, folds: int, seed: int
-) -> dict[str, float]:
-    """How well models of the clean photos rank the hidden defects: more than any label-free ranking can hope.
+) -> pd.Series:
+    """Scores of `ids` by models of the clean photos: no label-free ranking can hope to be better.
 
     Clones of `oracle` learn the clean photos without one fold each. A good photo is scored by the model that
     did not see it, a hidden defect by the mean of all models: labels choose who learns, to measure only.
 
     Returns:
-        `ceiling_rank_auroc`, `ceiling_precision_at_defects`; nothing without hidden defects or with fewer
-        than four clean photos.
+        By image id; empty without hidden defects or with fewer than four clean photos.
     """
     hidden = tuple(sorted(set(ids) - set(clean)))
     folds = min(folds, len(clean) // 2)
     if not hidden or folds < 2:
-        return {}
+        return pd.Series(dtype=float)
     scorer = OutOfFold(oracle, clean, folds, seed)
-    good = scorer.scores(oracle, Images(clean, features)).to_numpy()
+    good = scorer.scores(oracle, Images(clean, features))
     bad = np.mean([model.score(Images(hidden, features)).image for model in scorer.models], axis=0)
-    flags, scores = np.repeat([0, 1], [len(good), len(bad)]), np.concatenate([good, bad])
+    return pd.concat([good, pd.Series(bad, index=list(hidden))])
+
+
+def ceiling(scores: pd.Series, clean: tuple[str, ...]) -> dict[str, float]:
+    """How well the `ceiling_scores` rank the hidden defects; nothing if there are none."""
+    if scores.empty:
+        return {}
+    flags = ~scores.index.isin(clean)
     return {
         "ceiling_rank_auroc": detection.auroc(flags, scores),
         "ceiling_precision_at_defects": precision_at_defects(flags, scores),
     }
+
+
+def limit(
+    params: Params, scores: pd.Series, clean: tuple[str, ...], noisy: pd.DataFrame, features: Path
+) -> dict[str, float]:
+    """Test AUROC after the `ceiling_scores` removed as many photos as are hidden defects; nothing without."""
+    kept = scores.sort_values(kind="stable").index[: len(clean)]
+    if scores.empty:
+        return {}
+    found = tested(fit(params, tuple(sorted(kept)), features), noisy, features)
+    return {"ceiling_auroc": found["auroc"]} if found else {}

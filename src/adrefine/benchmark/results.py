@@ -16,7 +16,8 @@ from adrefine.io import write_csv
 # Columns and their types. `class`: product class, or empty. n_train, realised: photos that trained, share of
 # hidden defects among them. seconds: of the training (vanilla, oracle) or the refinement. removed_* and
 # precision to rounds: see measure.cleaned; rank_auroc and precision_at_defects are of the last scores, in
-# vanilla rows those of the initial model for the photos it has learned. ceiling_*: in oracle rows.
+# vanilla rows those of the initial model for the photos it has learned. ceiling_*: in oracle rows;
+# ceiling_auroc is that of the detector without the photos that rank highest there, as many as are hidden.
 # unreachable: in the vanilla row of a cell that cannot be made, why.
 COLUMNS = {
     "dataset": "str", "class": "str", "n_train": "Int64", "mode": "str", "noise": "float",
@@ -24,7 +25,8 @@ COLUMNS = {
     "seconds": "float", "auroc": "float", "aupr": "float", "removed": "Int64", "removed_defects": "Int64",
     "removed_good": "Int64", "precision": "float", "recall": "float", "good_retained": "float",
     "rank_auroc": "float", "precision_at_defects": "float", "rounds": "Int64", "stop_reason": "str",
-    "ceiling_rank_auroc": "float", "ceiling_precision_at_defects": "float", "unreachable": "str",
+    "ceiling_rank_auroc": "float", "ceiling_precision_at_defects": "float", "ceiling_auroc": "float",
+    "unreachable": "str",
 }  # fmt: skip
 TEXT = [name for name, kind in COLUMNS.items() if kind == "str"]
 _KEY = ["dataset", "class", "mode", "noise", "seed", "detector", "strategy"]

@@ -102,10 +102,12 @@ def _oracle(
     else:
         model = measure.fit(run.params, clean, features)
         seconds = time.perf_counter() - start
+    scores = measure.ceiling_scores(model, ids, clean, features, run.ceiling_folds, run.cell.seed)
     return {
         "seconds": round(seconds, 2),
         **measure.tested(model, noisy, features),
-        **measure.ceiling(model, ids, clean, features, run.ceiling_folds, run.cell.seed),
+        **measure.ceiling(scores, clean),
+        **measure.limit(run.params, scores, clean, noisy, features),
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from adrefine.benchmark.config import ORACLE, VANILLA, Benchmark, Entry, names_of
+from adrefine.benchmark.config import LIMIT, ORACLE, VANILLA, Benchmark, Entry, names_of
 from adrefine.benchmark.results import COLUMNS, TEXT
 from adrefine.metrics.cleaning import oracle_gap_closed
 
@@ -29,7 +29,7 @@ class Line:
     """One strategy at one noise level.
 
     Attributes:
-        figures: by column of the results.
+        figures: by column of the results; of the limit those that it has.
         seeds: runs that went into them.
         gap_closed: (refined − vanilla) / (oracle − vanilla) of the mean AUROCs: ratios of single runs explode
             where there is little to win. None where the oracle gains less than 0.002.
@@ -116,12 +116,13 @@ def _impossible(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def _lines(rows: pd.DataFrame, config: Benchmark) -> list[Line]:
-    return [
-        _line(float(level), name, rows[rows["noise"] == level])
-        for level in config.levels
-        for name in names_of(config)
-        if ((rows["noise"] == level) & (rows["strategy"] == name)).any()
-    ]
+    lines = []
+    for level in config.levels:
+        at_level = rows[rows["noise"] == level]
+        names = [name for name in names_of(config) if (at_level["strategy"] == name).any()]
+        lines += [_line(float(level), name, at_level) for name in names]
+        lines += _limit(float(level), at_level)
+    return lines
 
 
 def _line(noise: float, strategy: str, at_level: pd.DataFrame) -> Line:
@@ -130,14 +131,24 @@ def _line(noise: float, strategy: str, at_level: pd.DataFrame) -> Line:
     figures = {name: _figure(values) for name, values in zip(MEASURED, columns, strict=True)}
     closed = efficiency = None
     if strategy not in (VANILLA, ORACLE):
-        means = _common(at_level, "auroc", (VANILLA, strategy, ORACLE))
-        closed = oracle_gap_closed(*means) if means else None
+        closed = _gap(at_level, strategy, "auroc")
     if strategy != ORACLE:
         ranks, ceilings = own.set_index("seed")["rank_auroc"], _of(at_level, ORACLE, "ceiling_rank_auroc")
         both = pd.concat([ranks, ceilings], axis=1, keys=["rank", "ceiling"]).dropna().astype(float).mean()
         if both.notna().all() and both["ceiling"] > _GUESSING:
             efficiency = float((both["rank"] - _GUESSING) / (both["ceiling"] - _GUESSING))
     return Line(noise, strategy, figures, len(own), closed, efficiency)
+
+
+def _limit(noise: float, at_level: pd.DataFrame) -> list[Line]:
+    """The line of what the ceiling's ranking wins, if an oracle row says so."""
+    own = at_level[(at_level["strategy"] == ORACLE) & at_level["ceiling_auroc"].notna()]
+    if own.empty:
+        return []
+    columns = {"auroc": "ceiling_auroc", "precision": "ceiling_precision_at_defects", "n_train": "n_train"}
+    found = {name: _figure(own[column].to_numpy(dtype=float)) for name, column in columns.items()}
+    found["recall"] = found["precision"]  # as many are removed as are hidden
+    return [Line(noise, LIMIT, found, len(own), _gap(at_level, ORACLE, "ceiling_auroc"), None)]
 
 
 def _figure(values: np.ndarray) -> Figure:
@@ -150,7 +161,8 @@ def _of(at_level: pd.DataFrame, strategy: str, column: str) -> pd.Series:
     return at_level[at_level["strategy"] == strategy].set_index("seed")[column]
 
 
-def _common(at_level: pd.DataFrame, column: str, strategies: tuple[str, str, str]) -> list[float] | None:
-    """Mean of each strategy over the seeds that all of them have; None if there is none."""
-    table = pd.concat([_of(at_level, name, column) for name in strategies], axis=1).dropna()
-    return [float(value) for value in table.mean()] if len(table) else None
+def _gap(at_level: pd.DataFrame, strategy: str, column: str) -> float | None:
+    """The gap closed by `column` of a strategy, over the seeds that vanilla and oracle have too."""
+    three = [_of(at_level, VANILLA, "auroc"), _of(at_level, strategy, column), _of(at_level, ORACLE, "auroc")]
+    table = pd.concat(three, axis=1).dropna()
+    return oracle_gap_closed(*map(float, table.mean())) if len(table) else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import isnan
 
 from adrefine.benchmark import published
-from adrefine.benchmark.config import ORACLE, VANILLA, Benchmark
+from adrefine.benchmark.config import LIMIT, ORACLE, VANILLA, Benchmark
 from adrefine.benchmark.summary import Figure, Group, Line
 
 _MAIN = {
@@ -24,9 +24,10 @@ Gap closed: (strategy − vanilla) / (oracle − vanilla) of the mean AUROCs, no
 which explode where there is little to win; empty where the oracle gains less than 0.002. Precision and
 recall: of the photos removed; precision is the mean over the runs that removed any. Rank AUROC: how well the
 last scores tell the hidden defects from good photos; vanilla ranks with the model that has learned them. The
-ceiling ranks them with models of the clean photos alone, out of fold. Efficiency: (rank AUROC − .5) /
-(ceiling − .5) of the means. Precision at their number: hidden defects among as many of the highest scores.
-Seconds: of one training for vanilla and oracle, of one refinement for a strategy."""
+ceiling ranks them with models of the clean photos alone, out of fold. Limit: what is won if the ceiling's
+highest scores go, as many as are hidden; it knows the labels, so no strategy can hope for more. Efficiency:
+(rank AUROC − .5) / (ceiling − .5) of the means. Precision at their number: hidden defects among as many of
+the highest scores. Seconds: of one training for vanilla and oracle, of one refinement for a strategy."""
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -57,8 +58,8 @@ def cell(figure: Figure | None, seeds: int, digits: int = 3) -> str:
 
 
 def method_of(config: Benchmark, strategy: str) -> str | None:
-    """The strategy of params.yaml behind a name of the benchmark file; None for the oracle."""
-    if strategy in (VANILLA, ORACLE):
+    """The strategy of params.yaml behind a name of the benchmark file; None for oracle and limit."""
+    if strategy in (VANILLA, ORACLE, LIMIT):
         return VANILLA if strategy == VANILLA else None
     name: str = config.strategies[strategy]["refine"]["strategy"]
     return name
@@ -78,7 +79,7 @@ def _facts(group: Group, config: Benchmark) -> str:
         f"{group.detector}, {group.mode}",
         f"{' to '.join(map(str, photos[:: len(photos) - 1 or 1]))} training photos",
     ]
-    seeds = {line.seeds for line in group.lines}
+    seeds = {line.seeds for line in group.lines if line.strategy != LIMIT}
     facts += (
         [f"{min(seeds)} of {len(config.seeds)} seeds done"]
         if seeds and min(seeds) < len(config.seeds)
@@ -142,4 +143,4 @@ def _value(line: Line, name: str) -> str:
     if name in ratio:
         value = ratio[name]
         return "" if value is None else f"{round(value, 2) + 0.0:.2f}"  # no -0.00
-    return cell(line.figures[name], line.seeds, _DIGITS.get(name, 3))
+    return cell(line.figures.get(name), line.seeds, _DIGITS.get(name, 3))
