@@ -277,7 +277,6 @@ class Mad(Section):
 
 
 class Consensus(Section):
-    twins: Annotated[float, Field(gt=0, lt=1)] = 0.4
     share: Share | None = None
 
 

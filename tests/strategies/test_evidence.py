@@ -11,13 +11,71 @@ from adrefine.strategies import evidence
 from fakes import vectors
 
 
-@pytest.mark.parametrize("kind", [evidence.discriminator, evidence.density, evidence.consensus])
+@pytest.mark.parametrize("kind", [evidence.discriminator, evidence.density])
 @pytest.mark.parametrize("hidden", [8, 32])
 def test_hidden_defects_rank_first(kind: evidence.Kind, hidden: int) -> None:
     photos, twins, is_hidden = vectors(hidden)
     of_photos, of_twins = kind(photos, twins, 0)
     assert auroc(is_hidden, of_photos) > (0.6 if kind is evidence.density and hidden == 32 else 0.8)
     assert of_twins.mean() > of_photos.mean()
+
+
+@pytest.mark.parametrize("hidden", [8, 32])
+def test_what_both_agree_on_ranks_first(hidden: int) -> None:
+    photos, twins, is_hidden = vectors(hidden)
+    ranks, _ = evidence.consensus(photos, twins, 0)
+    assert auroc(is_hidden, ranks) > 0.8
+    assert ((ranks > 0) & (ranks < 1)).all()
+
+
+def drawn(hidden: float, n: int, told: float = 2.0, like: float = 1.6) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of photos, the share `hidden` of them defects, and of twins: normal, apart by `like`, `told`."""
+    rng = np.random.default_rng(3)
+    return rng.normal(size=n) + like * (np.arange(n) < hidden * n), rng.normal(size=n) + told
+
+
+@pytest.mark.parametrize("told", [2.0, 3.0])
+def test_clean_photos_are_hardly_taken_for_hidden_defects(told: float) -> None:
+    """Whether the classifiers tell photos from twins with an AUROC of .92 or .98."""
+    clean, tenth = (evidence.hidden_share(*drawn(share, 5000, told)) for share in (0.0, 0.1))
+    assert clean < tenth
+    assert evidence.hidden_share(*drawn(0.0, 5000, 3.0)) == 0.0
+
+
+def test_the_more_hide_the_higher_the_estimate_and_never_over_half() -> None:
+    found = [evidence.hidden_share(*drawn(share, 5000)) for share in (0.0, 0.1, 0.2, 0.4, 0.9)]
+    assert found == sorted(found)
+    assert found[1] < found[3] <= evidence.MOST
+
+
+@pytest.mark.parametrize(
+    ("worst", "share"),
+    [
+        ([20, 30, 45, 45, 60], (0.01 - 0.006 - 0.5 * (0.006 * 0.994 / 100) ** 0.5) / 0.05),  # second limit
+        ([55, 55, 20, 20, *[16] * 20], (0.02 - 0.012 - 0.5 * (0.012 * 0.988 / 100) ** 0.5) / 0.1),  # first
+        ([45, 55, 60, 20, 16], 0.05),  # five look worse than .15 of the twins
+        ([100] * 60, 0.5),
+    ],
+)
+def test_the_share_is_its_formula(worst: list[int], share: float) -> None:
+    """The other photos look better than all twins; .15, .4 and .5 of the twins are under 16, 41 and 51."""
+    photos = np.concatenate([np.zeros(100 - len(worst)), worst])
+    assert evidence.hidden_share(photos, np.arange(1.0, 101.0)) == pytest.approx(share)
+
+
+def test_where_photos_are_told_badly_from_twins_more_of_them_pass_for_clean() -> None:
+    photos, twins = (
+        np.concatenate([np.full(80, 10.0), np.full(17, 30.0), np.full(3, 55.0)]),
+        np.arange(1.0, 101.0),
+    )
+    told = 1 - (0.80 * 10 + 0.17 * 30 + 0.03 * 55 - 0.5) / 100
+    assert auroc(np.repeat([0, 1], 100), np.concatenate([photos, twins])) == pytest.approx(told)
+    clean = 0.012 + 0.6 * (0.905 - told)
+    shares = [
+        (0.03 - part * clean - 0.5 * (part * clean * (1 - part * clean) / 100) ** 0.5) / (part * 0.1)
+        for part in (1.0, 0.5)
+    ]
+    assert evidence.hidden_share(photos, twins) == pytest.approx(max(0.0, min(*shares, 0.2)))
 
 
 def test_families_outvote_what_random_folds_cannot() -> None:
@@ -56,4 +114,6 @@ def test_the_same_seed_gives_the_same_scores_and_another_seed_others() -> None:
 def test_a_constant_feature_and_equal_photos_do_no_harm() -> None:
     photos, twins, _ = vectors(8)
     photos[:, 0], twins[:, 0], photos[20] = 5.0, 5.0, photos[21]
-    assert all(np.isfinite(scores).all() for scores in evidence.consensus(photos, twins, 0))
+    ranks, share = evidence.consensus(photos, twins, 0)
+    assert np.isfinite(ranks).all()
+    assert 0 <= share <= evidence.MOST

@@ -27,7 +27,7 @@ def create(params: Params, images: int) -> Strategy:
         ),
         "irp": lambda: IterativeRefinement(params.irp),
         "meta_iqr": lambda: QuartileRefinement(params.meta_iqr),
-        "consensus": lambda: ConsensusRemoval(params.consensus),
+        "consensus": lambda: ConsensusRemoval(),
         "mad": lambda: AnnealedDeviation(params.mad),
     }
     return registry[params.refine.strategy]()

@@ -1,4 +1,4 @@
-"""Consensus: what two kinds of evidence agree on goes, and synthetic defects set the limit. No document."""
+"""Consensus: what two kinds of evidence agree on goes, as much as synthetic defects tell. No document."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ _FEWEST = 10  # photos for two folds of evidence to mean something
 class ConsensusScorer(Scorer):
     """Scores every training photo, also a removed one, against its synthetic twins; see `evidence`.
 
-    A score of 1 is where the share `consensus.twins` of the synthetic defects looks better than the photo, so
-    that λ × median has no part in it. The detector being refined gives the vectors, nothing else: no model is
-    retrained for it.
+    Over 1 is the share of the photos that is taken for hidden defects, or `consensus.share`; λ × median has
+    no part in it. The detector being refined gives the vectors, nothing else: no model is retrained for it.
     """
 
     def __init__(self, params: Consensus, images: Images, seed: int) -> None:
@@ -33,28 +32,23 @@ class ConsensusScorer(Scorer):
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
         photos, twins = (model.describe(self.images, twins=twins) for twins in (False, True))
-        of_photos, of_twins = evidence.consensus(photos, twins, self.seed)
-        limit = max(float(np.quantile(of_twins, self.params.twins)), 1e-6)
-        return pd.Series(of_photos / limit, index=list(self.images.ids))
+        ranks, share = evidence.consensus(photos, twins, self.seed)
+        limit = _limit(ranks, share if self.params.share is None else self.params.share)
+        return pd.Series(ranks / limit, index=list(self.images.ids))
 
 
 class ConsensusRemoval(Strategy):
-    """Remove, at once, what looks worse than a share of the synthetic defects; or the share given."""
-
-    def __init__(self, params: Consensus) -> None:
-        self.share = params.share
+    """Remove at once what scores over 1."""
 
     def step(self, scores: pd.Series, floor: int) -> Removal:
-        threshold = 1.0 if self.share is None else _cut(scores, self.share)
-        ids = over(scores, threshold)
+        ids = over(scores, 1.0)
         stop = (
             "one shot: all evidence was weighed at once" if ids else "converged: no score over the threshold"
         )
-        return Removal(ids, threshold, stop)
+        return Removal(ids, 1.0, stop)
 
 
-def _cut(scores: pd.Series, share: float) -> float:
-    """The score that the worst `share` of the photos exceed."""
-    count = round(share * len(scores))
-    ranked = np.sort(scores.to_numpy())[::-1]
-    return float(ranked[min(count, len(ranked) - 1)])
+def _limit(ranks: evidence.Array, share: float) -> float:
+    """The rank that the worst `share` of the photos exceed; of equal ones at the border none does."""
+    ranked = np.sort(ranks)[::-1]
+    return float(ranked[min(round(share * len(ranks)), len(ranks) - 1)])
