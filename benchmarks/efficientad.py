@@ -41,7 +41,7 @@ TRAININGS: dict[str, dict[str, float]] = {
     "hard, AE, OOD": {"coeff_cdo": 0.0, "coeff_ood": 1.0},
     "hard, AE, CDO, OOD": {"coeff_ood": 1.0},
 }
-KEYS = ["losses", "seed", "side", "tiles", "steps", "batch_size"]
+KEYS = ["losses", "seed", "side", "tiles", "init", "steps", "batch_size"]
 FIGURES = {"auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AU-PRO"}
 
 
@@ -79,6 +79,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=256, help="working size of the photos, pixels")
     parser.add_argument("--side", type=int, help="input of the networks, pixels; default: the preset's")
     parser.add_argument("--tiles", action="store_true", help="cut photos larger than that, not shrink them")
+    parser.add_argument("--init", choices=["teacher", "scratch"], help="default: the preset's")
     parser.add_argument("--steps", type=int, help="steps of a training; default: the preset's")
     parser.add_argument("--preset", default="fast", choices=["fast", "paper"])
     parser.add_argument("--losses", nargs="+", default=list(TRAININGS), choices=TRAININGS, metavar="LOSSES")
@@ -105,7 +106,7 @@ def prepare(args: argparse.Namespace) -> prepared.Prepared:
 
 def detector_params(args: argparse.Namespace, losses: str, seed: int) -> Params:
     """The section `efficientad` of one training."""
-    given = {name: getattr(args, name) for name in ("preset", "side", "tiles", "steps")}
+    given = {name: getattr(args, name) for name in ("preset", "side", "tiles", "init", "steps")}
     return Params.model_validate({**given, "holdout": 0.0, "seed": seed, **TRAININGS[losses]})
 
 
@@ -142,13 +143,13 @@ def run(
 def report(done: pd.DataFrame) -> str:
     """A Markdown table for each size and length of training, means over the seeds."""
     lines = []
-    for (side, tiles, steps, size), rows in done.groupby(KEYS[2:]):
+    for (side, tiles, init, steps, size), rows in done.groupby(KEYS[2:]):
         minutes = rows["cpu_seconds"].mean() / 60
         seen = f"tiles of {side}²" if tiles else f"whole photos at {side}²"
         seeds = ", ".join(map(str, sorted(rows["seed"].unique())))
         lines += [
-            f"{steps} steps of {size} images, {seen}; {minutes:.1f} minutes of one core a training; "
-            f"{rows['photos'].iloc[0]} test photos; seeds {seeds}.", "",
+            f"{steps} steps of {size} images, {seen}, init {init}; {minutes:.1f} minutes of one core a "
+            f"training; {rows['photos'].iloc[0]} test photos; seeds {seeds}.", "",
             "| losses | map | " + " | ".join(FIGURES.values()) + " |", "|---" * (len(FIGURES) + 2) + "|",
         ]  # fmt: skip
         for (losses, name), found in rows.groupby(["losses", "map"], sort=False):

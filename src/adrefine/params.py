@@ -188,6 +188,7 @@ class EfficientAD(Section):
     padding: bool = True
     tiles: bool = False
     overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
+    init: Literal["teacher", "scratch"] | None = None
     steps: AtLeastOne | None = None
     batch_size: AtLeastOne | None = None
     learning_rate: Positive | None = None

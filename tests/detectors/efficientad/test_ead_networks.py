@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adrefine.backbones.pdn import RECEPTIVE_FIELD
-from adrefine.detectors.efficientad.networks import Autoencoder, dropout, positions, student
+from adrefine.backbones.pdn import RECEPTIVE_FIELD, Pdn
+from adrefine.detectors.efficientad.networks import LOW, Autoencoder, dropout, positions, start_low, student
 
 # kernel, inputs, outputs of every convolution, as the tables list them
 SMALL = [(4, 3, 128), (4, 128, 256), (3, 256, 256), (4, 256, 768)]
@@ -28,6 +28,19 @@ def count(net: torch.nn.Module) -> int:
 )
 def test_the_student_has_the_parameters_of_the_table(size, layers, parameters):
     assert count(student(size, True)) == weights(layers) == parameters
+
+
+@pytest.mark.parametrize("size", ["small", "medium"])
+def test_a_student_that_starts_low_differs_from_its_teacher_in_later_layers_alone(size):
+    own, teacher = student(size, True), Pdn(size).to(torch.bfloat16)
+    start_low(own, teacher)
+    same = {
+        name
+        for name, weight in teacher.named_parameters()
+        if torch.equal(own.get_parameter(name)[: len(weight)], weight.float())
+    }
+    assert same == {f"{layer}.{kind}" for layer in LOW for kind in ("weight", "bias")}
+    assert own.conv1.weight.dtype == torch.float32
 
 
 def test_the_autoencoder_has_the_parameters_of_the_table():

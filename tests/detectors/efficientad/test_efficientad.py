@@ -47,11 +47,24 @@ def fitted(striped) -> EfficientAD:
 def test_the_paper_preset_is_the_documents_and_explicit_keys_overrule():
     paper = Settings.of(Params(preset="paper"))
     assert (paper.side, paper.steps, paper.batch_size, paper.learning_rate) == (256, 70000, 1, 1e-4)
-    assert (paper.p_hard, paper.synthetic, paper.augment) == (0.99, 0.4, 1.0)
+    assert (paper.p_hard, paper.synthetic, paper.augment, paper.init) == (0.99, 0.4, 1.0, "scratch")
     assert [getattr(paper, f"coeff_{name}") for name in PARTS] == [1, 0, 1, 1, 1]
     assert Settings.of(Params(steps=7, augment=0)).steps == 7
     assert Settings.of(Params(augment=0)).augment == 0
     assert Settings.of(Params()).side == PRESETS["fast"]["side"]
+
+
+@pytest.mark.parametrize("init", ["teacher", "scratch"])
+def test_the_first_layers_start_as_the_teachers_if_asked(striped, init):
+    detector = untrained(init=init, learning_rate=1e-9, steps=1)
+    detector.fit(striped)
+    teacher = open_teacher(striped.prepared, 64, True).net
+    learned = detector.networks.student
+    near = [
+        torch.allclose(learned.get_parameter(name), teacher.get_parameter(name).float(), atol=1e-6)
+        for name in ("conv1.weight", "conv2.weight", "conv3.weight")
+    ]
+    assert near == [init == "teacher", init == "teacher", False]
 
 
 def test_quantiles_that_do_not_rise_are_refused():

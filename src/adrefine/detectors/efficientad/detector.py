@@ -15,7 +15,7 @@ from adrefine.detectors.base import Detector, Images, Scores, read_log, reading,
 from adrefine.detectors.efficientad import tiling
 from adrefine.detectors.efficientad.data import Photos, Window, open_photos, size_of
 from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score, raw, resized
-from adrefine.detectors.efficientad.networks import STRIDE
+from adrefine.detectors.efficientad.networks import STRIDE, start_low
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Teacher, open_teacher
 from adrefine.detectors.efficientad.training import Networks, Trainer
@@ -127,9 +127,11 @@ class EfficientAD(Detector):
         return self.networks
 
     def _start(self, teacher: Teacher) -> None:
-        """New networks with random weights."""
+        """New networks with random weights, but for the student's first layers if `init` is teacher."""
         self.size = teacher.size
         self.networks = self._new_networks()
+        if self.settings.init == "teacher":
+            start_low(self.networks.student, teacher.net)
 
     def _new_networks(self) -> Networks:
         runtime.seed_everything(self.settings.seed)

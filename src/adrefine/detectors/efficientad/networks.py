@@ -19,11 +19,18 @@ from adrefine.backbones.pdn import CHANNELS, Pdn
 BOTTLENECK = 64  # values that the autoencoder keeps of an image
 DROPOUT = 0.2
 STRIDE = 4  # pixels between two positions of a PDN
+LOW = ("conv1", "conv2")  # layers that say nothing yet of what a good photo looks like
 
 
 def student(size: str, padding: bool) -> Pdn:
     """PDN whose first 384 channels imitate the teacher, the other 384 the autoencoder (EAD eq. 4.2, 4.4)."""
     return Pdn(size, 2 * CHANNELS, padding)
+
+
+def start_low(student: Pdn, teacher: Pdn) -> None:
+    """Let the `LOW` layers of `student` start as those of `teacher`; ours, no document."""
+    for name in LOW:
+        student.get_submodule(name).load_state_dict(teacher.get_submodule(name).state_dict())
 
 
 def positions(side: int, padding: bool) -> int:

@@ -9,10 +9,12 @@ from adrefine.detectors.base import over_preset
 from adrefine.params import EfficientAD as Params
 
 # `paper`: the document's; steps, rate and batch, which it does not name, are the original EfficientAD's.
-# `fast`: a CPU trains it in minutes; half the size, few steps of a higher rate.
+# `fast`: a CPU trains it in minutes; half the size, few steps of a higher rate,
+# low layers that need not be learned.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "side": 256,
+        "init": "scratch",
         "steps": 70000,
         "batch_size": 1,
         "learning_rate": 1e-4,
@@ -22,6 +24,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "fast": {
         "side": 128,
+        "init": "teacher",
         "steps": 200,
         "batch_size": 4,
         "learning_rate": 1e-3,
@@ -40,6 +43,7 @@ class Settings:
     padding: bool
     tiles: bool
     overlap: float
+    init: str
     steps: int
     batch_size: int
     learning_rate: float
