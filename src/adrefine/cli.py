@@ -210,7 +210,7 @@ def _add_benchmark(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         "benchmark",
         help="compare strategies over datasets, noise levels and seeds; tables and figures",
         description=_BENCHMARK,
-        epilog="Example: adrefine benchmark benchmarks/ksdd.yaml --dry-run",
+        epilog="Example: adrefine benchmark benchmarks/consensus.yaml --dry-run",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
