@@ -23,9 +23,22 @@ def test_hidden_defects_rank_first(kind: evidence.Kind, hidden: int) -> None:
 @pytest.mark.parametrize("hidden", [8, 32])
 def test_what_both_agree_on_ranks_first(hidden: int) -> None:
     photos, twins, is_hidden = vectors(hidden)
-    ranks, _ = evidence.consensus(photos, twins, 0)
+    ranks, _ = evidence.consensus(photos, twins, np.ones(len(photos)), 0)
     assert auroc(is_hidden, ranks) > 0.8
     assert ((ranks > 0) & (ranks < 1)).all()
+
+
+@pytest.mark.parametrize(("share", "weights"), [(0.05, (1, 0, 2)), (0.175, (1, 0.5, 1)), (0.3, (1, 1, 0))])
+def test_the_model_counts_where_few_hide_and_the_density_where_many_do(monkeypatch, share, weights) -> None:
+    rng = np.random.default_rng(4)
+    looks, foreign, learned = rng.permuted(np.tile(np.arange(20.0), (3, 1)), axis=1)
+    monkeypatch.setattr(evidence, "discriminator", lambda photos, twins, seed: (looks, looks))
+    monkeypatch.setattr(evidence, "density", lambda photos, twins, seed: (foreign, foreign))
+    monkeypatch.setattr(evidence, "hidden_share", lambda photos, twins: share)
+    ranks, found = evidence.consensus(np.zeros((20, 1)), np.zeros((20, 1)), learned, 0)
+    wanted = np.average([looks, foreign, learned], axis=0, weights=weights)
+    np.testing.assert_allclose(ranks, (wanted + 0.5) / 20)
+    assert found == share
 
 
 def drawn(hidden: float, n: int, told: float = 2.0, like: float = 1.6) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +119,8 @@ def test_the_gaussian_is_its_formula(shape: tuple[int, int]) -> None:
 
 def test_the_same_seed_gives_the_same_scores_and_another_seed_others() -> None:
     photos, twins, _ = vectors(8)
-    first, again, other = (evidence.consensus(photos, twins, seed)[0] for seed in (3, 3, 4))
+    model = np.ones(len(photos))
+    first, again, other = (evidence.consensus(photos, twins, model, seed)[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -114,6 +128,6 @@ def test_the_same_seed_gives_the_same_scores_and_another_seed_others() -> None:
 def test_a_constant_feature_and_equal_photos_do_no_harm() -> None:
     photos, twins, _ = vectors(8)
     photos[:, 0], twins[:, 0], photos[20] = 5.0, 5.0, photos[21]
-    ranks, share = evidence.consensus(photos, twins, 0)
+    ranks, share = evidence.consensus(photos, twins, np.ones(len(photos)), 0)
     assert np.isfinite(ranks).all()
     assert 0 <= share <= evidence.MOST

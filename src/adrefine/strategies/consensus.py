@@ -19,7 +19,8 @@ class ConsensusScorer(Scorer):
     """Scores every training photo, also a removed one, against its synthetic twins; see `evidence`.
 
     Over 1 is the share of the photos that is taken for hidden defects, or `consensus.share`; λ × median has
-    no part in it. The detector being refined gives the vectors, nothing else: no model is retrained for it.
+    no part in it. The detector being refined gives the vectors and its scores of what it has learned; no
+    model is retrained for it.
     """
 
     def __init__(self, params: Consensus, images: Images, seed: int) -> None:
@@ -32,7 +33,8 @@ class ConsensusScorer(Scorer):
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
         photos, twins = (model.describe(self.images, twins=twins) for twins in (False, True))
-        ranks, share = evidence.consensus(photos, twins, self.seed)
+        learned = model.score(self.images).image
+        ranks, share = evidence.consensus(photos, twins, learned, self.seed)
         limit = _limit(ranks, share if self.params.share is None else self.params.share)
         return pd.Series(ranks / limit, index=list(self.images.ids))
 

@@ -32,17 +32,25 @@ TOLD, SLOPE = 0.905, 0.6  # ... and by how much it rises with every point less
 FOUND = 0.1  # share of hidden defects over the limit
 BETTER = 0.15  # as many photos stay at least as look better than this share of the twins
 MOST = 0.5
+FEW, MANY = 0.1, 0.25  # hidden share up to which the model knows more than the density, and from which on not
 
 
-def consensus(photos: Array, twins: Array, seed: int) -> tuple[Array, float]:
-    """Mean rank (n,) of the photos in the two kinds of evidence below, and the `hidden_share`.
+def consensus(photos: Array, twins: Array, learned: Array, seed: int) -> tuple[Array, float]:
+    """Weighted mean rank (n,) of the photos in the kinds of evidence below, and the `hidden_share`.
 
-    Each rank is the share of photos that look better, over 0 and under 1. The two err differently: what looks
-    foreign need not look defective, and the other way round.
+    Each rank is the share of photos that look better, over 0 and under 1. The kinds err differently: what
+    looks foreign need not look defective, and the other way round. Where few defects hide, the model that is
+    being refined ranks them best, although it has learned them; where many do, it is guessing.
+
+    Args:
+        learned: the model's scores (n,) of the photos.
     """
     looks, foreign = discriminator(photos, twins, seed), density(photos, twins, seed)
-    ranks = np.mean([_ranks(of_photos, of_photos) for of_photos, _ in (looks, foreign)], axis=0)
-    return ranks, hidden_share(*looks)
+    share = hidden_share(*looks)
+    few = float(np.clip((MANY - share) / (MANY - FEW), 0, 1))
+    voters = [(1.0, looks[0]), (1 - few, foreign[0]), (2 * few, learned)]
+    total = sum(weight for weight, _ in voters)
+    return sum((weight / total * _ranks(of, of) for weight, of in voters), np.zeros(len(photos))), share
 
 
 def hidden_share(photos: Array, twins: Array) -> float:
