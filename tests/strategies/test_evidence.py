@@ -39,6 +39,9 @@ def test_the_model_counts_where_few_hide_and_the_density_where_many_do(monkeypat
     wanted = np.average([looks, foreign, learned], axis=0, weights=weights)
     np.testing.assert_allclose(ranks, (wanted + 0.5) / 20)
     assert found == share
+    known, told = evidence.consensus(np.zeros((20, 1)), np.zeros((20, 1)), learned, 0, 0.3)
+    np.testing.assert_allclose(known, (np.mean([looks, foreign], axis=0) + 0.5) / 20)
+    assert told == 0.3
 
 
 def drawn(hidden: float, n: int, told: float = 2.0, like: float = 1.6) -> tuple[np.ndarray, np.ndarray]:

@@ -34,9 +34,8 @@ class ConsensusScorer(Scorer):
     def scores(self, model: Detector, kept: Images) -> pd.Series:
         photos, twins = (model.describe(self.images, twins=twins) for twins in (False, True))
         learned = model.score(self.images).image
-        ranks, share = evidence.consensus(photos, twins, learned, self.seed)
-        limit = _limit(ranks, share if self.params.share is None else self.params.share)
-        return pd.Series(ranks / limit, index=list(self.images.ids))
+        ranks, share = evidence.consensus(photos, twins, learned, self.seed, self.params.share)
+        return pd.Series(ranks / _limit(ranks, share), index=list(self.images.ids))
 
 
 class ConsensusRemoval(Strategy):

@@ -1,4 +1,4 @@
-"""Label-free evidence that a training photo is defective, each kind from models that did not see the photo.
+"""Label-free evidence that a training photo is defective, from small models that did not see the photo.
 
 Every kind takes `photos` (n, d), the vectors of the training photos, and `twins` (n, d), those of the same
 photos with a synthetic defect, and returns scores of both, (n,) and (n,), higher is more anomalous. How a
@@ -35,8 +35,10 @@ MOST = 0.5
 FEW, MANY = 0.1, 0.25  # hidden share up to which the model knows more than the density, and from which on not
 
 
-def consensus(photos: Array, twins: Array, learned: Array, seed: int) -> tuple[Array, float]:
-    """Weighted mean rank (n,) of the photos in the kinds of evidence below, and the `hidden_share`.
+def consensus(
+    photos: Array, twins: Array, learned: Array, seed: int, share: float | None = None
+) -> tuple[Array, float]:
+    """Weighted mean rank (n,) of the photos in the kinds of evidence below, and the share of hidden defects.
 
     Each rank is the share of photos that look better, over 0 and under 1. The kinds err differently: what
     looks foreign need not look defective, and the other way round. Where few defects hide, the model that is
@@ -44,9 +46,10 @@ def consensus(photos: Array, twins: Array, learned: Array, seed: int) -> tuple[A
 
     Args:
         learned: the model's scores (n,) of the photos.
+        share: the share of hidden defects if it is known; None: `hidden_share`.
     """
     looks, foreign = discriminator(photos, twins, seed), density(photos, twins, seed)
-    share = hidden_share(*looks)
+    share = hidden_share(*looks) if share is None else share
     few = float(np.clip((MANY - share) / (MANY - FEW), 0, 1))
     voters = [(1.0, looks[0]), (1 - few, foreign[0]), (2 * few, learned)]
     total = sum(weight for weight, _ in voters)
