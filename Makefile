@@ -21,7 +21,7 @@ demo: $(VENV)/.installed ## install, check params.yaml, run the graph (dvc repro
 	$(if $(DETECTOR),@echo "params.yaml holds the settings of this run; back: git checkout params.yaml")
 
 test: $(VENV)/.dev lint ## ruff, mypy and pytest
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "not browser"
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser"
 
 test-ui: $(VENV)/.dev ## Prefect's pages in a real browser (needs Chromium: apt-get install chromium)
 	OMP_NUM_THREADS=1 python -m pytest -m browser
