@@ -10,7 +10,7 @@ import pytest
 from adrefine.detectors.base import Detector, Images, Scores
 from adrefine.errors import UserError
 from adrefine.params import Consensus, parse
-from adrefine.strategies import create
+from adrefine.strategies import create, evidence
 from adrefine.strategies.consensus import ConsensusRemoval, ConsensusScorer
 from fakes import vectors
 
@@ -55,6 +55,17 @@ def test_a_given_share_is_removed_whatever_the_twins_say(share: float) -> None:
     detector, gone = removed(16, share=share)
     photos = len(detector.images)
     assert abs(len(gone) - min(round(share * photos), photos - 1)) <= 1  # equal ranks stay together
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_worst_go_and_one_always_stays(monkeypatch, share: float) -> None:
+    images = Images(tuple("abcdefghij"), Path())
+    detector, ranks = Describing(0), np.arange(0.05, 1.0, 0.1)
+    monkeypatch.setattr(evidence, "consensus", lambda *given: (ranks, given[-1]))
+    monkeypatch.setattr(detector, "describe", lambda images, twins: None)
+    scores = ConsensusScorer(Consensus(share=share), images, 0).scores(detector, images)
+    ids = ConsensusRemoval().step(scores, 2).ids
+    assert ids == tuple("jihgfedcb"[: min(round(10 * share), 9)])
 
 
 def test_every_photo_is_scored_also_one_that_is_out() -> None:

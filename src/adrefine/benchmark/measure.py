@@ -104,8 +104,8 @@ def limit(
     params: Params, scores: pd.Series, clean: tuple[str, ...], noisy: pd.DataFrame, features: Path
 ) -> dict[str, float]:
     """Test AUROC after the `ceiling_scores` removed as many photos as are hidden defects; nothing without."""
-    kept = scores.sort_values(kind="stable").index[: len(clean)]
     if scores.empty:
         return {}
+    kept = scores.sort_values(kind="stable").index[: len(clean)]
     found = tested(fit(params, tuple(sorted(kept)), features), noisy, features)
     return {"ceiling_auroc": found["auroc"]} if found else {}

@@ -1,4 +1,4 @@
-"""Consensus: what two kinds of evidence agree on goes, as much as synthetic defects tell. No document."""
+"""Consensus: what the kinds of evidence agree on goes, as much as synthetic defects tell. No document."""
 
 from __future__ import annotations
 
