@@ -90,9 +90,11 @@ class Project:
         (self.root / "params.yaml").write_text(with_changes(self._committed, changes))
 
     def reset(self) -> None:
-        """Settings, photos and answers as committed."""
+        """Settings, photos and answers as committed, and no experiment."""
         self.git("checkout", "-q", "--", "params.yaml", "data/review.csv", PHOTOS)
         self.git("clean", "-fdq", "--", PHOTOS)
+        for ref in self.git("for-each-ref", "--format=%(refname)", "refs/exps").split():
+            self.git("update-ref", "-d", ref)
 
     def repro(self, *arguments: str, check: bool = True) -> Run:
         """`dvc repro`."""
