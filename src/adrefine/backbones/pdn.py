@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from adrefine.backbones.base import Backbone
+from adrefine.backbones.conv import Conv2d
 from adrefine.errors import UserError
 from adrefine.io import atomic_open
 
@@ -29,16 +30,16 @@ def _layers(size: str, channels: int, pad: int) -> list[tuple[str, nn.Module]]:
     small = size == "small"
     wide = 1 if small else 2
     head = [
-        ("conv1", nn.Conv2d(3, 128 * wide, 4, padding=3 * pad)),
+        ("conv1", Conv2d(3, 128 * wide, 4, padding=3 * pad)),
         ("relu1", nn.ReLU(inplace=True)),
         ("pool1", nn.AvgPool2d(2, 2, padding=pad)),
-        ("conv2", nn.Conv2d(128 * wide, 256 * wide, 4, padding=3 * pad)),
+        ("conv2", Conv2d(128 * wide, 256 * wide, 4, padding=3 * pad)),
         ("relu2", nn.ReLU(inplace=True)),
         ("pool2", nn.AvgPool2d(2, 2, padding=pad)),
     ]
     if small:
         tail = [
-            ("conv3", nn.Conv2d(256, 256, 3, padding=pad)),
+            ("conv3", Conv2d(256, 256, 3, padding=pad)),
             ("relu3", nn.ReLU(inplace=True)),
             ("conv4", nn.Conv2d(256, channels, 4)),
         ]
@@ -46,7 +47,7 @@ def _layers(size: str, channels: int, pad: int) -> list[tuple[str, nn.Module]]:
         tail = [
             ("conv3", nn.Conv2d(512, 512, 1)),
             ("relu3", nn.ReLU(inplace=True)),
-            ("conv4", nn.Conv2d(512, 512, 3, padding=pad)),
+            ("conv4", Conv2d(512, 512, 3, padding=pad)),
             ("relu4", nn.ReLU(inplace=True)),
             ("conv5", nn.Conv2d(512, channels, 4)),
             ("relu5", nn.ReLU(inplace=True)),

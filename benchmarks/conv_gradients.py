@@ -1,0 +1,60 @@
+"""How long the gradients of a PDN take on one core: PyTorch's convolutions and those of `backbones.conv`.
+
+    python benchmarks/conv_gradients.py
+
+Forward and backward of the student (768 channels) on one image, the two kinds in turns, median of the rounds;
+to results/conv_gradients.json.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from adrefine import runtime
+from adrefine.backbones import conv
+from adrefine.backbones.pdn import Pdn
+
+ROUNDS = 7
+
+
+def main() -> None:
+    """Time both, write and print the result."""
+    torch.set_num_threads(1)
+    table = {str(side): _times(side) for side in (128, 256)}
+    result = {"dtype": str(runtime.inference_dtype()), "milliseconds per image": table}
+    text = json.dumps(result, indent=2) + "\n"
+    (Path(__file__).parent / "results" / "conv_gradients.json").write_text(text)
+    print(text, end="")
+
+
+def _times(side: int) -> dict[str, float]:
+    net = Pdn("small", 768).to(memory_format=torch.channels_last).train()
+    image = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)
+    kinds = {"pytorch": nn.Conv2d.forward, "adrefine": conv.Conv2d.forward}
+    seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(ROUNDS + 1):  # the first warms up
+        for kind, forward in kinds.items():
+            conv.Conv2d.forward = forward  # type: ignore[method-assign]
+            start = time.perf_counter()
+            _step(net, image)
+            seconds[kind].append(time.perf_counter() - start)
+    found = {kind: round(1e3 * statistics.median(times[1:]), 1) for kind, times in seconds.items()}
+    return found | {"ratio": round(found["pytorch"] / found["adrefine"], 2)}
+
+
+def _step(net: Pdn, image: torch.Tensor) -> None:
+    dtype = runtime.inference_dtype()
+    half = dtype != torch.float32
+    with torch.autocast("cpu", dtype=dtype, enabled=half, cache_enabled=False):
+        found = net(image)
+    torch.autograd.grad(found.float().pow(2).mean(), list(net.parameters()))
+
+
+if __name__ == "__main__":
+    main()
