@@ -1,4 +1,4 @@
-"""A convolution whose gradients are quick on a CPU. The same function and the same parameters as PyTorch's."""
+"""A convolution whose gradients are quick on a CPU; function and parameters are those of PyTorch's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Conv2d(nn.Conv2d):
         if input.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(input)
         weight, bias, padding = self.weight, self.bias, self.padding
-        assert bias is not None and not isinstance(padding, str)
+        assert bias is not None
+        assert not isinstance(padding, str)
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
             input, weight, bias = input.to(dtype), weight.to(dtype), bias.to(dtype)
