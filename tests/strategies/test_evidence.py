@@ -45,7 +45,7 @@ def test_the_model_counts_where_few_hide_and_the_density_where_many_do(monkeypat
 
 
 def drawn(hidden: float, n: int, told: float = 2.0, like: float = 1.6) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of photos, the share `hidden` of them defects, and of their twins; apart by `like` and `told`."""
+    """Scores of photos, the share `hidden` of them defects, and of their twins, apart by `like`, `told`."""
     clean = np.random.default_rng(3).normal(size=n)
     return clean + like * (np.arange(n) < hidden * n), clean + told
 
