@@ -19,7 +19,7 @@ HEAVY = {"torch", "pandas", "numpy", "PIL", "sklearn", "matplotlib", "dvc", "pre
 def test_a_sound_file_is_one_line(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     cli.run(["check"])
-    assert capsys.readouterr() == ("params.yaml is sound: demo, differnet, irp\n", "")
+    assert capsys.readouterr() == ("params.yaml is sound: demo, differnet, consensus\n", "")
 
 
 @pytest.mark.parametrize(

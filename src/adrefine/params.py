@@ -220,7 +220,7 @@ class EfficientAD(Section):
 
 
 class Refine(Section):
-    strategy: StrategyName = "irp"
+    strategy: StrategyName = "consensus"
     preset: Literal["adrefine", "paper"] = "adrefine"
     scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
     folds: Annotated[int, Field(ge=2)] = 5

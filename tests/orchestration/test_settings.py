@@ -107,11 +107,12 @@ def test_what_was_chosen_is_written_and_said(file: Path) -> None:
 def test_nothing_chosen_leaves_the_file_alone(file: Path) -> None:
     before = file.stat().st_mtime_ns
     assert settings.write(settings.choices(path=file), file) == []
-    assert settings.write({"refine.strategy": "irp"}, file) == []
+    assert settings.write({"refine.strategy": "consensus"}, file) == []
     assert file.stat().st_mtime_ns == before
 
 
 def test_lambda_goes_to_the_strategy_in_the_file_and_is_a_float(file: Path) -> None:
+    settings.write({"refine.strategy": "irp"}, file)
     assert settings.choices(lambda_=2, path=file) == {"irp.lambda": 2.0}
     file.write_text(settings.replaced(file.read_text(), "irp.lambda", 2))
     assert settings.write({"irp.lambda": 2.0}, file) == ["irp.lambda"]

@@ -42,6 +42,7 @@ TINY = {
     "efficientad.steps": 2,
     "efficientad.batch_size": 1,
     "efficientad.finetune_steps": 1,
+    "refine.strategy": "irp",  # for its rounds
     "refine.max_rounds": 3,
     "evaluate.gallery": 4,
     "evaluate.localize": 4,

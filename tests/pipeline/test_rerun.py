@@ -47,6 +47,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     [
         ({"irp.lambda": 1.2}, {"refine", "evaluate"}),
         ({"refine.strategy": "osr"}, {"refine", "evaluate"}),
+        ({"refine.strategy": "consensus"}, {"refine", "evaluate"}),
         ({"noise.level": 0.1}, {"inject_noise", "train", "refine", "evaluate"}),
         ({"differnet.learning_rate": 1e-3}, {"train", "refine", "evaluate"}),
         ({"osr.lambda": 3.0, "osr.keep": 0.7}, set()),

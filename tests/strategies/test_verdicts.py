@@ -186,7 +186,7 @@ def test_a_whole_refinement_never_folds_in_what_was_removed(monkeypatch):
     monkeypatch.setattr(detectors, "create", lambda params: Watched())
     table = pd.DataFrame({"image_id": IMAGES.ids, "path": IMAGES.ids, "split": "train", "in_test": 0})
     human = Verdicts(remove=frozenset({"im000", "im004"}))
-    params = Params.model_validate({"refine": {"folds": 2}})
+    params = Params.model_validate({"refine": {"strategy": "irp", "folds": 2}})
     found = refinement.run(params, table, IMAGES.prepared, IMAGES.prepared, human)
     assert fits
     assert not any(ids & human.remove for ids in fits)
