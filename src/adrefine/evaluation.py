@@ -28,7 +28,8 @@ class Inputs:
     """Everything evaluate reads.
 
     `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined manifest with labels;
-    `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them.
+    `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `throughput`: images a second
+    of the distillation, if it is known.
     """
 
     models: dict[str, Detector]
@@ -39,6 +40,7 @@ class Inputs:
     summary: dict[str, Any]
     noise: dict[str, Any]
     prepared: Path
+    throughput: float | None = None
 
 
 def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> ReportData:
@@ -65,6 +67,7 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
         queue=inputs.queue,
         notes=_notes(table, test, metrics, settings),
         distillation=_distillation(inputs.prepared),
+        throughput=inputs.throughput,
     )
     return replace(data, maps=_gallery_maps(inputs, data, params.gallery))
 

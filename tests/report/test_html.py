@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from adrefine.report import html, plots
@@ -114,6 +115,16 @@ def test_the_queue_is_measured_where_labels_are_known(data, unlabelled, drawn):
     page = Page(html.render(unlabelled, drawn))
     assert page.has("adrefine review train02 remove")
     assert not page.has("in this order")
+
+
+def test_a_distillation_tells_its_throughput(data, tmp_path):
+    curve = pd.DataFrame({"step": [1, 2], "loss": [0.9, 0.8]})
+    distilled = replace(data, distillation=curve, throughput=12.5)
+    plots.write_all(distilled, tmp_path)
+    assert Page(html.render(distilled, tmp_path)).has("It was done at 12.5 images a second.")
+    unknown = Page(html.render(replace(distilled, throughput=None), tmp_path))
+    assert unknown.has("A curve that still falls wants more steps.")
+    assert not unknown.has("images a second")
 
 
 def test_an_empty_run_still_makes_a_page(data, tmp_path):

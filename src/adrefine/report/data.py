@@ -32,6 +32,7 @@ class ReportData:
         maps: anomaly map by image_id, (h, w) float32, of the refined model; for gallery images only.
         notes: sentences the reader must know (unlabelled data, defects run out, no ceiling ...).
         distillation: columns step and loss of pretrain_pdn; None where it did no step or was not needed.
+        throughput: images a second of its steps, when they were done; None where it is not known.
     """
 
     settings: dict[str, Any]
@@ -46,3 +47,4 @@ class ReportData:
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     distillation: pd.DataFrame | None = None
+    throughput: float | None = None

@@ -48,8 +48,7 @@ _PLOTS = {  # title, caption, whether it takes the full width
     ),
     "distillation": (
         "How well does the patch network imitate its teacher?",
-        "1 would be no better than the mean of every channel. A curve that still falls wants more steps. "
-        "Images a second: `adrefine summary` (seconds are in no report, or no two were the same).",
+        "1 would be no better than the mean of every channel. A curve that still falls wants more steps.",
         False,
     ),
 }
@@ -118,6 +117,8 @@ def _plots(data: ReportData, folder: Path) -> list[Plot]:
         path = folder / f"{name}.png"
         if path.is_file():
             source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+            if name == "distillation" and data.throughput:
+                caption = f"{caption} It was done at {data.throughput:g} images a second."
             found.append(Plot(source, title, caption, _alt(name, data), wide))
     return found
 
