@@ -28,8 +28,8 @@ class Inputs:
     """Everything evaluate reads.
 
     `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined manifest with labels;
-    `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `throughput`: images a second
-    of the distillation, if it is known.
+    `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `throughput`: images a
+    second of the distillation, if it is known.
     """
 
     models: dict[str, Detector]
