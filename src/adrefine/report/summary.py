@@ -15,7 +15,7 @@ def summary_lines(
     """The short result that `make demo` prints.
 
     Args:
-        timing: reports/timing.json. Its figures differ from run to run; the report shows only this throughput.
+        timing: reports/timing.json. Its figures differ from run to run; the report has only this throughput.
     """
     noise, cleaned = metrics["noise"], metrics["cleaning"]
     hidden = round(noise["realised"] * noise["n_train"])
