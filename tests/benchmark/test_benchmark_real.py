@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from adrefine.backbones import pdn
 from adrefine.benchmark import figures, plan, prepared
 from adrefine.benchmark.command import benchmark
 from adrefine.benchmark.config import Benchmark
@@ -81,6 +82,15 @@ def test_efficientad_reads_what_it_needs_and_can_be_refined_by_consensus(project
     assert rows["auroc"].between(0, 1).all()
     (folder,) = prepared.WORK.glob("mvtec-cable-*")
     assert {path.name for path in (folder / "features").iterdir()} >= {"pdn.pt", "synthetic.csv"}
+
+
+def test_other_bundled_weights_are_another_folder(tmp_path, monkeypatch):
+    base = parse({"detector": "efficientad"})
+    before = prepared.folder(base), prepared.folder(parse({}))
+    (tmp_path / "other.pt").write_bytes(b"other")
+    monkeypatch.setattr(pdn, "BUNDLED", tmp_path / "other.pt")
+    assert prepared.folder(base) != before[0]
+    assert prepared.folder(parse({})) == before[1]
 
 
 def test_what_a_detector_reads_decides_its_runs():

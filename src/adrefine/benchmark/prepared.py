@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adrefine import manifest
-from adrefine.io import read_json, write_json
+from adrefine.io import read_json, sha256_file, write_json
 from adrefine.params import Params
 from adrefine.paths import MANIFEST
 
@@ -34,6 +34,10 @@ def folder(params: Params, twins: bool = False) -> Path:
     sections = ["dataset", *read_by(params.detector, twins)]
     made_of: dict[str, Any] = {name: getattr(params, name).model_dump() for name in sections}
     made_of["dataset"]["root"] = str(Path(params.dataset.root).expanduser().resolve())
+    if params.detector == "efficientad":
+        from adrefine.backbones.pdn import BUNDLED
+
+        made_of["bundled"] = sha256_file(BUNDLED)  # another version may bring other weights
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:8]
     return WORK / f"{params.dataset.name}-{Path(params.dataset.root).name}-{digest}"
 
