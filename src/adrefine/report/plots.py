@@ -86,7 +86,7 @@ def _scores_by_round(data: ReportData) -> Figure | None:
     shown = rounds[np.unique(np.linspace(0, len(rounds) - 1, min(_PANELS, len(rounds))).round().astype(int))]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
-    drawn = Figure(figsize=(1.6 + 2.9 * columns, 0.8 + 2.3 * rows), layout="constrained")
+    drawn = Figure(figsize=(10.3, 0.8 + 2.3 * rows), layout="constrained")
     panels = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     bins, log = _bins(history)
     of_hidden = dict(zip(data.train["image_id"], hidden(data.train), strict=True))
@@ -198,7 +198,7 @@ def _auroc_by_round(data: ReportData) -> Figure | None:
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.margins(y=0.25)
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.003))
-    axes.legend(loc="best")
+    drawn.legend(loc="outside lower center")  # inside it would hide one of the lines
     return drawn
 
 

@@ -21,7 +21,8 @@ def summary_lines(
     hidden = round(noise["realised"] * noise["n_train"])
     lines = [f"training photos     {noise['n_train']}, hidden defects {hidden}"]
     found = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
-    lines.append(f"removed             {cleaned['removed']}{found}, in {cleaned['rounds']} rounds")
+    rounds = f"{cleaned['rounds']} round{'' if cleaned['rounds'] == 1 else 's'}"
+    lines.append(f"removed             {cleaned['removed']}{found}, in {rounds}")
     if "detection" in metrics:
         values = " / ".join(
             f"{metrics['detection'][name]['auroc']:.3f}" for name in MODELS if name in metrics["detection"]

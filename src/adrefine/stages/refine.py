@@ -45,7 +45,7 @@ def main() -> None:
     print(
         f"refine: {int((images['kept'] == 0).sum())} of {len(images)} training images removed"
         + (f", {by_hand} of them by you," if by_hand else "")
-        + f" in {outcome.rounds} rounds; {outcome.stop_reason}"
+        + f" in {outcome.rounds} round{'' if outcome.rounds == 1 else 's'}; {outcome.stop_reason}"
     )
 
 
