@@ -29,6 +29,7 @@ DRAWS = 2  # divisions into families
 LIMITS = ((0.4, 1.0), (0.5, 0.5))  # share of the twins that look better, what of the next applies to it
 CLEAN = 0.012  # share of clean photos over the limit where they are told from twins with an AUROC of TOLD
 TOLD, RISE = 0.905, 0.6  # ... and by how much it rises with every point less
+HARDLY, STEEP = 0.8, 2.0  # ... and how much more with every point under HARDLY
 SEEN, BLUR = 0.96, 2.0  # ... and with every point of the pairs under SEEN that are not told apart
 FOUND = 0.1  # share of hidden defects over the limit
 CLEAR, MORE = 0.98, 5.0  # ... and by how much it rises with every point of pairs over CLEAR that are
@@ -73,7 +74,8 @@ def hidden_share(photos: Array, twins: Array) -> float:
     """
     told = float(_ranks(photos, twins).mean())  # the AUROC
     pairs = float(((twins > photos) + 0.5 * (twins == photos)).mean())
-    mistaken = CLEAN + RISE * max(TOLD - told, 0.0) + BLUR * max(SEEN - pairs, 0.0)
+    mistaken = CLEAN + RISE * max(TOLD - told, 0.0) + STEEP * max(HARDLY - told, 0.0)
+    mistaken += BLUR * max(SEEN - pairs, 0.0)
     found = FOUND + MORE * max(pairs - CLEAR, 0.0)
     estimates = []
     for better, part in LIMITS:
