@@ -59,7 +59,7 @@ def test_clean_photos_are_hardly_taken_for_hidden_defects(told: float) -> None:
 
 
 def test_the_more_hide_the_higher_the_estimate_and_never_over_half() -> None:
-    found = [evidence.hidden_share(*drawn(share, 5000)) for share in (0.0, 0.1, 0.2, 0.4, 0.9)]
+    found = [evidence.hidden_share(*drawn(share, 5000)) for share in (0.0, 0.1, 0.2, 0.4)]
     assert found == sorted(found)
     assert found[1] < found[3] <= evidence.MOST
 
@@ -100,7 +100,7 @@ def test_what_the_vectors_cannot_see_is_not_laid_to_defects(swapped: int, blur: 
 
 
 def test_where_photos_can_hardly_be_told_from_twins_nothing_is_laid_to_defects() -> None:
-    """An AUROC of .66, as coarse vectors of clean photos have: four in ten look worse than .4 of the twins."""
+    """An AUROC of .66, as coarse vectors of clean photos have: two of five are over the limit."""
     assert evidence.hidden_share(*drawn(0.0, 5000, told=0.58, like=0.0)) == 0.0
 
 
