@@ -264,7 +264,7 @@ def test_large_photos_in_tiles_have_maps_of_their_own_size(striped, tmp_path):
 def test_a_round_of_refinement_removes_by_its_scores(fitted, striped):
     params = parse(
         {
-            "refine": {"max_rounds": 1, "folds": 2, "final_fit": "warm"},
+            "refine": {"strategy": "irp", "max_rounds": 1, "folds": 2, "final_fit": "warm"},
             "irp": {"lambda": 0.01, "remove": "max"},
         }
     )
