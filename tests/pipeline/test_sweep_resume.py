@@ -77,8 +77,8 @@ def test_a_killed_sweep_goes_on_and_ends_as_dvc_alone(
     assert sweep.poll() is None, "it ended before it was killed"
     sweep.send_signal(signal.SIGKILL)
     sweep.wait()
-    assert set(_experiments(swept)) == {STRATEGIES[0]}
     assert _stage_runs_in(runs / STRATEGIES[1])  # its program lives on: the next sweep ends it
+    assert set(_experiments(swept)) == {STRATEGIES[0]}
 
     done = subprocess.run(command, cwd=swept.root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
