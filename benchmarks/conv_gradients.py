@@ -8,7 +8,6 @@ to results/conv_gradients.json.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import nn
 from adrefine import runtime
 from adrefine.backbones import conv
 from adrefine.backbones.pdn import Pdn
+from adrefine.io import write_json
 
 ROUNDS = 7
 
@@ -28,9 +28,8 @@ def main() -> None:
     torch.set_num_threads(1)
     table = {str(side): _times(side) for side in (128, 256)}
     result = {"dtype": str(runtime.inference_dtype()), "milliseconds per image": table}
-    text = json.dumps(result, indent=2) + "\n"
-    (Path(__file__).parent / "results" / "conv_gradients.json").write_text(text)
-    print(text, end="")
+    write_json(Path(__file__).parent / "results" / "conv_gradients.json", result)
+    print(result)
 
 
 def _times(side: int) -> dict[str, float]:

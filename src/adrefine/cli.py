@@ -69,14 +69,13 @@ def run(arguments: list[str] | None = None) -> None:
 
 def summary() -> None:
     """Print the short result of the last run."""
-    from adrefine.io import read_json
+    from adrefine.io import read_json, timings
     from adrefine.report.summary import summary_lines
 
     metrics, timing = paths.REPORTS / "metrics.json", paths.REPORTS / "timing.json"
     if not metrics.exists():
         raise UserError(f"{metrics} is missing: run `dvc repro` first")
-    times = read_json(timing) if timing.exists() else {}
-    print("\n".join(summary_lines(read_json(metrics), paths.REPORTS / "report.html", times)))
+    print("\n".join(summary_lines(read_json(metrics), paths.REPORTS / "report.html", timings(timing))))
 
 
 def check() -> None:

@@ -19,6 +19,7 @@ from adrefine.params import Evaluate
 from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
 from adrefine.seeds import derived_seed
+from adrefine.text import counted
 
 MODELS = tuple(words.MODELS)  # initial, refined, oracle
 
@@ -242,9 +243,9 @@ def _notes(
         )
     answers = manifest.of_split(table, "train")["reviewed"].value_counts()
     if removed := int(answers.get("remove", 0)):
-        notes.append(f"{words.counted(removed, 'photo')} removed by you, before the first round.")
+        notes.append(f"{counted(removed, 'photo')} removed by you, before the first round.")
     if kept := int(answers.get("keep", 0)):
-        notes.append(f"{words.counted(kept, 'photo')} kept by you, whatever the score.")
+        notes.append(f"{counted(kept, 'photo')} kept by you, whatever the score.")
     if (manifest.of_split(table, "val")["label"] == manifest.UNKNOWN).any():
         notes.append("Held-out photos are unlabelled and count as good for the threshold.")
     return notes

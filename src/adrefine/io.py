@@ -71,5 +71,9 @@ def timed(report: Path, key: str, extra: Callable[[], dict[str, float]] | None =
     start = time.perf_counter()
     yield
     entry = {"seconds": round(time.perf_counter() - start, 3), **(extra() if extra else {})}
-    timings = read_json(report) if report.exists() else {}
-    write_json(report, {**timings, key: entry})
+    write_json(report, {**timings(report), key: entry})
+
+
+def timings(report: Path) -> dict[str, Any]:
+    """What `timed` has recorded in `report` so far."""
+    return read_json(report) if report.exists() else {}

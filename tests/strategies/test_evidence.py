@@ -75,6 +75,7 @@ def by_formula(over: float, clean: float, found: float, n: int = 100) -> float:
         ([20, 30, 45, 45, 60], by_formula(0.01, 0.006, 0.1)),  # second limit
         ([55, 55, 20, 20, *[16] * 20], by_formula(0.02, 0.012, 0.2)),  # first
         ([45, 55, 60, 11, 12], 0.05),  # five look worse than .1 of the twins
+        ([11] * 20 + [51] * 40, 0.5),  # sixty do, but never more than half
     ],
 )
 def test_the_share_is_its_formula(worst: list[int], share: float) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adrefine.text import counted
+
 MODELS = {"initial": "before cleaning", "refined": "after cleaning", "oracle": "ceiling"}
 
 
@@ -21,7 +23,7 @@ def summary_lines(
     hidden = round(noise["realised"] * noise["n_train"])
     lines = [f"training photos     {noise['n_train']}, hidden defects {hidden}"]
     found = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
-    rounds = f"{cleaned['rounds']} round{'' if cleaned['rounds'] == 1 else 's'}"
+    rounds = counted(cleaned["rounds"], "round")
     lines.append(f"removed             {cleaned['removed']}{found}, in {rounds}")
     if "detection" in metrics:
         values = " / ".join(
@@ -33,6 +35,15 @@ def summary_lines(
             " (over 100%: better than the ceiling, by chance)" if cleaned["oracle_gap_closed"] > 1 else ""
         )
         lines.append(f"of the possible gain {cleaned['oracle_gap_closed']:.0%} was reached{chance}")
-    if throughput := (timing or {}).get("pretrain_pdn", {}).get("images_per_second"):
-        lines.append(f"distillation        {throughput:g} images a second")
+    if (speed := throughput(timing or {})) is not None:
+        lines.append(f"distillation        {speed:g} images a second")
     return [*lines, f"report              {report}"]
+
+
+def throughput(timing: dict[str, Any]) -> float | None:
+    """Images a second of the distillation that was done here; none if its result came from a cache.
+
+    Args:
+        timing: reports/timing.json.
+    """
+    return timing.get("pretrain_pdn", {}).get("images_per_second") or None

@@ -12,6 +12,7 @@ import pandas as pd
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.report.data import ReportData
 from adrefine.report.summary import MODELS
+from adrefine.text import counted
 
 _UNCHANGED = 0.002  # AUROC; less than this is noise
 
@@ -47,11 +48,6 @@ def in_order_of_removal(train: pd.DataFrame) -> pd.DataFrame:
     order = ["removed_round", "score", "image_id"]
     train = train.assign(**{name: np.nan for name in order if name not in train})
     return train[flags(train, "kept", 0)].sort_values(order, ascending=[True, False, True])
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 photo`, `2 photos`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def number(value: float) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from adrefine import manifest, params, paths
 from adrefine.errors import exit_cleanly
-from adrefine.io import read_json, timed, write_json, write_text
+from adrefine.io import read_json, timed, timings, write_json, write_text
 
 
 def main() -> None:
@@ -16,7 +16,8 @@ def main() -> None:
     from adrefine.report import html, plots, summary
 
     settings = params.load()
-    with timed(paths.REPORTS / "timing.json", "evaluate"):
+    timing = paths.REPORTS / "timing.json"
+    with timed(timing, "evaluate"):
         models = {
             name: model
             for name in evaluation.MODELS
@@ -31,7 +32,7 @@ def main() -> None:
             summary=read_json(paths.REFINED / "summary.json"),
             noise=read_json(paths.NOISY / "summary.json"),
             prepared=paths.PREPARED / settings.detector,
-            throughput=_throughput(),
+            throughput=summary.throughput(timings(timing)),
         )
         data = evaluation.evaluate(inputs, settings.evaluate, settings.headline())
         plots.write_all(data, paths.REPORTS / "plots")
@@ -42,13 +43,6 @@ def main() -> None:
         write_json(paths.REPORTS / "metrics.json", data.metrics)
     for line in summary.summary_lines(data.metrics, paths.REPORTS / "report.html"):
         print(line)
-
-
-def _throughput() -> float | None:
-    """Images a second of the distillation here; where its result came from a cache nobody knows."""
-    timing = paths.REPORTS / "timing.json"
-    times = read_json(timing) if timing.exists() else {}
-    return times.get("pretrain_pdn", {}).get("images_per_second") or None
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 from adrefine import manifest, params, paths, review
 from adrefine.errors import exit_cleanly
 from adrefine.io import timed, write_csv, write_json
+from adrefine.text import counted
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     print(
         f"refine: {int((images['kept'] == 0).sum())} of {len(images)} training images removed"
         + (f", {by_hand} of them by you," if by_hand else "")
-        + f" in {outcome.rounds} round{'' if outcome.rounds == 1 else 's'}; {outcome.stop_reason}"
+        + f" in {counted(outcome.rounds, 'round')}; {outcome.stop_reason}"
     )
 
 
