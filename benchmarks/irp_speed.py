@@ -65,7 +65,12 @@ def compare(
     params = parse(
         {
             "noise": {"level": 0.3, "n_train": args.photos, "seed": seed},
-            "refine": {"max_rounds": args.rounds, "min_keep": 0.1, "scorer": args.scorer},
+            "refine": {
+                "strategy": "irp",
+                "max_rounds": args.rounds,
+                "min_keep": 0.1,
+                "scorer": args.scorer,
+            },
             "irp": {"lambda": 0.5},
         }
     )

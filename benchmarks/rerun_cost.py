@@ -27,6 +27,7 @@ SMALL = {
     "dataset": {"image_size": 128},
     "embed": {"scales": [128], "views": 1},
     "synthesize": {"per_image": 0},
+    "refine": {"strategy": "irp"},
     "evaluate": {"gallery": 2, "localize": 2},
 }
 
