@@ -125,9 +125,14 @@ class Synthesize(Section):
 
 
 class Embed(Section):
-    backbone: Literal["efficientnet_lite0", "alexnet", "resnet18", "wide_resnet50_2", "wide_resnet101_2"] = (
-        "efficientnet_lite0"
-    )
+    backbone: Literal[
+        "efficientnet_lite1",
+        "efficientnet_lite0",
+        "alexnet",
+        "resnet18",
+        "wide_resnet50_2",
+        "wide_resnet101_2",
+    ] = "efficientnet_lite1"
     weights: str | None = None
     scales: Annotated[list[Annotated[int, Field(ge=16, le=4096)]], Field(min_length=1)] = [448, 224, 112]
     views: AtLeastOne = 4

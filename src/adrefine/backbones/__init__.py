@@ -16,10 +16,10 @@ def load(params: Embed) -> Backbone:
     Raises:
         UserError: its weights are neither packaged nor at `params.weights` nor downloadable.
     """
-    if params.backbone == "efficientnet_lite0":
-        from adrefine.backbones.lite0 import Lite0
+    if params.backbone.startswith("efficientnet_lite"):
+        from adrefine.backbones.lite import Lite
 
-        return Lite0().freeze()
+        return Lite(int(params.backbone[-1])).freeze()
     from adrefine.backbones.vision import Vision
 
     return Vision(params.backbone, Path(params.weights) if params.weights else None).freeze()

