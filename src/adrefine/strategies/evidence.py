@@ -63,7 +63,8 @@ def hidden_share(photos: Array, twins: Array) -> float:
 
     Few clean photos look worse than 40 % of the twins, the fewer the better photos are told from twins. What
     is more than that is laid to hidden defects, of which about one in ten looks so bad. The same with half
-    the figures holds for 50 % of the twins; the smaller estimate counts.
+    the figures holds for 50 % of the twins; the smaller estimate counts, and where it is under `MANY`, in
+    proportion to itself: where few hide, a share too high costs more good photos than it finds defects.
 
     How often a photo looks better than its own twin says what the vectors can see, whatever hides: defective
     photos pass the test, too. Where it fails often, clean photos look like twins; where it never fails,
@@ -81,7 +82,8 @@ def hidden_share(photos: Array, twins: Array) -> float:
     for better, part in LIMITS:
         clean = min(part * mistaken, 1.0)
         estimates.append((_over(photos, twins, better) - clean) / (part * found))
-    return float(np.clip(min(estimates), 0, min(_over(photos, twins, BETTER), MOST)))
+    share = float(np.clip(min(estimates), 0, min(_over(photos, twins, BETTER), MOST)))
+    return share * min(share / MANY, 1.0)
 
 
 def discriminator(photos: Array, twins: Array, seed: int) -> Scores:
