@@ -47,10 +47,11 @@ def main() -> None:
     parser.add_argument("--mtd", required=True, help="folder of the magnetic tiles")
     parser.add_argument("--ksdd", required=True, help="folder of the commutators, MVTec layout")
     parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
+    parser.add_argument("--backbone", default="efficientnet_lite0", help="of the vectors, as in params.yaml")
     args = parser.parse_args()
     rows = []
     for name, layout, root in (("mtd", "mtd", args.mtd), ("ksdd", "mvtec", args.ksdd)):
-        table, prepared = common.prepare(layout, root, twins=True)
+        table, prepared = common.prepare(layout, root, twins=True, backbone=args.backbone)
         for n_train, level in SETTINGS[name]:
             for seed in tqdm(args.seeds, desc=f"{name} {n_train} at {level}", unit="seed"):
                 params = parse({"noise": {"level": level, "n_train": n_train, "seed": seed}})
