@@ -62,7 +62,7 @@ def main() -> None:
                 rows.append({"setting": f"{name} {n_train} at {level}", "seed": seed, **found})
     runs = pd.DataFrame(rows)
     write_csv(common.RESULTS / "ranking.csv", runs)
-    write_text(common.RESULTS / "ranking.md", report(runs))
+    write_text(common.RESULTS / "ranking.md", report(runs, args.backbone))
 
 
 def vectors(prepared: Path, ids: tuple[str, ...]) -> tuple[Array, Array]:
@@ -167,14 +167,15 @@ def ranks(scores: Array) -> Array:
     return (rankdata(scores) - 0.5) / len(scores)
 
 
-def report(runs: pd.DataFrame) -> str:
+def report(runs: pd.DataFrame, backbone: str) -> str:
     """Mean AUROC by setting, and the share of the way from guessing to the ceiling, as Markdown."""
     kinds = [name for name in runs.columns if name not in ("setting", "seed")]
     means = runs.groupby("setting", sort=False)[kinds].mean().T
     reached = ((means - 0.5) / (means.loc["ceiling"] - 0.5)).mean(axis=1)
     lines = [
         "`python benchmarks/refinement/ranking.py --mtd mtd --ksdd ksdd`", "",
-        f"AUROC of ranking the hidden defects, mean over the seeds {_listed(runs['seed'].unique())}; "
+        f"AUROC of ranking the hidden defects, vectors of {backbone}, mean over the seeds "
+        f"{_listed(runs['seed'].unique())}; "
         "efficiency: (AUROC − .5) / (ceiling − .5), mean over the settings.", "",
         "| evidence | " + " | ".join(means.columns) + " | efficiency |",
         "|---" * (len(means.columns) + 2) + "|",

@@ -35,7 +35,8 @@ FOUND = 0.1  # share of hidden defects over the limit
 CLEAR, MORE = 0.98, 5.0  # ... and by how much it rises with every point of pairs over CLEAR that are
 BETTER = 0.1  # as many photos stay at least as look better than this share of the twins
 MOST = 0.5
-FEW, MANY = 0.1, 0.25  # hidden share up to which the model knows more than the density, and from which on not
+MANY = 0.25  # hidden share under which an estimate counts in proportion to itself
+FEW = 0.1  # ... and up to which the model knows more than the density; from MANY on it does not
 
 
 def consensus(
