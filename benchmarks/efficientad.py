@@ -24,6 +24,7 @@ from tqdm import tqdm
 import common
 from adrefine import manifest, runtime
 from adrefine.benchmark import prepared
+from adrefine.benchmark.tables import markdown
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import EfficientAD
 from adrefine.detectors.efficientad.maps import raw
@@ -150,12 +151,12 @@ def report(done: pd.DataFrame) -> str:
         lines += [
             f"{steps} steps of {size} images, {seen}, init {init}; {minutes:.1f} minutes of one core a "
             f"training; {rows['photos'].iloc[0]} test photos; seeds {seeds}.", "",
-            "| losses | map | " + " | ".join(FIGURES.values()) + " |", "|---" * (len(FIGURES) + 2) + "|",
         ]  # fmt: skip
-        for (losses, name), found in rows.groupby(["losses", "map"], sort=False):
-            cells = [f"{found[column].mean():.3f}" for column in FIGURES]
-            lines.append(f"| {losses} | {name} | " + " | ".join(cells) + " |")
-        lines.append("")
+        cells = [
+            [losses, name, *(f"{found[column].mean():.3f}" for column in FIGURES)]
+            for (losses, name), found in rows.groupby(["losses", "map"], sort=False)
+        ]
+        lines += markdown(["losses", "map", *FIGURES.values()], cells)
     return "\n".join(lines)
 
 

@@ -9,7 +9,6 @@ of fold models of the clean photos. Writes results/backbones.csv and backbones.m
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -19,32 +18,23 @@ from scipy.stats import rankdata
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+import ranking
+
 import common
-from adrefine import manifest
-from adrefine.features.store import open_store
+from adrefine.benchmark.tables import markdown
 from adrefine.io import write_csv, write_text
 from adrefine.metrics.detection import auroc
 from adrefine.params import parse
 from adrefine.strategies import evidence
 
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1")
-SETTINGS = {
-    "tiles": [(n, level) for n in (100, 380) for level in (0.1, 0.3, 0.5)],
-    "commutators": [(100, 0.1), (100, 0.2)],
-}
-FOLDS = 5
+SETTINGS = {"tiles": ranking.SETTINGS["mtd"], "commutators": ranking.SETTINGS["ksdd"]}
 COMMAND = "python benchmarks/refinement/backbones.py --mtd ../mtd --ksdd ../ksdd"
 
 
 def main() -> None:
     """Run every backbone, setting and seed, write the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--mtd", required=True, help="folder of the magnetic tiles")
-    parser.add_argument("--ksdd", required=True, help="folder of the commutators, MVTec layout")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
-    args = parser.parse_args()
+    args = ranking.options(__doc__).parse_args()
     rows = []
     for name, layout, root in (("tiles", "mtd", args.mtd), ("commutators", "mvtec", args.ksdd)):
         for backbone in BACKBONES:
@@ -64,13 +54,9 @@ def measured(table: pd.DataFrame, prepared: Path, n_train: int, level: float, se
     params = parse({"noise": {"level": level, "n_train": n_train, "seed": seed}})
     noisy, ids, clean = common.inject(table, params)
     hidden = np.array([image_id not in clean for image_id in ids])
-    store, tested = open_store(prepared), noisy[noisy["in_test"] == 1]
-
-    def vectors(wanted: list[str]) -> np.ndarray:
-        return np.asarray(store.vectors(wanted).mean(axis=1), dtype=np.float64)
-
-    photos, twins = vectors(list(ids)), vectors([manifest.synthetic_id(image_id) for image_id in ids])
-    test, labels = vectors(list(tested["image_id"])), tested["label"].to_numpy()
+    photos, twins = ranking.with_twins(prepared, ids)
+    tested = noisy[noisy["in_test"] == 1]
+    test, labels = ranking.vectors(prepared, tested["image_id"]), tested["label"].to_numpy()
 
     def after(kept: np.ndarray) -> float:
         return auroc(labels, evidence.Gaussian(photos[kept]).distance(test))
@@ -92,9 +78,8 @@ def measured(table: pd.DataFrame, prepared: Path, n_train: int, level: float, se
 
 def out_of_fold(photos: np.ndarray, clean: np.ndarray, seed: int) -> np.ndarray:
     """Distances (n,) to Gaussians of the clean photos of the other folds."""
-    folds = np.random.default_rng(seed).permutation(np.arange(len(photos)) % FOLDS)
-    scores = np.zeros(len(photos))
-    for fold in range(FOLDS):
+    folds, scores = ranking.random_folds(len(photos), seed), np.zeros(len(photos))
+    for fold in np.unique(folds):
         inside = folds == fold
         scores[inside] = evidence.Gaussian(photos[~inside & clean]).distance(photos[inside])
     return scores
@@ -108,17 +93,15 @@ def report(runs: pd.DataFrame) -> str:
         f"`{COMMAND}`", "",
         f"AUROC of ranking the hidden defects; test AUROC (of a Gaussian); gap closed by removing as many "
         f"photos as hide. Mean over the seeds {', '.join(map(str, runs['seed'].unique()))}.", "",
-        "| photos | noise | backbone | discriminator | density | both | ceiling | vanilla | oracle "
-        "| gap closed by both | by the ceiling |",
-        "|---" * 11 + "|",
     ]  # fmt: skip
+    ranks, tests = ("discriminator", "density", "both", "ceiling"), ("vanilla", "oracle")
+    cells = []
     for row, whole in zip(means.to_dict("records"), gap, strict=True):
-        ranked = [f"{row[name]:.3f}" for name in ("discriminator", "density", "both", "ceiling")]
-        tested = [f"{row[name]:.3f}" for name in ("vanilla", "oracle")]
+        figures = [f"{row[name]:.3f}" for name in (*ranks, *tests)]
         won = [f"{(row[f'without {by}'] - row['vanilla']) / whole:.2f}" for by in ("both's", "the ceiling's")]
-        cells = [row["photos"], f"{row['noise']:g}", row["backbone"], *ranked, *tested, *won]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        cells.append([row["photos"], f"{row['noise']:g}", row["backbone"], *figures, *won])
+    head = ["photos", "noise", "backbone", *ranks, *tests, "gap closed by both", "by the ceiling"]
+    return "\n".join(lines + markdown(head, cells))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import common
+from adrefine import manifest
+from adrefine.benchmark.tables import markdown
 from adrefine.features.store import open_store
 from adrefine.io import write_csv, write_text
 from adrefine.metrics import detection
@@ -41,12 +43,7 @@ SHRINKAGE = 0.3
 
 def main() -> None:
     """Run every setting and seed, write the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--mtd", required=True, help="folder of the magnetic tiles")
-    parser.add_argument("--ksdd", required=True, help="folder of the commutators, MVTec layout")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
+    parser = options(__doc__)
     parser.add_argument("--backbone", default="efficientnet_lite0", help="of the vectors, as in params.yaml")
     args = parser.parse_args()
     rows = []
@@ -57,7 +54,7 @@ def main() -> None:
                 params = parse({"noise": {"level": level, "n_train": n_train, "seed": seed}})
                 _, ids, clean = common.inject(table, params)
                 hidden = np.array([image_id not in clean for image_id in ids])
-                scores = evidence(*vectors(prepared, ids), hidden, seed)
+                scores = evidence(*with_twins(prepared, ids), hidden, seed)
                 found = {kind: detection.auroc(hidden, score) for kind, score in scores.items()}
                 rows.append({"setting": f"{name} {n_train} at {level}", "seed": seed, **found})
     runs = pd.DataFrame(rows)
@@ -65,12 +62,23 @@ def main() -> None:
     write_text(common.RESULTS / "ranking.md", report(runs, args.backbone))
 
 
-def vectors(prepared: Path, ids: tuple[str, ...]) -> tuple[Array, Array]:
-    """(n, d) vectors of the photos and of their synthetic twins, mean over views."""
-    store = open_store(prepared)
-    both = (store.vectors(ids), store.vectors(f"{image_id}_0" for image_id in ids))
-    photos, twins = (found.mean(axis=1).astype(np.float64) for found in both)
-    return photos, twins
+def options(text: str | None) -> argparse.ArgumentParser:
+    """What the scripts of this folder ask for."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mtd", required=True, help="folder of the magnetic tiles")
+    parser.add_argument("--ksdd", required=True, help="folder of the commutators, MVTec layout")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
+    return parser
+
+
+def vectors(prepared: Path, ids: Iterable[str]) -> Array:
+    """(n, d) vectors, mean over views."""
+    return np.asarray(open_store(prepared).vectors(ids).mean(axis=1), dtype=np.float64)
+
+
+def with_twins(prepared: Path, ids: tuple[str, ...]) -> tuple[Array, Array]:
+    """(n, d) vectors of the photos and of their synthetic twins."""
+    return vectors(prepared, ids), vectors(prepared, map(manifest.synthetic_id, ids))
 
 
 def evidence(photos: Array, twins: Array, hidden: Array, seed: int) -> dict[str, Array]:
@@ -177,13 +185,9 @@ def report(runs: pd.DataFrame, backbone: str) -> str:
         f"AUROC of ranking the hidden defects, vectors of {backbone}, mean over the seeds "
         f"{_listed(runs['seed'].unique())}; "
         "efficiency: (AUROC − .5) / (ceiling − .5), mean over the settings.", "",
-        "| evidence | " + " | ".join(means.columns) + " | efficiency |",
-        "|---" * (len(means.columns) + 2) + "|",
     ]  # fmt: skip
-    for kind in kinds:
-        cells = [f"{value:.3f}" for value in means.loc[kind]]
-        lines.append(f"| {kind} | " + " | ".join(cells) + f" | {reached[kind]:.2f} |")
-    return "\n".join(lines) + "\n"
+    rows = [[kind, *(f"{value:.3f}" for value in means.loc[kind]), f"{reached[kind]:.2f}"] for kind in kinds]
+    return "\n".join(lines + markdown(["evidence", *means.columns, "efficiency"], rows))
 
 
 def _listed(items: Iterable[object]) -> str:

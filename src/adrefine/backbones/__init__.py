@@ -16,10 +16,10 @@ def load(params: Embed) -> Backbone:
     Raises:
         UserError: its weights are neither packaged nor at `params.weights` nor downloadable.
     """
-    if params.backbone.startswith("efficientnet_lite"):
-        from adrefine.backbones.lite import Lite
+    from adrefine.backbones.lite import VERSIONS, Lite
 
-        return Lite(int(params.backbone[-1])).freeze()
+    if params.backbone in VERSIONS:
+        return Lite(VERSIONS[params.backbone]).freeze()
     from adrefine.backbones.vision import Vision
 
     return Vision(params.backbone, Path(params.weights) if params.weights else None).freeze()

@@ -10,6 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from adrefine.backbones.base import Backbone
 
+VERSIONS = {"efficientnet_lite0": 0, "efficientnet_lite1": 1}
 LAST = {0: 14, 1: 19}  # by version, the block whose maps pooled vectors are made of: the end of stride 32
 
 
