@@ -24,7 +24,6 @@ import common
 from adrefine.benchmark.tables import markdown
 from adrefine.io import write_csv, write_text
 from adrefine.metrics.detection import auroc
-from adrefine.params import parse
 from adrefine.strategies import evidence
 
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1")
@@ -51,16 +50,8 @@ def main() -> None:
 
 def measured(table: pd.DataFrame, prepared: Path, n_train: int, level: float, seed: int) -> dict[str, float]:
     """AUROC of the rankings over the training photos; AUROC on the test photos after each removal."""
-    params = parse({"noise": {"level": level, "n_train": n_train, "seed": seed}})
-    noisy, ids, clean = common.inject(table, params)
-    hidden = np.array([image_id not in clean for image_id in ids])
-    photos, twins = ranking.with_twins(prepared, ids)
-    tested = noisy[noisy["in_test"] == 1]
-    test, labels = ranking.vectors(prepared, tested["image_id"]), tested["label"].to_numpy()
-
-    def after(kept: np.ndarray) -> float:
-        return auroc(labels, evidence.Gaussian(photos[kept]).distance(test))
-
+    case = ranking.case(table, prepared, n_train, level, seed)
+    photos, twins, hidden = case.photos, case.twins, case.hidden
     looks, foreign = (kind(photos, twins, seed)[0] for kind in (evidence.discriminator, evidence.density))
     voters, ceiling = rankdata(looks) + rankdata(foreign), out_of_fold(photos, ~hidden, seed)
     stays = len(hidden) - hidden.sum()
@@ -69,10 +60,10 @@ def measured(table: pd.DataFrame, prepared: Path, n_train: int, level: float, se
         "density": auroc(hidden, foreign),
         "both": auroc(hidden, voters),
         "ceiling": auroc(hidden, ceiling),
-        "vanilla": after(np.ones(len(hidden), bool)),
-        "without both's": after(np.argsort(voters)[:stays]),
-        "without the ceiling's": after(np.argsort(ceiling)[:stays]),
-        "oracle": after(~hidden),
+        "vanilla": case.after(np.ones(len(hidden), bool)),
+        "without both's": case.after(np.argsort(voters)[:stays]),
+        "without the ceiling's": case.after(np.argsort(ceiling)[:stays]),
+        "oracle": case.after(~hidden),
     }
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from adrefine.features.store import open_store
 from adrefine.io import write_csv, write_text
 from adrefine.metrics import detection
 from adrefine.params import parse
+from adrefine.strategies.evidence import Gaussian
 
 Array = np.ndarray
 SETTINGS = {
@@ -51,12 +53,10 @@ def main() -> None:
         table, prepared = common.prepare(layout, root, twins=True, backbone=args.backbone)
         for n_train, level in SETTINGS[name]:
             for seed in tqdm(args.seeds, desc=f"{name} {n_train} at {level}", unit="seed"):
-                params = parse({"noise": {"level": level, "n_train": n_train, "seed": seed}})
-                _, ids, clean = common.inject(table, params)
-                hidden = np.array([image_id not in clean for image_id in ids])
-                scores = evidence(*with_twins(prepared, ids), hidden, seed)
-                found = {kind: detection.auroc(hidden, score) for kind, score in scores.items()}
-                rows.append({"setting": f"{name} {n_train} at {level}", "seed": seed, **found})
+                found = case(table, prepared, n_train, level, seed)
+                scores = evidence(found.photos, found.twins, found.hidden, seed)
+                aurocs = {kind: detection.auroc(found.hidden, score) for kind, score in scores.items()}
+                rows.append({"setting": f"{name} {n_train} at {level}", "seed": seed, **aurocs})
     runs = pd.DataFrame(rows)
     write_csv(common.RESULTS / "ranking.csv", runs)
     write_text(common.RESULTS / "ranking.md", report(runs, args.backbone))
@@ -79,6 +79,34 @@ def vectors(prepared: Path, ids: Iterable[str]) -> Array:
 def with_twins(prepared: Path, ids: tuple[str, ...]) -> tuple[Array, Array]:
     """(n, d) vectors of the photos and of their synthetic twins."""
     return vectors(prepared, ids), vectors(prepared, map(manifest.synthetic_id, ids))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A contaminated training set as vectors (n, d), and the test photos."""
+
+    photos: Array
+    twins: Array
+    hidden: Array  # (n,) bool
+    test: Array
+    labels: Array
+
+    def after(self, kept: Array) -> float:
+        """Test AUROC of a Gaussian of the kept photos, which behaves like the flow (README.md, section 5)."""
+        return detection.auroc(self.labels, Gaussian(self.photos[kept]).distance(self.test))
+
+
+def case(table: pd.DataFrame, prepared: Path, n_train: int, level: float, seed: int) -> Case:
+    """What noise injection makes of the dataset."""
+    params = parse({"noise": {"level": level, "n_train": n_train, "seed": seed}})
+    noisy, ids, clean = common.inject(table, params)
+    tested = noisy[noisy["in_test"] == 1]
+    return Case(
+        *with_twins(prepared, ids),
+        np.array([image_id not in clean for image_id in ids]),
+        vectors(prepared, tested["image_id"]),
+        tested["label"].to_numpy(),
+    )
 
 
 def evidence(photos: Array, twins: Array, hidden: Array, seed: int) -> dict[str, Array]:

@@ -25,9 +25,10 @@ which explode where there is little to win; empty where the oracle gains less th
 recall: of the photos removed; precision is the mean over the runs that removed any. Rank AUROC: how well the
 last scores tell the hidden defects from good photos; vanilla ranks with the model that has learned them. The
 ceiling ranks them with models of the clean photos alone, out of fold. Limit: what is won if the ceiling's
-highest scores go, as many as are hidden; it knows the labels, so no strategy can hope for more. Efficiency:
-(rank AUROC − .5) / (ceiling − .5) of the means. Precision at their number: hidden defects among as many of
-the highest scores. Seconds: of one training for vanilla and oracle, of one refinement for a strategy."""
+highest scores go, as many as are hidden; it knows the labels, so who removes as many can hope for no more.
+Efficiency: (rank AUROC − .5) / (ceiling − .5) of the means. Precision at their number: hidden defects among
+as many of the highest scores. Seconds: of one training for vanilla and oracle, of one refinement for a
+strategy."""
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

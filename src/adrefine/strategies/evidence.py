@@ -25,18 +25,12 @@ FAMILY = 4  # photos in a family, on average
 DIMENSIONS = 64  # principal components in which families are sought
 DRAWS = 2  # divisions into families
 
-# Of `hidden_share`, chosen on seeds that no report uses: benchmarks/refinement/, sections 8 to 10.
-LIMITS = ((0.4, 1.0), (0.5, 0.5))  # share of the twins that look better, what of the next applies to it
-CLEAN = 0.012  # share of clean photos over the limit where they are told from twins with an AUROC of TOLD
-TOLD, RISE = 0.905, 0.7  # ... and by how much it rises with every point less
-HARDLY, STEEP = 0.83, 1.5  # ... and how much more with every point under HARDLY
-SEEN, BLUR = 0.95, 1.0  # ... and with every point of the pairs under SEEN that are not told apart
-FOUND = 0.1  # share of hidden defects over the limit
-CLEAR, MORE = 0.98, 5.0  # ... and by how much it rises with every point of pairs over CLEAR that are
-BETTER = 0.1  # as many photos stay at least as look better than this share of the twins
+# Chosen on seeds that no report uses: benchmarks/refinement/, section 11.
+LEVEL, SLOPE = 0.85, 1.4  # log(unpaired effect) of clean photos is LEVEL + SLOPE log(paired effect) or more
+CHANCE = 1.7  # ... and by how much less it may be by chance, times the root of the number of photos
+SEEN = 0.6  # paired effect under which the vectors see too little to tell
 MOST = 0.5
-MANY = 0.25  # hidden share under which an estimate counts in proportion to itself
-FEW = 0.1  # ... and up to which the model knows more than the density; from MANY on it does not
+VOTES = (1.0, 1.0, 0.5)  # of the discriminator, the density and the model
 
 
 def consensus(
@@ -45,46 +39,47 @@ def consensus(
     """Weighted mean rank (n,) of the photos in the kinds of evidence below, and the share of hidden defects.
 
     Each rank is the share of photos that look better, over 0 and under 1. The kinds err differently: what
-    looks foreign need not look defective, and the other way round. Where few defects hide, the model that is
-    being refined ranks them best, although it has learned them; where many do, it is guessing.
+    looks foreign need not look defective, and the other way round. The model that is being refined has
+    learned the defects; where few hide it still ranks them well, where many do it is guessing: half a vote.
 
     Args:
         learned: the model's scores (n,) of the photos.
         share: the share of hidden defects if it is known; None: `hidden_share`.
     """
     looks, foreign = discriminator(photos, twins, seed), density(photos, twins, seed)
-    share = hidden_share(*looks) if share is None else share
-    few = float(np.clip((MANY - share) / (MANY - FEW), 0, 1))
-    ranks = [_ranks(scores, scores) for scores in (looks[0], foreign[0], learned)]
-    return np.average(ranks, axis=0, weights=[1.0, 1 - few, 2 * few]), share
+    share = hidden_share(*foreign) if share is None else share
+    ranks = [_ranks(scores) for scores in (looks[0], foreign[0], learned)]
+    return np.average(ranks, axis=0, weights=VOTES), share
 
 
 def hidden_share(photos: Array, twins: Array) -> float:
-    """Share of hidden defects among the photos, 0 to `MOST`, estimated from scores of the discriminator.
+    """Share of hidden defects among the photos, 0 to `MOST`, estimated from scores of the density.
 
-    Few clean photos look worse than 40 % of the twins, the fewer the better photos are told from twins. What
-    is more than that is laid to hidden defects, of which about one in ten looks so bad. The same with half
-    the figures holds for 50 % of the twins; the smaller estimate counts, and where it is under `MANY`, in
-    proportion to itself: where few hide, a share too high costs more good photos than it finds defects.
-
-    How often a photo looks better than its own twin says what the vectors can see, whatever hides: defective
-    photos pass the test, too. Where it fails often, clean photos look like twins; where it never fails,
-    defects look as bad as twins.
+    Hidden defects widen the spread of the photos and hardly touch how far a synthetic defect moves each of
+    them, for a defective photo is moved like any other. On clean photos the unpaired of the two `effects`
+    follows from the paired one, whatever is photographed. What it lacks, as a logarithm, less what chance may
+    do to n photos, is about the share of hidden defects.
 
     Args:
-        photos, twins: scores (n,) and (n,) of the same photos, see `discriminator`.
+        photos, twins: scores (n,) and (n,) of the same photos, see `density`.
     """
-    told = float(_ranks(photos, twins).mean())  # the AUROC
-    pairs = float(((twins > photos) + 0.5 * (twins == photos)).mean())
-    mistaken = CLEAN + RISE * max(TOLD - told, 0.0) + STEEP * max(HARDLY - told, 0.0)
-    mistaken += BLUR * max(SEEN - pairs, 0.0)
-    found = FOUND + MORE * max(pairs - CLEAR, 0.0)
-    estimates = []
-    for better, part in LIMITS:
-        clean = min(part * mistaken, 1.0)
-        estimates.append((_over(photos, twins, better) - clean) / (part * found))
-    share = float(np.clip(min(estimates), 0, min(_over(photos, twins, BETTER), MOST)))
-    return share * min(share / MANY, 1.0)
+    paired, unpaired = effects(photos, twins)
+    if paired < SEEN:
+        return 0.0
+    lacking = LEVEL + SLOPE * np.log(paired) - np.log(unpaired) - CHANCE / np.sqrt(len(photos))
+    return float(np.clip(lacking, 0, MOST))
+
+
+def effects(photos: Array, twins: Array) -> tuple[float, float]:
+    """Mean step from photo to twin, in deviations of the steps (paired) and of the photos (unpaired).
+
+    The photos' deviation is that of those above their median, from it: the side where defects are.
+    """
+    steps = twins - photos
+    above = np.maximum(photos - np.median(photos), 0)
+    spreads = (steps.std(), np.sqrt((above**2).mean()))
+    paired, unpaired = (float(steps.mean() / (spread + 1e-12)) for spread in spreads)
+    return paired, unpaired
 
 
 def discriminator(photos: Array, twins: Array, seed: int) -> Scores:
@@ -164,16 +159,11 @@ def _principal(photos: Array) -> Array:
     return (left * values)[:, :DIMENSIONS]
 
 
-def _ranks(reference: Array, scores: Array) -> Array:
-    """The share of `reference` under each score; half of what equals it."""
-    order = np.sort(reference)
-    below, upto = np.searchsorted(order, scores), np.searchsorted(order, scores, side="right")
-    return (below + upto) / (2 * len(order))
+def _ranks(scores: Array) -> Array:
+    """The share of the scores under each, half of what equals it, itself too."""
+    from scipy.stats import rankdata
 
-
-def _over(photos: Array, twins: Array, better: float) -> float:
-    """Share of the photos that look worse than the share `better` of the twins."""
-    return float((photos > np.quantile(twins, better)).mean())
+    return (rankdata(scores) - 0.5) / len(scores)
 
 
 def _seed(seed: int, use: str, draw: int) -> int:
