@@ -142,7 +142,7 @@ def run(
 
 
 def report(done: pd.DataFrame) -> str:
-    """A Markdown table for each size and length of training, means over the seeds."""
+    """A Markdown table for each size and length of training; of several seeds mean ± standard deviation."""
     lines = []
     for (side, tiles, init, steps, size), rows in done.groupby(KEYS[2:]):
         minutes = rows["cpu_seconds"].mean() / 60
@@ -153,11 +153,15 @@ def report(done: pd.DataFrame) -> str:
             f"training; {rows['photos'].iloc[0]} test photos; seeds {seeds}.", "",
         ]  # fmt: skip
         cells = [
-            [losses, name, *(f"{found[column].mean():.3f}" for column in FIGURES)]
+            [losses, name, *(_spread(found[column]) for column in FIGURES)]
             for (losses, name), found in rows.groupby(["losses", "map"], sort=False)
         ]
         lines += markdown(["losses", "map", *FIGURES.values()], cells)
     return "\n".join(lines)
+
+
+def _spread(values: pd.Series) -> str:
+    return f"{values.mean():.3f}" + (f" ± {values.std():.3f}" if len(values) > 1 else "")
 
 
 def latency(side: int, repeats: int = 30) -> dict[str, Any]:

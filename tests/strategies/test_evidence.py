@@ -28,18 +28,19 @@ def test_what_both_agree_on_ranks_first(hidden: int) -> None:
     assert ((ranks > 0) & (ranks < 1)).all()
 
 
-def test_two_voters_and_half_a_vote_for_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("share", "vote"), [(0.0, 1.0), (0.1, 2 / 3), (0.3, 0.0), (0.5, 0.0)])
+@pytest.mark.parametrize("known", [False, True])
+def test_two_voters_and_a_model_whose_vote_fades(monkeypatch, share, vote, known) -> None:
     rng = np.random.default_rng(4)
     looks, foreign, learned = rng.permuted(np.tile(np.arange(20.0), (3, 1)), axis=1)
     monkeypatch.setattr(evidence, "discriminator", lambda photos, twins, seed: (looks, looks))
-    monkeypatch.setattr(evidence, "density", lambda photos, twins, seed: (foreign, foreign + 1))
-    monkeypatch.setattr(evidence, "hidden_share", lambda photos, twins: float((twins - photos).mean()) / 10)
-    ranks, found = evidence.consensus(np.zeros((20, 1)), np.zeros((20, 1)), learned, 0)
-    np.testing.assert_allclose(ranks, ((looks + foreign + learned / 2) / 2.5 + 0.5) / 20)
-    assert found == pytest.approx(0.1)  # from the density's scores
-    known, told = evidence.consensus(np.zeros((20, 1)), np.zeros((20, 1)), learned, 0, 0.4)
-    np.testing.assert_array_equal(known, ranks)
-    assert told == 0.4
+    monkeypatch.setattr(evidence, "density", lambda photos, twins, seed: (foreign, foreign + share))
+    monkeypatch.setattr(evidence, "hidden_share", lambda photos, twins: float((twins - photos).mean()))
+    vectors = np.zeros((20, 1))
+    ranks, found = evidence.consensus(vectors, vectors, learned, 0, share if known else None)
+    wanted = np.average([looks, foreign, learned], axis=0, weights=[1, 1, vote])
+    np.testing.assert_allclose(ranks, (wanted + 0.5) / 20)
+    assert found == pytest.approx(share)  # of the density's scores
 
 
 def drawn(

@@ -30,7 +30,7 @@ LEVEL, SLOPE = 0.85, 1.4  # log(unpaired effect) of clean photos is LEVEL + SLOP
 CHANCE = 1.7  # ... and by how much less it may be by chance, times the root of the number of photos
 SEEN = 0.6  # paired effect under which the vectors see too little to tell
 MOST = 0.5
-VOTES = (1.0, 1.0, 0.5)  # of the discriminator, the density and the model
+MANY = 0.3  # hidden share from which the model that learned them is guessing
 
 
 def consensus(
@@ -40,7 +40,7 @@ def consensus(
 
     Each rank is the share of photos that look better, over 0 and under 1. The kinds err differently: what
     looks foreign need not look defective, and the other way round. The model that is being refined has
-    learned the defects; where few hide it still ranks them well, where many do it is guessing: half a vote.
+    learned the defects: where few hide it still ranks them well, and its vote fades with their share.
 
     Args:
         learned: the model's scores (n,) of the photos.
@@ -49,7 +49,7 @@ def consensus(
     looks, foreign = discriminator(photos, twins, seed), density(photos, twins, seed)
     share = hidden_share(*foreign) if share is None else share
     ranks = [_ranks(scores) for scores in (looks[0], foreign[0], learned)]
-    return np.average(ranks, axis=0, weights=VOTES), share
+    return np.average(ranks, axis=0, weights=[1, 1, max(1 - share / MANY, 0)]), share
 
 
 def hidden_share(photos: Array, twins: Array) -> float:
