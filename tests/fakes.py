@@ -102,7 +102,7 @@ def vectors(
     good = rng.normal(size=(n, dim)) * np.linspace(3, 0.5, dim)
     step = 4 * np.eye(dim)[-1]
     photos = good + np.outer(np.arange(n) < hidden, step)
-    twins = photos + step * rng.uniform(0.6, 1.4, (n, 1))
+    twins = photos + step * rng.uniform(0.2, 1.8, (n, 1))  # weak and strong ones
     return photos, twins, np.arange(n) < hidden
 
 

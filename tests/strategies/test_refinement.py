@@ -16,7 +16,7 @@ from adrefine.params import Params
 from adrefine.strategies import refinement
 from fakes import MetaDetector, image_set
 
-SETTINGS = Params.model_validate({"irp": {"lambda": 1.2}})
+SETTINGS = Params.model_validate({"refine": {"strategy": "irp"}, "irp": {"lambda": 1.2}})
 META = Params.model_validate({"refine": {"strategy": "meta_iqr"}, "meta_iqr": {"k": 0.3, "batch_size": 5}})
 CONSENSUS = Params.model_validate({"refine": {"strategy": "consensus"}, "consensus": {"share": 0.25}})
 TRAIN, TEST = 14, 6

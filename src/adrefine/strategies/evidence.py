@@ -27,7 +27,7 @@ DRAWS = 2  # divisions into families
 
 # Chosen on seeds that no report uses: benchmarks/refinement/, section 11.
 LEVEL, SLOPE = 0.85, 1.4  # log(unpaired effect) of clean photos is LEVEL + SLOPE log(paired effect) or more
-CHANCE = 1.7  # ... and by how much less it may be by chance, times the root of the number of photos
+CHANCE = 17.0  # ... and by how much less it may be by chance, times the number of photos
 SEEN = 0.6  # paired effect under which the vectors see too little to tell
 MOST = 0.5
 MANY = 0.3  # hidden share from which the model that learned them is guessing
@@ -66,7 +66,7 @@ def hidden_share(photos: Array, twins: Array) -> float:
     paired, unpaired = effects(photos, twins)
     if paired < SEEN:
         return 0.0
-    lacking = LEVEL + SLOPE * np.log(paired) - np.log(unpaired) - CHANCE / np.sqrt(len(photos))
+    lacking = LEVEL + SLOPE * np.log(paired) - np.log(unpaired) - CHANCE / len(photos)
     return float(np.clip(lacking, 0, MOST))
 
 
