@@ -118,6 +118,9 @@ def plot(runs: pd.DataFrame, path: Path) -> None:
     axes.plot(paired, clean, color="black", label="least of clean photos, but for chance")
     axes.axvline(evidence.SEEN, color="grey", linestyle=":", label="left of it nothing is said")
     axes.set(xscale="log", yscale="log", xlabel="paired effect", ylabel="unpaired effect")
+    for axis, ticks in ((axes.xaxis, (0.4, 0.6, 0.8, 1, 1.2, 1.5)), (axes.yaxis, (0.5, 1, 2, 3, 4, 5))):
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_ticks([], minor=True)
     axes.legend(frameon=False)
     figure.colorbar(dots, label="hidden share")
     figure.savefig(path, dpi=110, metadata={"Software": None})
