@@ -57,8 +57,8 @@ def hidden_share(photos: Array, twins: Array) -> float:
 
     Hidden defects widen the spread of the photos and hardly touch how far a synthetic defect moves each of
     them, for a defective photo is moved like any other. On clean photos the unpaired of the two `effects`
-    follows from the paired one, whatever is photographed. What it lacks, as a logarithm, less what chance may
-    do to n photos, is about the share of hidden defects.
+    follows from the paired one, alike on different products (but not with other kinds of synthetic defects).
+    What it lacks, as a logarithm, less what chance may do to n photos, is about the share of hidden defects.
 
     Args:
         photos, twins: scores (n,) and (n,) of the same photos, see `density`.
