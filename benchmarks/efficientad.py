@@ -24,7 +24,8 @@ from tqdm import tqdm
 import common
 from adrefine import manifest, runtime
 from adrefine.benchmark import prepared
-from adrefine.benchmark.tables import markdown
+from adrefine.benchmark.summary import figure
+from adrefine.benchmark.tables import cell, markdown
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import EfficientAD
 from adrefine.detectors.efficientad.maps import raw
@@ -153,15 +154,11 @@ def report(done: pd.DataFrame) -> str:
             f"training; {rows['photos'].iloc[0]} test photos; seeds {seeds}.", "",
         ]  # fmt: skip
         cells = [
-            [losses, name, *(_spread(found[column]) for column in FIGURES)]
+            [losses, name, *(cell(figure(found[column].to_numpy()), len(found)) for column in FIGURES)]
             for (losses, name), found in rows.groupby(["losses", "map"], sort=False)
         ]
         lines += markdown(["losses", "map", *FIGURES.values()], cells)
     return "\n".join(lines)
-
-
-def _spread(values: pd.Series) -> str:
-    return f"{values.mean():.3f}" + (f" ± {values.std():.3f}" if len(values) > 1 else "")
 
 
 def latency(side: int, repeats: int = 30) -> dict[str, Any]:

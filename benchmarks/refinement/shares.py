@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import ranking
 
 import common
-from adrefine.benchmark.tables import markdown
+from adrefine.benchmark.summary import figure
+from adrefine.benchmark.tables import cell, markdown
 from adrefine.io import write_csv, write_text
 from adrefine.strategies import evidence
 
@@ -84,12 +85,8 @@ def report(runs: pd.DataFrame) -> str:
     for (vectors, photos, noise), rows in group:
         mean, gap = rows.mean(numeric_only=True), rows["oracle"].mean() - rows["vanilla"].mean()
         won = [mean[rule] - mean["vanilla"] for rule in RULES]
-        worth = (
-            [f"{each / gap:.2f}" for each in won]
-            if noise
-            else [f"{won[0]:+.3f} AUROC", "", f"{won[2]:+.3f} AUROC"]
-        )
-        share = f"{mean['share']:.2f} ± {rows['share'].std():.2f}"
+        worth = [f"{each / gap:.2f}" if noise else f"{each:+.3f} AUROC" for each in won]
+        share = cell(figure(rows["share"].to_numpy()), len(rows), 2)
         cells.append([photos, vectors, f"{noise:g}", share, f"{mean['good removed']:.2f}", *worth])
     lines = [
         f"`{COMMAND}`", "",
@@ -106,7 +103,7 @@ def plot(runs: pd.DataFrame, path: Path) -> None:
     """Unpaired effect over paired effect, a dot a run, and where clean photos should be."""
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    canvas, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for photos, marker in (("tiles", "o"), ("commutators", "^")):
         rows = runs[runs["photos"].str.endswith(photos)]
         dots = axes.scatter(
@@ -122,9 +119,9 @@ def plot(runs: pd.DataFrame, path: Path) -> None:
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.set_ticks([], minor=True)
     axes.legend(frameon=False)
-    figure.colorbar(dots, label="hidden share")
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
+    canvas.colorbar(dots, label="hidden share")
+    canvas.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(canvas)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def _lines(rows: pd.DataFrame, config: Benchmark) -> list[Line]:
 def _line(noise: float, strategy: str, at_level: pd.DataFrame) -> Line:
     own = at_level[at_level["strategy"] == strategy]
     columns = own[MEASURED].to_numpy(dtype=float, na_value=np.nan).T
-    figures = {name: _figure(values) for name, values in zip(MEASURED, columns, strict=True)}
+    figures = {name: figure(values) for name, values in zip(MEASURED, columns, strict=True)}
     closed = efficiency = None
     if strategy not in (VANILLA, ORACLE):
         closed = _gap(at_level, strategy, "auroc")
@@ -146,13 +146,13 @@ def _limit(noise: float, at_level: pd.DataFrame) -> list[Line]:
     if own.empty:
         return []
     columns = {"auroc": "ceiling_auroc", "precision": "ceiling_precision_at_defects", "n_train": "n_train"}
-    found = {name: _figure(own[column].to_numpy(dtype=float)) for name, column in columns.items()}
+    found = {name: figure(own[column].to_numpy(dtype=float)) for name, column in columns.items()}
     found["recall"] = found["precision"]  # as many are removed as are hidden
     return [Line(noise, LIMIT, found, len(own), _gap(at_level, ORACLE, "ceiling_auroc"), None)]
 
 
-def _figure(values: np.ndarray) -> Figure:
-    """Of those of `values` that are no NaN."""
+def figure(values: np.ndarray) -> Figure:
+    """Mean and deviation (population) of those of `values` (n,) that are no NaN."""
     known = values[~np.isnan(values)]
     return Figure(float(known.mean()), float(known.std())) if len(known) else Figure(np.nan, np.nan)
 
