@@ -49,7 +49,8 @@ def run(arguments: list[str] | None = None) -> None:
     )
     commands.add_parser(
         "check",
-        help="say at once what is wrong with params.yaml; `dvc repro` reads it only where a stage has to run",
+        help="say at once what is wrong with params.yaml (`dvc repro` reads it only where a stage runs); "
+        "mend DVC's list of locks if DVC was killed while it wrote it",
     )
     _add_review(commands)
     _add_promote(commands)
@@ -79,9 +80,12 @@ def summary() -> None:
 
 
 def check() -> None:
-    """Say whether params.yaml is sound."""
+    """Say whether params.yaml is sound; mend what a killed DVC left."""
     from adrefine import params
+    from adrefine.orchestration import dvc_locks
 
+    if mended := dvc_locks.mend():
+        print(mended)
     settings = params.load()
     print(f"params.yaml is sound: {settings.dataset.name}, {settings.detector}, {settings.refine.strategy}")
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from adrefine.orchestration import dvc_locks
 from adrefine.orchestration.plan import PLAN
 
 
@@ -23,6 +24,8 @@ def main() -> int:
     from dvc.exceptions import DvcException
 
     try:
+        if mended := dvc_locks.mend():
+            print(mended)
         print(PLAN + json.dumps(standing()), flush=True)
     except DvcException as error:
         print(f"ERROR: {error}")

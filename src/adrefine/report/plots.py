@@ -170,7 +170,7 @@ def _removal(data: ReportData) -> Figure | None:
     axes.set(xlim=(0, len(removed)), ylim=(0, None))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.legend(loc="upper left")
+    drawn.legend(loc="outside lower center")  # inside it would hide one of the lines
     return drawn
 
 
