@@ -58,8 +58,8 @@ def hidden_share(photos: Array, twins: Array) -> float:
     Hidden defects widen the spread of the photos and hardly touch how far a synthetic defect moves each of
     them, for a defective photo is moved like any other. On clean photos the unpaired of the two `effects`
     follows from the paired one, alike on different products (but not with other kinds of synthetic defects).
-    What it lacks, as a logarithm, is about the share of hidden defects where it is far more than chance may do
-    to n photos, and nothing where it is less (in between it shrinks as in Breiman's non-negative garrote).
+    What it lacks, as a logarithm, is about the share of hidden defects where it is far more than chance may
+    do to n photos, and says nothing where it is less. In between it shrinks: Breiman's non-negative garrote.
 
     Args:
         photos, twins: scores (n,) and (n,) of the same photos, see `density`.
