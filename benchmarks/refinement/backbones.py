@@ -53,7 +53,8 @@ def measured(table: pd.DataFrame, prepared: Path, n_train: int, level: float, se
     case = ranking.case(table, prepared, n_train, level, seed)
     photos, twins, hidden = case.photos, case.twins, case.hidden
     looks, foreign = (kind(photos, twins, seed)[0] for kind in (evidence.discriminator, evidence.density))
-    voters, ceiling = rankdata(looks) + rankdata(foreign), out_of_fold(photos, ~hidden, seed)
+    folds = ranking.random_folds(len(photos), seed)
+    voters, ceiling = rankdata(looks) + rankdata(foreign), ranking.ceiling(photos, ~hidden, folds)
     stays = len(hidden) - hidden.sum()
     return {
         "discriminator": auroc(hidden, looks),
@@ -65,15 +66,6 @@ def measured(table: pd.DataFrame, prepared: Path, n_train: int, level: float, se
         "without the ceiling's": case.after(np.argsort(ceiling)[:stays]),
         "oracle": case.after(~hidden),
     }
-
-
-def out_of_fold(photos: np.ndarray, clean: np.ndarray, seed: int) -> np.ndarray:
-    """Distances (n,) to Gaussians of the clean photos of the other folds."""
-    folds, scores = ranking.random_folds(len(photos), seed), np.zeros(len(photos))
-    for fold in np.unique(folds):
-        inside = folds == fold
-        scores[inside] = evidence.Gaussian(photos[~inside & clean]).distance(photos[inside])
-    return scores
 
 
 def report(runs: pd.DataFrame) -> str:

@@ -90,6 +90,7 @@ class Case:
     hidden: Array  # (n,) bool
     test: Array
     labels: Array
+    ids: tuple[str, ...]  # of the photos
 
     def after(self, kept: Array) -> float:
         """Test AUROC of a Gaussian of the kept photos, which behaves like the flow (README.md, section 5)."""
@@ -106,7 +107,17 @@ def case(table: pd.DataFrame, prepared: Path, n_train: int, level: float, seed: 
         np.array([image_id not in clean for image_id in ids]),
         vectors(prepared, tested["image_id"]),
         tested["label"].to_numpy(),
+        ids,
     )
+
+
+def ceiling(photos: Array, clean: Array, groups: Array) -> Array:
+    """Distances (n,) to Gaussians of the clean photos of the other groups."""
+    scores = np.zeros(len(photos))
+    for group in np.unique(groups):
+        inside = groups == group
+        scores[inside] = Gaussian(photos[~inside & clean]).distance(photos[inside])
+    return scores
 
 
 def evidence(photos: Array, twins: Array, hidden: Array, seed: int) -> dict[str, Array]:
