@@ -25,9 +25,9 @@ FAMILY = 4  # photos in a family, on average
 DIMENSIONS = 64  # principal components in which families are sought
 DRAWS = 2  # divisions into families
 
-# Chosen on seeds that no report uses: benchmarks/refinement/, sections 11 and 12.
+# Chosen on seeds that no report uses: benchmarks/refinement/, section 11.
 LEVEL, SLOPE = 0.85, 1.4  # log(unpaired effect) of clean photos is LEVEL + SLOPE log(paired effect) or more
-CHANCE = 20.0  # ... and by how much less it may be by chance, times the number of photos
+CHANCE = 17.0  # ... and by how much less it may be by chance, times the number of photos
 SEEN = 0.6  # paired effect under which the vectors see too little to tell
 MOST = 0.5
 MANY = 0.3  # hidden share from which the model that learned them is guessing
@@ -58,8 +58,7 @@ def hidden_share(photos: Array, twins: Array) -> float:
     Hidden defects widen the spread of the photos and hardly touch how far a synthetic defect moves each of
     them, for a defective photo is moved like any other. On clean photos the unpaired of the two `effects`
     follows from the paired one, alike on different products (but not with other kinds of synthetic defects).
-    What it lacks, as a logarithm, is about the share of hidden defects where it is far more than chance may
-    do to n photos, and says nothing where it is less. In between it shrinks: Breiman's non-negative garrote.
+    What it lacks, as a logarithm, less what chance may do to n photos, is about the share of hidden defects.
 
     Args:
         photos, twins: scores (n,) and (n,) of the same photos, see `density`.
@@ -67,8 +66,8 @@ def hidden_share(photos: Array, twins: Array) -> float:
     paired, unpaired = effects(photos, twins)
     if paired < SEEN:
         return 0.0
-    lacking, chance = LEVEL + SLOPE * np.log(paired) - np.log(unpaired), CHANCE / len(photos)
-    return min(float(lacking - chance**2 / lacking), MOST) if lacking > chance else 0.0
+    lacking = LEVEL + SLOPE * np.log(paired) - np.log(unpaired) - CHANCE / len(photos)
+    return float(np.clip(lacking, 0, MOST))
 
 
 def effects(photos: Array, twins: Array) -> tuple[float, float]:
