@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -54,7 +53,7 @@ def measured(table: pd.DataFrame, prepared: Path, n_train: int, level: float, se
     photos, twins, hidden = case.photos, case.twins, case.hidden
     looks, foreign = (kind(photos, twins, seed)[0] for kind in (evidence.discriminator, evidence.density))
     folds = ranking.random_folds(len(photos), seed)
-    voters, ceiling = rankdata(looks) + rankdata(foreign), ranking.ceiling(photos, ~hidden, folds)
+    voters, ceiling = ranking.voters(looks, foreign), ranking.ceiling(photos, ~hidden, folds)
     stays = len(hidden) - hidden.sum()
     return {
         "discriminator": auroc(hidden, looks),

@@ -21,7 +21,6 @@ import PIL.Image
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import squareform
-from scipy.stats import rankdata
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -42,7 +41,6 @@ SIDE = 64  # pixels of the thumbnails in which shots of one part are sought
 GRAIN = 3.0  # sigma up to which something is a detail
 LIGHT = 5.0  # sigma of the contrast in whose units details are measured
 SAME = 0.6  # correlation over which two photos are of one part; 96 % of such pairs of tiles have one label
-DRAWS = 2  # divisions into families
 BY = ("voters", "ceiling", "without its shots", "without its family")
 COMMAND = "python benchmarks/refinement/repeats.py --mtd ../mtd --ksdd ../ksdd"
 
@@ -93,13 +91,14 @@ def measured(case: ranking.Case, parts: np.ndarray, seed: int) -> dict[str, floa
     together = ranking.random_folds(parts.max(), seed)[parts - 1]
     points = ranking.principal(photos, evidence.DIMENSIONS)
     families = [
-        ranking.clusters(points, len(photos) // evidence.FAMILY, seed + draw) for draw in range(DRAWS)
+        ranking.clusters(points, len(photos) // evidence.FAMILY, seed + draw)
+        for draw in range(evidence.DRAWS)
     ]
     rankings = [
-        rankdata(looks) + rankdata(foreign),
+        ranking.voters(looks, foreign),
         ranking.ceiling(photos, ~hidden, random),
         ranking.ceiling(photos, ~hidden, together),
-        np.add(*(np.log(ranking.ceiling(photos, ~hidden, groups)) for groups in families)),
+        np.sum([np.log(ranking.ceiling(photos, ~hidden, groups)) for groups in families], axis=0),
     ]
     found = {"vanilla": case.after(np.ones(len(hidden), bool)), "oracle": case.after(~hidden)}
     for by, scores in zip(BY, rankings, strict=True):

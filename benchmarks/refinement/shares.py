@@ -15,7 +15,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -61,7 +60,7 @@ def measured(case: ranking.Case, seed: int) -> dict[str, float]:
     looks, foreign = (
         kind(case.photos, case.twins, seed) for kind in (evidence.discriminator, evidence.density)
     )
-    voters, n = np.argsort(rankdata(looks[0]) + rankdata(foreign[0])), len(case.hidden)
+    voters, n = np.argsort(ranking.voters(looks[0], foreign[0])), len(case.hidden)
     share = evidence.hidden_share(*foreign)
     paired, unpaired = evidence.effects(*foreign)
     shares = dict(zip(RULES, (share, case.hidden.mean(), 0.5), strict=True))

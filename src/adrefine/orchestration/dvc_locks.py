@@ -33,7 +33,7 @@ def _whole(path: Path) -> bool:
     try:
         json.loads(path.read_bytes())
     except FileNotFoundError:
-        return True
+        pass
     except ValueError:
         return False
     return True
