@@ -61,8 +61,8 @@ def measured(case: ranking.Case, seed: int) -> dict[str, float]:
         kind(case.photos, case.twins, seed) for kind in (evidence.discriminator, evidence.density)
     )
     voters, n = np.argsort(ranking.voters(looks[0], foreign[0])), len(case.hidden)
-    share = evidence.hidden_share(*foreign)
-    paired, unpaired = evidence.effects(*foreign)
+    share = min(evidence.hidden_share(*foreign), evidence.worse(*looks))
+    paired, excess = evidence.effects(*foreign)
     shares = dict(zip(RULES, (share, case.hidden.mean(), 0.5), strict=True))
     after = {rule: case.after(voters[: n - round(part * n)]) for rule, part in shares.items()}
     removed = case.hidden[voters[n - round(share * n) :]]
@@ -73,7 +73,7 @@ def measured(case: ranking.Case, seed: int) -> dict[str, float]:
         "oracle": case.after(~case.hidden),
         **after,
         "paired": paired,
-        "unpaired": unpaired,
+        "excess": excess,
     }
 
 
@@ -92,29 +92,29 @@ def report(runs: pd.DataFrame) -> str:
         "Share of hidden defects that is found, mean ± standard deviation over the seeds "
         f"{', '.join(map(str, runs['seed'].unique()))}; share of the good photos among as many of the "
         "voters' highest; gap closed by removing them, by removing as many as hide, by removing half.", "",
-        "![Effect sizes of the synthetic defects, paired and unpaired](shares.png)", "",
+        "![How far photos lie over their median, and how evenly synthetic defects move them](shares.png)", "",
     ]  # fmt: skip
     head = ["photos", "vectors", "noise", "share found", "good photos removed", *RULES]
     return "\n".join(lines + markdown(head, cells))
 
 
 def plot(runs: pd.DataFrame, path: Path) -> None:
-    """Unpaired effect over paired effect, a dot a run, and where clean photos should be."""
+    """Excess of the photos over the paired effect, a dot a run, and where clean photos should be."""
     from matplotlib import pyplot as plt
 
     canvas, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for photos, marker in (("tiles", "o"), ("commutators", "^")):
         rows = runs[runs["photos"].str.endswith(photos)]
         dots = axes.scatter(
-            rows["paired"], rows["unpaired"], c=rows["noise"], marker=marker, s=18, cmap="viridis_r",
+            rows["paired"], rows["excess"], c=rows["noise"], marker=marker, s=18, cmap="viridis_r",
             edgecolors="black", linewidths=0.2, vmin=0, vmax=0.5, label=photos,
         )  # fmt: skip
     paired = np.linspace(evidence.SEEN, runs["paired"].max(), 50)
-    clean = np.exp(evidence.LEVEL) * paired**evidence.SLOPE
-    axes.plot(paired, clean, color="black", label="least of clean photos, but for chance")
+    clean = evidence.CLEAN / paired**evidence.SLOPE
+    axes.plot(paired, clean, color="black", label="most of clean photos, but for chance")
     axes.axvline(evidence.SEEN, color="grey", linestyle=":", label="left of it nothing is said")
-    axes.set(xscale="log", yscale="log", xlabel="paired effect", ylabel="unpaired effect")
-    for axis, ticks in ((axes.xaxis, (0.4, 0.6, 0.8, 1, 1.2, 1.5)), (axes.yaxis, (0.5, 1, 2, 3, 4, 5))):
+    axes.set(xscale="log", yscale="log", xlabel="paired effect", ylabel="mean square excess")
+    for axis, ticks in ((axes.xaxis, (0.4, 0.6, 0.8, 1, 1.2, 1.5)), (axes.yaxis, (0.05, 0.1, 0.2, 0.4, 0.6))):
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.set_ticks([], minor=True)
     axes.legend(frameon=False)

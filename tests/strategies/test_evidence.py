@@ -33,7 +33,7 @@ def test_what_both_agree_on_ranks_first(hidden: int) -> None:
 def test_two_voters_and_a_model_whose_vote_fades(monkeypatch, share, vote, known) -> None:
     rng = np.random.default_rng(4)
     looks, foreign, learned = rng.permuted(np.tile(np.arange(20.0), (3, 1)), axis=1)
-    monkeypatch.setattr(evidence, "discriminator", lambda photos, twins, seed: (looks, looks))
+    monkeypatch.setattr(evidence, "discriminator", lambda photos, twins, seed: (looks, looks - 9))
     monkeypatch.setattr(evidence, "density", lambda photos, twins, seed: (foreign, foreign + share))
     monkeypatch.setattr(evidence, "hidden_share", lambda photos, twins: float((twins - photos).mean()))
     vectors = np.zeros((20, 1))
@@ -44,7 +44,7 @@ def test_two_voters_and_a_model_whose_vote_fades(monkeypatch, share, vote, known
 
 
 def drawn(
-    hidden: float, n: int, *, worse: float = 3.0, step: float = 3.0, spread: float = 2.0
+    hidden: float, n: int, *, worse: float = 3.0, step: float = 3.0, spread: float = 2.3
 ) -> evidence.Scores:
     """Scores of photos, the share `hidden` of them by `worse` too high, twins `step` ± `spread` off."""
     rng = np.random.default_rng(3)
@@ -74,15 +74,39 @@ def test_hidden_defects_widen_the_photos_and_not_the_steps() -> None:
     assert evidence.hidden_share(others, their_twins) > evidence.hidden_share(photos, twins) + 0.2
 
 
-@pytest.mark.parametrize(("n", "chance"), [(100, 0.17), (400, 0.0425)])
-@pytest.mark.parametrize("high", [0.8, 0.9, 9.0])
-def test_the_share_is_its_formula(n: int, chance: float, high: float) -> None:
+@pytest.mark.parametrize("n", [100, 400])
+@pytest.mark.parametrize("high", [0.9, 1.2, 1.9, 2.0, 9.0])
+def test_the_share_is_its_formula(n: int, high: float) -> None:
     """Steps of 1 and 3: their mean 2, their deviation 1. A quarter of the photos is `high`, the others 0."""
     photos = np.where(np.arange(n) % 4 == 3, high, 0.0)
     twins = photos + np.where(np.arange(n) % 2, 1.0, 3.0)
-    wanted = 0.85 + 1.4 * np.log(2) - np.log(2 / (high / 2)) - chance
+    wanted = (min(high, 2) ** 2 / 4 - 0.15 / 2**0.8 * np.exp(34 / n)) / 0.4
     assert wanted > 0
     assert evidence.hidden_share(photos, twins) == pytest.approx(min(wanted, 0.5))
+
+
+@pytest.mark.parametrize("hidden", [4, 8, 16])
+def test_where_defects_stand_out_hardly_more_go_than_there_are(hidden: int) -> None:
+    photos, twins, _ = vectors(hidden)
+    density = evidence.hidden_share(*evidence.density(photos, twins, 0))
+    _, share = evidence.consensus(photos, twins, np.ones(len(photos)), 0)
+    assert hidden / len(photos) <= share < min(density, hidden / len(photos) + 0.2)
+
+
+def test_worse_counts_photos_over_a_quantile_of_the_twins() -> None:
+    twins = np.arange(101.0)
+    assert evidence.worse(np.array([0.0, 5.0, 5.1, 900.0]), twins) == 0.5
+    assert evidence.worse(twins - 200, twins) == 0
+
+
+def test_one_gross_defect_is_one_defect() -> None:
+    photos, twins = drawn(0.0, 400, worse=0.0)
+    found = []
+    for worse in (4.0, 40.0, 4000.0):
+        off = np.where(np.arange(400) == 7, worse, 0.0)
+        found.append(evidence.hidden_share(photos + off, twins + off))
+    assert found[0] < 0.1
+    assert found[2] <= found[1] <= found[0] + 0.03
 
 
 def test_vectors_that_hardly_see_a_synthetic_defect_say_nothing() -> None:

@@ -25,10 +25,13 @@ FAMILY = 4  # photos in a family, on average
 DIMENSIONS = 64  # principal components in which families are sought
 DRAWS = 2  # divisions into families
 
-# Chosen on seeds that no report uses: benchmarks/refinement/, section 11.
-LEVEL, SLOPE = 0.85, 1.4  # log(unpaired effect) of clean photos is LEVEL + SLOPE log(paired effect) or more
-CHANCE = 17.0  # ... and by how much less it may be by chance, times the number of photos
+# Chosen on seeds that no report uses: benchmarks/refinement/, section 13.
+GROSS = 2.0  # a photo further than this over the median, in deviations of the steps, counts as so far
+CLEAN, SLOPE = 0.15, 0.8  # mean square excess of clean photos is CLEAN / paired ** SLOPE or less
+CHANCE = 34.0  # ... and by how much more it may be by chance, as a logarithm, times the number of photos
+EACH = 0.4  # what it grows by for a whole set of photos to remove
 SEEN = 0.6  # paired effect under which the vectors see too little to tell
+FEW = 0.05  # no more photos go than look worse than this share of the twins
 MOST = 0.5
 MANY = 0.3  # hidden share from which the model that learned them is guessing
 
@@ -44,10 +47,11 @@ def consensus(
 
     Args:
         learned: the model's scores (n,) of the photos.
-        share: the share of hidden defects if it is known; None: `hidden_share`.
+        share: the share of hidden defects if it is known; None: `hidden_share`, but no more than look
+            worse than `FEW` of the twins. Where defects stand out, that is hardly more than there are.
     """
     looks, foreign = discriminator(photos, twins, seed), density(photos, twins, seed)
-    share = hidden_share(*foreign) if share is None else share
+    share = min(hidden_share(*foreign), worse(*looks)) if share is None else share
     ranks = [_ranks(scores) for scores in (looks[0], foreign[0], learned)]
     return np.average(ranks, axis=0, weights=[1, 1, max(1 - share / MANY, 0)]), share
 
@@ -55,31 +59,37 @@ def consensus(
 def hidden_share(photos: Array, twins: Array) -> float:
     """Share of hidden defects among the photos, 0 to `MOST`, estimated from scores of the density.
 
-    Hidden defects widen the spread of the photos and hardly touch how far a synthetic defect moves each of
-    them, for a defective photo is moved like any other. On clean photos the unpaired of the two `effects`
-    follows from the paired one, alike on different products (but not with other kinds of synthetic defects).
-    What it lacks, as a logarithm, less what chance may do to n photos, is about the share of hidden defects.
+    The `effects` of synthetic defects are the yardstick. Hidden defects widen the upper side of the photos
+    and hardly touch how far a synthetic defect moves each, for a defective photo is moved like any other. How
+    wide clean photos are follows from how evenly they are moved, alike on different products (but not with
+    other kinds of synthetic defects). What is wider, less what chance may do to n photos, grows in proportion
+    to the hidden share. It is left high, for a hidden defect costs more than a missing good photo.
 
     Args:
         photos, twins: scores (n,) and (n,) of the same photos, see `density`.
     """
-    paired, unpaired = effects(photos, twins)
+    paired, excess = effects(photos, twins)
     if paired < SEEN:
         return 0.0
-    lacking = LEVEL + SLOPE * np.log(paired) - np.log(unpaired) - CHANCE / len(photos)
-    return float(np.clip(lacking, 0, MOST))
+    clean = CLEAN / paired**SLOPE * np.exp(CHANCE / len(photos))
+    return float(np.clip((excess - clean) / EACH, 0, MOST))
+
+
+def worse(photos: Array, twins: Array) -> float:
+    """Share of the photos with a higher score than `FEW` of the twins have at most."""
+    return float((photos > np.quantile(twins, FEW)).mean())
 
 
 def effects(photos: Array, twins: Array) -> tuple[float, float]:
-    """Mean step from photo to twin, in deviations of the steps (paired) and of the photos (unpaired).
+    """Mean step from photo to twin (paired), and the mean square of the photos' excess over their median.
 
-    The photos' deviation is that of those above their median, from it: the side where defects are.
+    Both in standard deviations of the steps. Photos under the median have no excess, and one photo never
+    more than `GROSS`: else a single gross defect would count for many.
     """
     steps = twins - photos
-    above = np.maximum(photos - np.median(photos), 0)
-    spreads = (steps.std(), np.sqrt((above**2).mean()))
-    paired, unpaired = (float(steps.mean() / (spread + 1e-12)) for spread in spreads)
-    return paired, unpaired
+    unit = float(steps.std()) + 1e-12
+    excess = np.clip((photos - np.median(photos)) / unit, 0, GROSS)
+    return float(steps.mean()) / unit, float((excess**2).mean())
 
 
 def discriminator(photos: Array, twins: Array, seed: int) -> Scores:
