@@ -68,6 +68,15 @@ def test_the_worst_go_and_one_always_stays(monkeypatch, share: float) -> None:
     assert ids == tuple("jihgfedcb"[: min(round(10 * share), 9)])
 
 
+def test_half_of_an_odd_number_leaves_what_min_keep_wants_kept(monkeypatch) -> None:
+    images = Images(tuple("abcdefghijk"), Path())
+    detector, ranks = Describing(0), np.arange(11) / 11
+    monkeypatch.setattr(evidence, "consensus", lambda *given: (ranks, 0.5))
+    monkeypatch.setattr(detector, "describe", lambda images, twins: None)
+    scores = ConsensusScorer(Consensus(), images, 0).scores(detector, images)
+    assert len(ConsensusRemoval().step(scores, 6).ids) == 5
+
+
 def test_every_photo_is_scored_also_one_that_is_out() -> None:
     detector = Describing(16)
     scorer = ConsensusScorer(Consensus(), detector.images, 0)

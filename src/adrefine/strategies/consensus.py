@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 import pandas as pd
 
@@ -50,6 +52,9 @@ class ConsensusRemoval(Strategy):
 
 
 def _limit(ranks: evidence.Array, share: float) -> float:
-    """The rank that the worst `share` of the photos exceed; of equal ones at the border none does."""
+    """The rank that the worst `share` of the photos exceed; of equal ones at the border none does.
+
+    Half a photo stays: half of an odd number leaves the half that `refine.min_keep` wants kept.
+    """
     ranked = np.sort(ranks)[::-1]
-    return float(ranked[min(round(share * len(ranks)), len(ranks) - 1)])
+    return float(ranked[min(ceil(share * len(ranks) - 0.5), len(ranks) - 1)])
