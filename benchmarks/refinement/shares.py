@@ -61,7 +61,7 @@ def measured(case: ranking.Case, seed: int) -> dict[str, float]:
         kind(case.photos, case.twins, seed) for kind in (evidence.discriminator, evidence.density)
     )
     voters, n = np.argsort(ranking.voters(looks[0], foreign[0])), len(case.hidden)
-    share = min(evidence.hidden_share(*foreign), evidence.worse(*looks))
+    share = evidence.found(looks, foreign)
     paired, excess = evidence.effects(*foreign)
     shares = dict(zip(RULES, (share, case.hidden.mean(), 0.5), strict=True))
     after = {rule: case.after(voters[: n - round(part * n)]) for rule, part in shares.items()}

@@ -75,7 +75,7 @@ def test_hidden_defects_widen_the_photos_and_not_the_steps() -> None:
 
 
 @pytest.mark.parametrize("n", [100, 400])
-@pytest.mark.parametrize("high", [0.9, 1.2, 1.9, 2.0, 9.0])
+@pytest.mark.parametrize("high", [0.8, 0.9, 1.2, 1.9, 2.0, 9.0])
 def test_the_share_is_its_formula(n: int, high: float) -> None:
     """Steps of 1 and 3: their mean 2, their deviation 1. A quarter of the photos is `high`, the others 0."""
     photos = np.where(np.arange(n) % 4 == 3, high, 0.0)

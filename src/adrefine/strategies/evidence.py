@@ -47,13 +47,23 @@ def consensus(
 
     Args:
         learned: the model's scores (n,) of the photos.
-        share: the share of hidden defects if it is known; None: `hidden_share`, but no more than look
-            worse than `FEW` of the twins. Where defects stand out, that is hardly more than there are.
+        share: the share of hidden defects if it is known; None: `found`.
     """
     looks, foreign = discriminator(photos, twins, seed), density(photos, twins, seed)
-    share = min(hidden_share(*foreign), worse(*looks)) if share is None else share
+    share = found(looks, foreign) if share is None else share
     ranks = [_ranks(scores) for scores in (looks[0], foreign[0], learned)]
     return np.average(ranks, axis=0, weights=[1, 1, max(1 - share / MANY, 0)]), share
+
+
+def found(looks: Scores, foreign: Scores) -> float:
+    """Share of the photos to remove: `hidden_share`, but no more than look `worse` than a few of the twins.
+
+    Where defects stand out, those are hardly more than there are.
+
+    Args:
+        looks, foreign: scores of the discriminator and of the density.
+    """
+    return min(hidden_share(*foreign), worse(*looks))
 
 
 def hidden_share(photos: Array, twins: Array) -> float:
