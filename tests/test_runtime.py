@@ -61,3 +61,21 @@ def test_nobody_else_counts_cores():
     assert not [
         file.name for file in files if "cpu_count" in file.read_text() or "getaffinity" in file.read_text()
     ]
+
+
+@pytest.mark.parametrize(("allowed", "tiles"), [(True, True), (True, False), (False, True), (False, False)])
+def test_a_cpu_uses_bfloat16_only_with_amx(monkeypatch, allowed, tiles):
+    import torch
+
+    monkeypatch.setattr(runtime, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: allowed, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles, raising=False)
+    assert runtime.inference_dtype() == (torch.bfloat16 if allowed and tiles else torch.float32)
+
+
+def test_a_torch_that_does_not_know_amx_computes_in_float32(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(runtime, "device", lambda: torch.device("cpu"))
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    assert runtime.inference_dtype() == torch.float32

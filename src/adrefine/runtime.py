@@ -49,13 +49,18 @@ def device() -> torch.device:
 
 
 def inference_dtype() -> torch.dtype:
-    """bfloat16 where the hardware multiplies it natively (twice as fast as float32), else float32."""
+    """bfloat16 where the hardware multiplies matrices of it (twice as fast as float32 or more), else float32.
+
+    On a CPU those are the tiles of AMX. Without them oneDNN takes bfloat16, too, and is slower than with
+    float32: up to 1.8 times where channels are many (`benchmarks/precision.py`).
+    """
     import torch
 
     if device().type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    native = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    return torch.bfloat16 if native() else torch.float32
+    allowed = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return torch.bfloat16 if allowed() and tiles() else torch.float32
 
 
 def seed_everything(seed: int) -> torch.Generator:
