@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DO_NOT_TRACK := 1
 PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-# Of a run that ends within ten minutes on two cores.
+# Of a run that ends within ten minutes on two cores with AMX, within half an hour on others.
 efficientad := -S efficientad.steps=200 -S refine.folds=3 -S refine.max_rounds=3
 
 .PHONY: demo serve test test-ui screenshots lint install clean help
