@@ -73,7 +73,7 @@ def measured(case: ranking.Case, seed: int) -> dict[str, float]:
         "oracle": case.after(~case.hidden),
         **after,
         "paired": paired,
-        "excess": excess,
+        "excess": float(excess.mean()),
     }
 
 

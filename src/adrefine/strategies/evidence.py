@@ -30,6 +30,7 @@ GROSS = 2.0  # a photo further than this over the median, in deviations of the s
 CLEAN, SLOPE = 0.15, 0.8  # mean square excess of clean photos is CLEAN / paired ** SLOPE or less
 CHANCE = 34.0  # ... and by how much more it may be by chance, as a logarithm, times the number of photos
 EACH = 0.4  # what it grows by for a whole set of photos to remove
+HIDDEN = 5.0  # for each photo that stands out, so many go
 SEEN = 0.6  # paired effect under which the vectors see too little to tell
 FEW = 0.05  # no more photos go than look worse than this share of the twins
 MOST = 0.5
@@ -56,14 +57,15 @@ def consensus(
 
 
 def found(looks: Scores, foreign: Scores) -> float:
-    """Share of the photos to remove: `hidden_share`, but no more than look `worse` than a few of the twins.
+    """Share of the photos to remove: `hidden_share`, but no more than a few times what `stands_out`.
 
-    Where defects stand out, those are hardly more than there are.
+    And no more than look `worse` than a few of the twins. Where defects stand out, both are nearer to what
+    there is.
 
     Args:
         looks, foreign: scores of the discriminator and of the density.
     """
-    return min(hidden_share(*foreign), worse(*looks))
+    return min(hidden_share(*foreign), HIDDEN * stands_out(looks[0], *foreign), worse(*looks))
 
 
 def hidden_share(photos: Array, twins: Array) -> float:
@@ -81,8 +83,32 @@ def hidden_share(photos: Array, twins: Array) -> float:
     paired, excess = effects(photos, twins)
     if paired < SEEN:
         return 0.0
-    clean = CLEAN / paired**SLOPE * np.exp(CHANCE / len(photos))
-    return float(np.clip((excess - clean) / EACH, 0, MOST))
+    return float(np.clip((excess.mean() - _clean(paired, CHANCE / len(photos))) / EACH, 0, MOST))
+
+
+def stands_out(looks: Array, photos: Array, twins: Array) -> float:
+    """Smallest share of the photos without which the others are no wider than clean ones; see `hidden_share`.
+
+    They go in the order of both voters. Nearly all are defects, but most defects hide among the good photos.
+    Half of what chance may do is granted: what is left has lost its extremes.
+
+    Args:
+        looks: scores (n,) of the discriminator.
+        photos, twins: scores (n,) and (n,) of the density.
+    """
+    paired, excess = effects(photos, twins)
+    if paired < SEEN:
+        return 0.0
+    n = len(photos)
+    ordered = excess[np.argsort(_ranks(looks) + _ranks(photos), kind="stable")]
+    left = np.cumsum(ordered) / np.arange(1, n + 1)  # mean of the best one, two, ...
+    narrow = np.flatnonzero(left <= _clean(paired, CHANCE / (2 * n)))
+    return 1 - (int(narrow[-1]) + 1) / n if len(narrow) else 1.0
+
+
+def _clean(paired: float, chance: float) -> float:
+    """What the mean square excess of clean photos is or less."""
+    return float(CLEAN / paired**SLOPE * np.exp(chance))
 
 
 def worse(photos: Array, twins: Array) -> float:
@@ -90,8 +116,8 @@ def worse(photos: Array, twins: Array) -> float:
     return float((photos > np.quantile(twins, FEW)).mean())
 
 
-def effects(photos: Array, twins: Array) -> tuple[float, float]:
-    """Mean step from photo to twin (paired), and the mean square of the photos' excess over their median.
+def effects(photos: Array, twins: Array) -> tuple[float, Array]:
+    """Mean step from photo to twin (paired), and the squares (n,) of the photos' excess over their median.
 
     Both in standard deviations of the steps. Photos under the median have no excess, and one photo never
     more than `GROSS`: else a single gross defect would count for many.
@@ -99,7 +125,7 @@ def effects(photos: Array, twins: Array) -> tuple[float, float]:
     steps = twins - photos
     unit = float(steps.std()) + 1e-12
     excess = np.clip((photos - np.median(photos)) / unit, 0, GROSS)
-    return float(steps.mean()) / unit, float((excess**2).mean())
+    return float(steps.mean()) / unit, excess**2
 
 
 def discriminator(photos: Array, twins: Array, seed: int) -> Scores:
