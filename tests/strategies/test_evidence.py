@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import rankdata
 from sklearn.covariance import EmpiricalCovariance
 
 from adrefine.metrics.detection import auroc
@@ -36,6 +39,7 @@ def test_two_voters_and_a_model_whose_vote_fades(monkeypatch, share, vote, known
     monkeypatch.setattr(evidence, "discriminator", lambda photos, twins, seed: (looks, looks - 9))
     monkeypatch.setattr(evidence, "density", lambda photos, twins, seed: (foreign, foreign + share))
     monkeypatch.setattr(evidence, "hidden_share", lambda photos, twins: float((twins - photos).mean()))
+    monkeypatch.setattr(evidence, "stands_out", lambda looks, photos, twins: 1.0)
     vectors = np.zeros((20, 1))
     ranks, found = evidence.consensus(vectors, vectors, learned, 0, share if known else None)
     wanted = np.average([looks, foreign, learned], axis=0, weights=[1, 1, vote])
@@ -91,6 +95,48 @@ def test_where_defects_stand_out_hardly_more_go_than_there_are(hidden: int) -> N
     density = evidence.hidden_share(*evidence.density(photos, twins, 0))
     _, share = evidence.consensus(photos, twins, np.ones(len(photos)), 0)
     assert hidden / len(photos) <= share < min(density, hidden / len(photos) + 0.2)
+
+
+def slowly(looks: np.ndarray, photos: np.ndarray, twins: np.ndarray) -> float:
+    """`stands_out`, literally: the worst photo of both goes until the mean square of the rest is small."""
+    steps = twins - photos
+    excess = [float(min(max((s - np.median(photos)) / steps.std(), 0), 2)) for s in photos]
+    n = len(photos)
+    both = (rankdata(looks) - 0.5) / n + (rankdata(photos) - 0.5) / n
+    left = sorted(range(n), key=lambda i: both[i])
+    wide = 0.15 / (steps.mean() / steps.std()) ** 0.8 * np.exp(17 / n)
+    while left and np.mean([excess[i] ** 2 for i in left]) > wide:
+        left.pop()
+    return 1 - len(left) / n
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.integers(10, 60), st.floats(0, 0.5), st.floats(1, 9))
+def test_what_stands_out_is_what_goes_until_the_rest_is_narrow(
+    seed: int, n: int, share: float, far: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    photos = rng.normal(size=n) + far * (np.arange(n) < share * n)
+    looks, twins = photos + rng.normal(size=n), photos + 3 + rng.normal(size=n)
+    assert evidence.stands_out(looks, photos, twins) == pytest.approx(slowly(looks, photos, twins))
+
+
+def test_nothing_stands_out_among_clean_photos_nor_to_vectors_that_see_too_little() -> None:
+    photos, twins = drawn(0.0, 5000)
+    assert evidence.stands_out(photos, photos, twins) == 0
+    photos, twins = drawn(0.2, 5000, step=1.0, spread=1.8)
+    assert evidence.stands_out(photos, photos, twins) == 0
+
+
+@pytest.mark.parametrize("limit", ["hidden_share", "stands_out", "worse"])
+def test_the_least_of_three_limits_counts(monkeypatch, limit) -> None:
+    shares = {"hidden_share": 0.4, "stands_out": 0.08, "worse": 0.4}
+    for name, share in shares.items():
+        value = share / 2 if name == limit else share
+        monkeypatch.setattr(evidence, name, lambda *scores, value=value: value)
+    wanted = {"hidden_share": 0.2, "stands_out": 5 * 0.04, "worse": 0.2}[limit]
+    photos, twins = drawn(0.1, 20)
+    assert evidence.found((photos, twins), (photos, twins)) == pytest.approx(wanted)
 
 
 def test_worse_counts_photos_over_a_quantile_of_the_twins() -> None:
