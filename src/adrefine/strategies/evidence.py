@@ -25,7 +25,7 @@ FAMILY = 4  # photos in a family, on average
 DIMENSIONS = 64  # principal components in which families are sought
 DRAWS = 2  # divisions into families
 
-# Chosen on seeds that no report uses: benchmarks/refinement/, section 13.
+# Chosen on seeds that no report uses: benchmarks/refinement/, sections 13 and 14.
 GROSS = 2.0  # a photo further than this over the median, in deviations of the steps, counts as so far
 CLEAN, SLOPE = 0.15, 0.8  # mean square excess of clean photos is CLEAN / paired ** SLOPE or less
 CHANCE = 34.0  # ... and by how much more it may be by chance, as a logarithm, times the number of photos
