@@ -52,7 +52,7 @@ def inference_dtype() -> torch.dtype:
     """bfloat16 where the hardware multiplies matrices of it (twice as fast as float32 or more), else float32.
 
     On a CPU those are the tiles of AMX. Without them oneDNN takes bfloat16, too, and is slower than with
-    float32: up to 1.8 times where channels are many (`benchmarks/precision.py`).
+    float32: 1.6 times where channels are many (`benchmarks/precision.py`).
     """
     import torch
 
