@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from adrefine.benchmark.measure import fit, inject
 from adrefine.detectors.base import Detector
 from adrefine.params import parse
 
-__all__ = ["RESULTS", "fit", "inject", "prepare", "test_auroc"]
+__all__ = ["RESULTS", "fit", "inject", "milliseconds", "prepare", "test_auroc"]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -28,3 +31,14 @@ def prepare(name: str, root: str, twins: bool = False, **embed_params: Any) -> t
 def test_auroc(model: Detector, noisy: pd.DataFrame, features: Path) -> float:
     """Image AUROC on the test photos."""
     return measure.tested(model, noisy, features)["auroc"]
+
+
+def milliseconds(jobs: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, float]:
+    """Median time of each job after one to warm up; in turns, so that a busy machine is unfair to none."""
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds + 1):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: round(1e3 * statistics.median(times[1:]), 1) for name, times in seconds.items()}

@@ -8,19 +8,17 @@ to results/conv_gradients.json.
 
 from __future__ import annotations
 
-import statistics
-import time
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 
+import common
 from adrefine import runtime
 from adrefine.backbones import conv
 from adrefine.backbones.pdn import Pdn
 from adrefine.io import write_json
-
-ROUNDS = 7
 
 
 def main() -> None:
@@ -28,7 +26,7 @@ def main() -> None:
     torch.set_num_threads(1)
     table = {str(side): _times(side) for side in (128, 256)}
     result = {"dtype": str(runtime.inference_dtype()), "milliseconds per image": table}
-    write_json(Path(__file__).parent / "results" / "conv_gradients.json", result)
+    write_json(common.RESULTS / "conv_gradients.json", result)
     print(result)
 
 
@@ -36,19 +34,17 @@ def _times(side: int) -> dict[str, float]:
     net = Pdn("small", 768).to(memory_format=torch.channels_last).train()
     image = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)
     kinds = {"pytorch": nn.Conv2d.forward, "adrefine": conv.Conv2d.forward}
-    seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for _ in range(ROUNDS + 1):  # the first warms up
-        for kind, forward in kinds.items():
-            conv.Conv2d.forward = forward  # type: ignore[method-assign]
-            start = time.perf_counter()
-            _step(net, image)
-            seconds[kind].append(time.perf_counter() - start)
-    found = {kind: round(1e3 * statistics.median(times[1:]), 1) for kind, times in seconds.items()}
+
+    def job(forward: Callable[..., torch.Tensor]) -> None:
+        conv.Conv2d.forward = forward  # type: ignore[method-assign]
+        step(net, image, runtime.inference_dtype())
+
+    found = common.milliseconds({kind: partial(job, forward) for kind, forward in kinds.items()})
     return found | {"ratio": round(found["pytorch"] / found["adrefine"], 2)}
 
 
-def _step(net: Pdn, image: torch.Tensor) -> None:
-    dtype = runtime.inference_dtype()
+def step(net: nn.Module, image: torch.Tensor, dtype: torch.dtype) -> None:
+    """Forward and backward of one image, the convolutions in `dtype`."""
     half = dtype != torch.float32
     with torch.autocast("cpu", dtype=dtype, enabled=half, cache_enabled=False):
         found = net(image)

@@ -9,19 +9,18 @@ Vectors of one photo (default settings), the small PDN as a teacher (one image o
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import torch
 
+import common
 from adrefine.backbones.pdn import Pdn
 from adrefine.features.extract import Extractor
 from adrefine.io import write_json
 from adrefine.params import parse
+from conv_gradients import step
 
-ROUNDS = 5
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -33,19 +32,12 @@ def main() -> None:
         "amx": torch.cpu._is_amx_tile_supported(),
         "milliseconds per image": {kind: _times(make) for kind, make in kinds.items()},
     }
-    write_json(Path(__file__).parent / "results" / "precision.json", result)
+    write_json(common.RESULTS / "precision.json", result)
     print(result)
 
 
 def _times(make: Callable[[torch.dtype], Callable[[], object]]) -> dict[str, float]:
-    jobs = {name: make(dtype) for name, dtype in DTYPES.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(ROUNDS + 1):  # the first warms up
-        for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            seconds[name].append(time.perf_counter() - start)
-    found = {name: round(1e3 * statistics.median(times[1:]), 1) for name, times in seconds.items()}
+    found = common.milliseconds({name: make(dtype) for name, dtype in DTYPES.items()})
     return found | {"ratio": round(found["bfloat16"] / found["float32"], 2)}
 
 
@@ -61,13 +53,7 @@ def _teacher(dtype: torch.dtype) -> Callable[[], object]:
 
 def _student(dtype: torch.dtype) -> Callable[[], object]:
     net, image = Pdn("small", 768).to(memory_format=torch.channels_last).train(), _image(128)
-
-    def step() -> object:
-        with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32, cache_enabled=False):
-            found = net(image)
-        return torch.autograd.grad(found.float().pow(2).mean(), list(net.parameters()))
-
-    return step
+    return partial(step, net, image, dtype)
 
 
 def _image(side: int) -> torch.Tensor:

@@ -81,8 +81,6 @@ def hidden_share(photos: Array, twins: Array) -> float:
         photos, twins: scores (n,) and (n,) of the same photos, see `density`.
     """
     paired, excess = effects(photos, twins)
-    if paired < SEEN:
-        return 0.0
     return float(np.clip((excess.mean() - _clean(paired, CHANCE / len(photos))) / EACH, 0, MOST))
 
 
@@ -97,8 +95,6 @@ def stands_out(looks: Array, photos: Array, twins: Array) -> float:
         photos, twins: scores (n,) and (n,) of the density.
     """
     paired, excess = effects(photos, twins)
-    if paired < SEEN:
-        return 0.0
     n = len(photos)
     ordered = excess[np.argsort(_ranks(looks) + _ranks(photos), kind="stable")]
     left = np.cumsum(ordered) / np.arange(1, n + 1)  # mean of the best one, two, ...
@@ -107,8 +103,8 @@ def stands_out(looks: Array, photos: Array, twins: Array) -> float:
 
 
 def _clean(paired: float, chance: float) -> float:
-    """What the mean square excess of clean photos is or less."""
-    return float(CLEAN / paired**SLOPE * np.exp(chance))
+    """What the mean square excess of clean photos is or less; anything, if the vectors see too little."""
+    return float(CLEAN / paired**SLOPE * np.exp(chance)) if paired >= SEEN else np.inf
 
 
 def worse(photos: Array, twins: Array) -> float:
