@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from adrefine.errors import UserError, exit_cleanly
@@ -36,3 +39,26 @@ def test_a_fault_of_the_program_is_not_hidden():
 def test_success_is_silent(capsys):
     exit_cleanly(lambda: None)
     assert capsys.readouterr() == ("", "")
+
+
+SHORT_READER = """
+from adrefine.errors import exit_cleanly
+
+exit_cleanly(lambda: print("line\\n" * 100_000))
+"""
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly():
+    writer = subprocess.Popen(
+        [sys.executable, "-c", SHORT_READER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert writer.stdout
+    assert writer.stderr
+    assert writer.stdout.readline() == "line\n"
+    writer.stdout.close()
+    assert (writer.stderr.read(), writer.wait()) == ("", 141)
+
+
+def test_another_broken_pipe_is_not_hidden():
+    with pytest.raises(BrokenPipeError):
+        exit_cleanly(fail_with(BrokenPipeError()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 from collections.abc import Callable
 
@@ -11,12 +13,28 @@ class UserError(Exception):
 
 
 def exit_cleanly(main: Callable[[], None]) -> None:
-    """Run `main`; a UserError becomes one clear line on stderr and exit code 2."""
+    """Run `main`; a UserError becomes one clear line on stderr and exit code 2.
+
+    A reader of stdout that has seen enough (`| head`) ends it quietly with 141, as it ends other commands.
+    """
     try:
         main()
+        sys.stdout.flush()
     except UserError as error:
         print(f"adrefine: error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("adrefine: interrupted", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        if not _stdout_is_closed():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit flushes, and fails, too
+        sys.exit(141)
+
+
+def _stdout_is_closed() -> bool:
+    """Whether stdout is a pipe whose reader has gone."""
+    pipe = select.poll()
+    pipe.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in pipe.poll(0))
