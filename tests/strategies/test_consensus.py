@@ -61,7 +61,7 @@ def test_a_given_share_is_removed_whatever_the_twins_say(share: float) -> None:
 def test_the_worst_go_and_one_always_stays(monkeypatch, share: float) -> None:
     images = Images(tuple("abcdefghij"), Path())
     detector, ranks = Describing(0), np.arange(0.05, 1.0, 0.1)
-    monkeypatch.setattr(evidence, "consensus", lambda *given: (ranks, given[-1]))
+    monkeypatch.setattr(evidence, "consensus", lambda *given: (ranks, given[-2]))
     monkeypatch.setattr(detector, "describe", lambda images, twins: None)
     scores = ConsensusScorer(Consensus(share=share), images, 0).scores(detector, images)
     ids = ConsensusRemoval().step(scores, 2).ids

@@ -18,7 +18,7 @@ from fakes import vectors
 @pytest.mark.parametrize("hidden", [8, 32])
 def test_hidden_defects_rank_first(kind: evidence.Kind, hidden: int) -> None:
     photos, twins, is_hidden = vectors(hidden)
-    of_photos, of_twins = kind(photos, twins, 0)
+    of_photos, of_twins = kind(photos, twins, 0, None)
     assert auroc(is_hidden, of_photos) > (0.6 if kind is evidence.density and hidden == 32 else 0.8)
     assert of_twins.mean() > of_photos.mean()
 
@@ -36,8 +36,8 @@ def test_what_both_agree_on_ranks_first(hidden: int) -> None:
 def test_two_voters_and_a_model_whose_vote_fades(monkeypatch, share, vote, known) -> None:
     rng = np.random.default_rng(4)
     looks, foreign, learned = rng.permuted(np.tile(np.arange(20.0), (3, 1)), axis=1)
-    monkeypatch.setattr(evidence, "discriminator", lambda photos, twins, seed: (looks, looks - 9))
-    monkeypatch.setattr(evidence, "density", lambda photos, twins, seed: (foreign, foreign + share))
+    monkeypatch.setattr(evidence, "discriminator", lambda *given: (looks, looks - 9))
+    monkeypatch.setattr(evidence, "density", lambda *given: (foreign, foreign + share))
     monkeypatch.setattr(evidence, "hidden_share", lambda photos, twins: float((twins - photos).mean()))
     monkeypatch.setattr(evidence, "stands_out", lambda looks, photos, twins: 1.0)
     vectors = np.zeros((20, 1))
@@ -45,6 +45,43 @@ def test_two_voters_and_a_model_whose_vote_fades(monkeypatch, share, vote, known
     wanted = np.average([looks, foreign, learned], axis=0, weights=[1, 1, vote])
     np.testing.assert_allclose(ranks, (wanted + 0.5) / 20)
     assert found == pytest.approx(share)  # of the density's scores
+
+
+@pytest.mark.parametrize("kind", [evidence.discriminator, evidence.density])
+def test_known_defects_teach_what_synthetic_ones_do_not(kind: evidence.Kind) -> None:
+    """The hidden defects lie in another direction than the synthetic ones; eight of sixteen are known."""
+    photos, twins, is_hidden = vectors(16)
+    photos, twins = photos[:, ::-1] + 2 * photos, twins[:, ::-1] + 2 * photos
+    known = np.arange(len(photos)) < 8
+    taught, alone = (kind(photos, twins, 0, told)[0][~known] for told in (known, None))
+    assert auroc(is_hidden[~known], taught) > auroc(is_hidden[~known], alone) + 0.03
+
+
+@pytest.mark.parametrize("kind", [evidence.discriminator, evidence.density])
+def test_no_known_defect_changes_nothing(kind: evidence.Kind) -> None:
+    photos, twins, _ = vectors(8)
+    for told, untold in zip(
+        kind(photos, twins, 0, np.zeros(len(photos), bool)), kind(photos, twins, 0, None), strict=True
+    ):
+        np.testing.assert_array_equal(told, untold)
+
+
+def test_who_confirms_defects_does_not_make_the_others_look_cleaner() -> None:
+    photos, twins, is_hidden = vectors(16)
+    model = np.ones(len(photos))
+    ranks, before = evidence.consensus(photos, twins, model, 0)
+    known = is_hidden & (ranks >= np.sort(ranks)[-10])
+    assert known.sum() >= 5
+    _, after = evidence.consensus(photos, twins, model, 0, known=known)
+    assert after > 0.8 * before > 0
+
+
+@pytest.mark.parametrize("sound", [2, 3])
+def test_next_to_no_photo_is_sound(sound: int) -> None:
+    photos, twins, _ = vectors(4, n=10)
+    ranks, share = evidence.consensus(photos, twins, np.ones(10), 0, known=np.arange(10) >= sound)
+    assert np.isfinite(ranks).all()
+    assert 0 <= share <= evidence.MOST
 
 
 def drawn(

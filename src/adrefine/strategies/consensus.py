@@ -22,21 +22,24 @@ class ConsensusScorer(Scorer):
 
     Over 1 is the share of the photos that is taken for hidden defects, or `consensus.share`; λ × median has
     no part in it. The detector being refined gives the vectors and its scores of what it has learned; no
-    model is retrained for it.
+    model is retrained for it. The images that a human removed, `known`, teach what a defect looks like.
     """
 
-    def __init__(self, params: Consensus, images: Images, seed: int) -> None:
+    def __init__(
+        self, params: Consensus, images: Images, seed: int, known: frozenset[str] = frozenset()
+    ) -> None:
         if len(images) < _FEWEST:
             raise UserError(
                 f"refine.strategy = consensus needs {_FEWEST} training images or more, there are "
                 f"{len(images)}: choose another strategy"
             )
-        self.params, self.images, self.seed = params, images, seed
+        self.params, self.images, self.seed, self.known = params, images, seed, known
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
         photos, twins = (model.describe(self.images, twins=twins) for twins in (False, True))
         learned = model.score(self.images).image
-        ranks, share = evidence.consensus(photos, twins, learned, self.seed, self.params.share)
+        known = np.array([image_id in self.known for image_id in self.images.ids])
+        ranks, share = evidence.consensus(photos, twins, learned, self.seed, self.params.share, known)
         return pd.Series(ranks / _limit(ranks, share), index=list(self.images.ids))
 
 

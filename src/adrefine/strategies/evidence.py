@@ -2,7 +2,8 @@
 
 Every kind takes `photos` (n, d), the vectors of the training photos, and `twins` (n, d), those of the same
 photos with a synthetic defect, and returns scores of both, (n,) and (n,), higher is more anomalous. How a
-photo compares with the twins is what calibrates a score without a label.
+photo compares with the twins is what calibrates a score without a label. Photos that a human called
+defective, `known` (n,), are real defects to learn from; None: there are synthetic ones alone.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy.typing as npt
 from adrefine.seeds import derived_seed
 
 Array = npt.NDArray[np.float64]
+Chosen = npt.NDArray[np.bool_]
 Scores = tuple[Array, Array]  # of the photos, of their twins
-Kind = Callable[[Array, Array, int], Scores]
+Kind = Callable[[Array, Array, int, Chosen | None], Scores]
 
 FOLDS = 5
 SHRINKAGE = 0.3  # share of the mean variance in every direction of the Gaussian
@@ -24,6 +26,7 @@ WIDTHS = (0.3, 1.0)  # of the kernel, times the number of dimensions in standard
 FAMILY = 4  # photos in a family, on average
 DIMENSIONS = 64  # principal components in which families are sought
 DRAWS = 2  # divisions into families
+REAL = 0.5  # what the known defects weigh of all defects that the discriminator learns, however few
 
 # Chosen on seeds that no report uses: benchmarks/refinement/, sections 13 and 14.
 GROSS = 2.0  # a photo further than this over the median, in deviations of the steps, counts as so far
@@ -38,7 +41,12 @@ MANY = 0.3  # hidden share from which the model that learned them is guessing
 
 
 def consensus(
-    photos: Array, twins: Array, learned: Array, seed: int, share: float | None = None
+    photos: Array,
+    twins: Array,
+    learned: Array,
+    seed: int,
+    share: float | None = None,
+    known: Chosen | None = None,
 ) -> tuple[Array, float]:
     """Weighted mean rank (n,) of the photos in the kinds of evidence below, and the share of hidden defects.
 
@@ -49,8 +57,10 @@ def consensus(
     Args:
         learned: the model's scores (n,) of the photos.
         share: the share of hidden defects if it is known; None: `found`.
+        known: the photos (n,) that a human called defective. They count for the share like any other, so that
+            who confirms a defect does not make the others look cleaner.
     """
-    looks, foreign = discriminator(photos, twins, seed), density(photos, twins, seed)
+    looks, foreign = (kind(photos, twins, seed, known) for kind in (discriminator, density))
     share = found(looks, foreign) if share is None else share
     ranks = [_ranks(scores) for scores in (looks[0], foreign[0], learned)]
     return np.average(ranks, axis=0, weights=[1, 1, max(1 - share / MANY, 0)]), share
@@ -124,36 +134,43 @@ def effects(photos: Array, twins: Array) -> tuple[float, Array]:
     return float(steps.mean()) / unit, excess**2
 
 
-def discriminator(photos: Array, twins: Array, seed: int) -> Scores:
+def discriminator(photos: Array, twins: Array, seed: int, known: Chosen | None = None) -> Scores:
     """How much a photo looks like one with a synthetic defect, to classifiers trained on the other folds.
 
     A support-vector machine with a Gaussian kernel: it also bounds where photos are. Hidden defects among the
-    photos cost it less than they cost a density (METHODS 8, third lesson; benchmarks/refinement/).
+    photos cost it less than they cost a density (METHODS 8, third lesson; benchmarks/refinement/). Known
+    defects weigh as much as all synthetic ones (section 15 there).
     """
     from sklearn.svm import SVC
 
+    good = np.ones(len(photos), bool) if known is None else ~known
     total = (np.zeros(len(photos)), np.zeros(len(photos)))
     for draw, width in enumerate(WIDTHS):
         folds = np.random.default_rng(_seed(seed, "folds", draw)).permutation(np.arange(len(photos)) % FOLDS)
         for fold in np.unique(folds):
             out = folds == fold
-            rows = np.concatenate([photos[~out], twins[~out]])
+            sound, made, real = photos[_outside(out, good)], twins[~out], photos[~out & ~good]
+            rows = np.concatenate([sound, made])
             centre, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
+            weights = np.repeat([1.0, 1 - REAL * (len(real) > 0)], [len(sound), len(made)])
+            weights = np.append(weights, np.full(len(real), REAL * len(made) / max(len(real), 1)))
             model = SVC(C=1.0, gamma=width / photos.shape[1])
-            model.fit((rows - centre) / spread, np.repeat([0, 1], int((~out).sum())))
+            told = np.repeat([0, 1], [len(sound), len(made) + len(real)])
+            model.fit((np.concatenate([rows, real]) - centre) / spread, told, weights)
             for scores, vectors in zip(total, (photos, twins), strict=True):
                 scores[out] += model.decision_function((vectors[out] - centre) / spread)
     return total
 
 
-def density(photos: Array, twins: Array, seed: int) -> Scores:
-    """How far a photo is from a Gaussian of all photos outside its family.
+def density(photos: Array, twins: Array, seed: int, known: Chosen | None = None) -> Scores:
+    """How far a photo is from a Gaussian of all photos outside its family, but for known defects.
 
     A family is a cluster of photos that resemble each other. Defects of one kind vouch for each other, also
     across random folds, so the whole family is left out.
     """
     from sklearn.cluster import KMeans
 
+    good = np.ones(len(photos), bool) if known is None else ~known
     families = max(2, len(photos) // FAMILY)
     points, total = _principal(photos), (np.zeros(len(photos)), np.zeros(len(photos)))
     for draw in range(DRAWS):
@@ -161,7 +178,7 @@ def density(photos: Array, twins: Array, seed: int) -> Scores:
         family_of = cluster.fit_predict(points)
         for family in np.unique(family_of):
             inside = family_of == family
-            model = Gaussian(photos[~inside] if (~inside).sum() > 1 else photos)
+            model = Gaussian(photos[_outside(inside, good)])
             for scores, vectors in zip(total, (photos, twins), strict=True):
                 scores[inside] += np.log(model.distance(vectors[inside]))
     return total
@@ -192,6 +209,12 @@ class Gaussian:
         along = away @ self.axes
         beside = np.maximum((away**2).sum(axis=1) - (along**2).sum(axis=1), 0)
         return (along**2 / self.variances).sum(axis=1) + beside / self.floor + 1e-9
+
+
+def _outside(inside: Chosen, good: Chosen) -> Chosen:
+    """The good ones that are not inside, or all good ones if next to nothing is left."""
+    chosen = good & ~inside
+    return chosen if chosen.sum() > 1 else good
 
 
 def _principal(photos: Array) -> Array:

@@ -45,7 +45,7 @@ def run(
     model.load(initial)
     strategy = strategies.create(params, len(images))
     learning = training.create(params)
-    scorer = _scorer(params, model, engine.start(images, verdicts), learning)
+    scorer = _scorer(params, model, images, verdicts, learning)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
 
     def watch(number: int, current: Detector) -> None:
@@ -55,11 +55,14 @@ def run(
     return Refinement(outcome, model, pd.DataFrame(columns))
 
 
-def _scorer(params: Params, model: Detector, images: Images, learning: training.Training) -> scorers.Scorer:
+def _scorer(
+    params: Params, model: Detector, images: Images, verdicts: Verdicts, learning: training.Training
+) -> scorers.Scorer:
     """What gives the strategy its scores: evidence of its own (consensus) or the detector."""
+    left = engine.start(images, verdicts)
     if params.refine.strategy == "consensus":
-        return ConsensusScorer(params.consensus, images, params.refine.seed)
-    return scorers.create(params.refine, model, images.ids, learning)
+        return ConsensusScorer(params.consensus, images, params.refine.seed, verdicts.remove)
+    return scorers.create(params.refine, model, left.ids, learning)
 
 
 def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:
