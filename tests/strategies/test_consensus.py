@@ -50,6 +50,15 @@ def test_clean_photos_stay_and_hidden_defects_go() -> None:
     assert len(some & defects) / len(some) > 2 * len(defects) / len(detector.images)
 
 
+def test_confirming_what_went_brings_nothing_back() -> None:
+    detector, first = removed(16)
+    confirmed = frozenset(first & {detector.images.ids[i] for i in np.flatnonzero(detector.hidden)})
+    scorer = ConsensusScorer(Consensus(), detector.images, 0, known=confirmed)
+    again = set(ConsensusRemoval().step(scorer.scores(detector, detector.images), 2).ids)
+    assert confirmed <= again
+    assert len(again) > 0.8 * len(first)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.25, 1.0])
 def test_a_given_share_is_removed_whatever_the_twins_say(share: float) -> None:
     detector, gone = removed(16, share=share)

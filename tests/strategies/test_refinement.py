@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from adrefine import detectors, manifest
 from adrefine.errors import UserError
 from adrefine.params import Params
-from adrefine.strategies import refinement
+from adrefine.review import Verdicts
+from adrefine.strategies import evidence, refinement
 from fakes import MetaDetector, image_set
 
 SETTINGS = Params.model_validate({"refine": {"strategy": "irp"}, "irp": {"lambda": 1.2}})
@@ -60,6 +62,24 @@ def test_no_label_and_no_order_of_rows_changes_the_outcome(params, columns, rand
     found = run(manifest.unlabelled(table), params)
     assert found.outcome.rounds > 0
     assert same(found, run(blind_table(), params))
+
+
+def test_what_a_human_removed_reaches_the_evidence(monkeypatch):
+    seen = []
+    consensus = evidence.consensus
+    monkeypatch.setattr(
+        evidence, "consensus", lambda *given: (seen.append((len(given[0]), given[-1])), consensus(*given))[1]
+    )
+    table = blind_table()
+    removed = frozenset(table["image_id"][[2, 5]])
+    found = refinement.run(
+        CONSENSUS, table, Path("prepared"), Path("initial"), Verdicts(remove=removed | {"of another dataset"})
+    )
+    photos, known = seen[0]
+    assert photos == TRAIN
+    assert np.flatnonzero(known).tolist() == [2, 5]
+    images = found.outcome.images.set_index("image_id")
+    assert (images.loc[list(removed), "removed_round"] == 0).all()
 
 
 @pytest.mark.parametrize("name", manifest.MEASURING_ONLY)
