@@ -117,6 +117,19 @@ def voters(looks: Array, foreign: Array) -> Array:
     return together
 
 
+def followed(case: Case, rankings: dict[str, Array]) -> dict[str, float]:
+    """AUROC and precision of each ranking (n,) over the training photos, test AUROC after it was followed.
+
+    As many go as hide. `vanilla` and `oracle` are the test AUROC with every photo and with the clean ones.
+    """
+    found = {"vanilla": case.after(np.ones(len(case.hidden), bool)), "oracle": case.after(~case.hidden)}
+    for by, scores in rankings.items():
+        keep, gone = np.split(np.argsort(scores), [len(scores) - case.hidden.sum()])
+        found[f"rank, {by}"] = detection.auroc(case.hidden, scores)
+        found |= {f"precision, {by}": case.hidden[gone].mean(), f"after, {by}": case.after(keep)}
+    return found
+
+
 def ceiling(photos: Array, clean: Array, groups: Array) -> Array:
     """Distances (n,) to Gaussians of the clean photos of the other groups."""
     scores = np.zeros(len(photos))

@@ -30,7 +30,6 @@ import common
 from adrefine.benchmark.summary import figure
 from adrefine.benchmark.tables import cell, markdown
 from adrefine.io import write_csv, write_text
-from adrefine.metrics.detection import auroc
 from adrefine.strategies import evidence
 
 SETTINGS = {  # as far as there are defects to hide
@@ -82,7 +81,7 @@ def parts_of(details: np.ndarray) -> np.ndarray:
 
 
 def measured(case: ranking.Case, parts: np.ndarray, seed: int) -> dict[str, float]:
-    """AUROC and precision of each ranking over the training photos, test AUROC after it was followed."""
+    """What `ranking.followed` says of each ranking."""
     photos, hidden = case.photos, case.hidden
     looks, foreign = (
         kind(photos, case.twins, seed)[0] for kind in (evidence.discriminator, evidence.density)
@@ -94,19 +93,13 @@ def measured(case: ranking.Case, parts: np.ndarray, seed: int) -> dict[str, floa
         ranking.clusters(points, len(photos) // evidence.FAMILY, seed + draw)
         for draw in range(evidence.DRAWS)
     ]
-    rankings = [
+    rankings = (
         ranking.voters(looks, foreign),
         ranking.ceiling(photos, ~hidden, random),
         ranking.ceiling(photos, ~hidden, together),
         np.sum([np.log(ranking.ceiling(photos, ~hidden, groups)) for groups in families], axis=0),
-    ]
-    found = {"vanilla": case.after(np.ones(len(hidden), bool)), "oracle": case.after(~hidden)}
-    for by, scores in zip(BY, rankings, strict=True):
-        order = np.argsort(scores)
-        keep, gone = np.split(order, [len(hidden) - hidden.sum()])
-        found |= {f"rank, {by}": auroc(hidden, scores), f"precision, {by}": hidden[gone].mean()}
-        found[f"after, {by}"] = case.after(keep)
-    return found
+    )
+    return ranking.followed(case, dict(zip(BY, rankings, strict=True)))
 
 
 def report(runs: pd.DataFrame) -> str:
