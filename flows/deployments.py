@@ -10,11 +10,13 @@ ends with it. One run at a time: runs that come together wait for each other.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,7 @@ def _serve(chosen: argparse.Namespace, folder: Path, ours: subprocess.Popen[str]
     Args:
         folder: the inbox. ours: the server, if we started it.
     """
-    from prefect import serve
+    from prefect.runner import Runner
     from prefect.schedules import Cron
 
     from inbox import inbox
@@ -81,13 +83,13 @@ def _serve(chosen: argparse.Namespace, folder: Path, ours: subprocess.Popen[str]
     others = [flow.to_deployment(chosen.name) for flow in (inbox, run_sweep)]
     _end_lost_runs(chosen.name)
     threading.Thread(target=_watch, args=(chosen, folder, ours), daemon=True).start()
-    serve(
-        pipeline.to_deployment(chosen.name, schedule=nightly),
-        *others,
-        pause_on_shutdown=False,
-        print_starting_message=False,
-        limit=1,
-    )
+    runner = Runner(pause_on_shutdown=False, limit=1)
+    # Prefect's own handler exits from whatever is at work, and some of that swallows the exit.
+    runner.handle_sigterm = lambda *_: signal.raise_signal(signal.SIGINT)  # type: ignore[method-assign]
+    for deployment in (pipeline.to_deployment(chosen.name, schedule=nightly), *others):
+        runner.add_deployment(deployment)
+    with suppress(KeyboardInterrupt):  # asyncio makes it a cancelled task
+        asyncio.run(runner.start())
 
 
 def _watch(chosen: argparse.Namespace, folder: Path, ours: subprocess.Popen[str] | None) -> None:
