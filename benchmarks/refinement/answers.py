@@ -63,13 +63,14 @@ def measured(case: ranking.Case, seed: int) -> list[dict[str, float]]:
     everyone = np.ones(n, bool)
     ranks, gone = decided(case, everyone, ~everyone, seed)
     limit = np.sort(ranks)[max(n - gone.sum() - 1, 0)]
+    without = {"vanilla": case.after(everyone), "oracle": case.after(~hidden)}
+    without |= {"after, none": case.after(~gone), "good lost, none": (gone & ~hidden).mean()}
     found = []
     for order in (np.argsort(np.abs(np.log(ranks / limit)), kind="stable"), np.argsort(-ranks)):
         answered = np.isin(np.arange(n), order[: round(ANSWERED * n)])
         known = answered & hidden
         again = (decided(case, ~known, ~everyone, seed), decided(case, everyone, known, seed))
-        row = {"vanilla": case.after(everyone), "oracle": case.after(~hidden), "defects": float(known.sum())}
-        row |= {"after, none": case.after(~gone), "good lost, none": (gone & ~hidden).mean()}
+        row = without | {"defects": float(known.sum())}
         for by, (scores, out) in zip(HOW, ((ranks, gone), *again), strict=True):
             out = np.where(answered, hidden, out)
             row[f"rank, {by}"] = auroc(hidden[~answered], scores[~answered])
@@ -99,10 +100,7 @@ def report(runs: pd.DataFrame) -> str:
     for (first, photos, noise), rows in runs.groupby(["answered", "photos", "noise"], sort=False):
         mean = rows.mean(numeric_only=True)
         rank = [cell(figure(rows[f"rank, {by}"].to_numpy()), len(rows), 3) for by in HOW]
-        gaps = [
-            (mean[f"after, {by}"] - mean["vanilla"]) / (mean["oracle"] - mean["vanilla"])
-            for by in ("none", *HOW)
-        ]
+        gaps = [ranking.gap_closed(mean, by) for by in ("none", *HOW)]
         lost = [mean[f"good lost, {by}"] for by in ("none", *HOW)]
         figures = [f"{value:.2f}" for value in (*gaps, *lost)]
         cells.append([first, photos, f"{noise:g}", f"{mean['defects']:.1f}", *rank, *figures])

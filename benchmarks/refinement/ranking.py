@@ -130,6 +130,11 @@ def followed(case: Case, rankings: dict[str, Array]) -> dict[str, float]:
     return found
 
 
+def gap_closed(mean: pd.Series, by: str) -> float:
+    """Share of the gap from `vanilla` to `oracle` that `after, <by>` closes."""
+    return float((mean[f"after, {by}"] - mean["vanilla"]) / (mean["oracle"] - mean["vanilla"]))
+
+
 def ceiling(photos: Array, clean: Array, groups: Array) -> Array:
     """Distances (n,) to Gaussians of the clean photos of the other groups."""
     scores = np.zeros(len(photos))

@@ -94,7 +94,7 @@ def report(runs: pd.DataFrame) -> str:
         rank = [cell(figure(rows[f"rank, {by}"].to_numpy()), len(rows), 3) for by in BY]
         share = [(mean[f"rank, {by}"] - 0.5) / (mean["rank, ceiling"] - 0.5) for by in BY[:2]]
         ratio = [mean[f"precision, {by}"] / mean["precision, ceiling"] for by in BY[:2]]
-        gap = [(mean[f"after, {by}"] - mean["vanilla"]) / (mean["oracle"] - mean["vanilla"]) for by in BY]
+        gap = [ranking.gap_closed(mean, by) for by in BY]
         figures = [f"{value:.2f}" for value in (*share, *ratio, *gap)]
         cells.append([photos, f"{noise:g}", f"{mean['defects']:.0f}", *rank, *figures])
     lines = [

@@ -110,7 +110,7 @@ def report(runs: pd.DataFrame) -> str:
         rank = [cell(figure(rows[f"rank, {by}"].to_numpy()), len(rows), 3) for by in BY]
         share = [(mean["rank, voters"] - 0.5) / (mean[f"rank, {by}"] - 0.5) for by in BY[1:]]
         ratio = [mean["precision, voters"] / mean[f"precision, {by}"] for by in BY[1:]]
-        gap = [(mean[f"after, {by}"] - mean["vanilla"]) / (mean["oracle"] - mean["vanilla"]) for by in BY]
+        gap = [ranking.gap_closed(mean, by) for by in BY]
         figures = [f"{value:.2f}" for value in (*share, *ratio, *gap)]
         cells.append([photos, f"{noise:g}", f"{mean['parts']:.0f}", *rank, *figures])
     lines = [

@@ -143,7 +143,7 @@ def discriminator(photos: Array, twins: Array, seed: int, known: Chosen | None =
     """
     from sklearn.svm import SVC
 
-    good = np.ones(len(photos), bool) if known is None else ~known
+    good = _good(photos, known)
     total = (np.zeros(len(photos)), np.zeros(len(photos)))
     for draw, width in enumerate(WIDTHS):
         folds = np.random.default_rng(_seed(seed, "folds", draw)).permutation(np.arange(len(photos)) % FOLDS)
@@ -170,7 +170,7 @@ def density(photos: Array, twins: Array, seed: int, known: Chosen | None = None)
     """
     from sklearn.cluster import KMeans
 
-    good = np.ones(len(photos), bool) if known is None else ~known
+    good = _good(photos, known)
     families = max(2, len(photos) // FAMILY)
     points, total = _principal(photos), (np.zeros(len(photos)), np.zeros(len(photos)))
     for draw in range(DRAWS):
@@ -209,6 +209,11 @@ class Gaussian:
         along = away @ self.axes
         beside = np.maximum((away**2).sum(axis=1) - (along**2).sum(axis=1), 0)
         return (along**2 / self.variances).sum(axis=1) + beside / self.floor + 1e-9
+
+
+def _good(photos: Array, known: Chosen | None) -> Chosen:
+    """The photos (n,) that nobody called defective."""
+    return np.ones(len(photos), bool) if known is None else ~known
 
 
 def _outside(inside: Chosen, good: Chosen) -> Chosen:
