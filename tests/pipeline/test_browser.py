@@ -156,7 +156,7 @@ def test_a_run_is_started_from_the_form_and_cancelled_by_click(
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: server.ask("deployments/filter"))
+        until(lambda: server.ask("deployments/filter"), "the deployment is served")
         deployment = server.ask("deployments/filter")[0]["id"]
         page.goto(f"{server.address}/v2/deployments/deployment/{deployment}/run")
         page.get_by_text("what removes photos").wait_for()
@@ -166,7 +166,9 @@ def test_a_run_is_started_from_the_form_and_cancelled_by_click(
         assert page.get_by_role("option").all_inner_texts() == list(get_args(StrategyName))
         page.get_by_role("option", name="osr").click()
         page.get_by_role("button", name="Submit").click()
-        until(lambda: any("stages.train" in command for command in project.processes()))
+        of_it = {"deployments": {"id": {"any_": [deployment]}}}
+        until(lambda: server.ask("flow_runs/filter", **of_it), "the server has the run that was submitted")
+        until(lambda: any("stages.train" in command for command in project.processes()), "training began")
         assert "strategy: osr" in (project.root / "params.yaml").read_text()
         run = server.last_run()
         page.goto(f"{server.address}/v2/runs/flow-run/{run['id']}")
@@ -174,8 +176,8 @@ def test_a_run_is_started_from_the_form_and_cancelled_by_click(
         page.get_by_role("button", name="Open menu").first.click()
         page.get_by_role("menuitem", name="Cancel").click()
         page.get_by_role("button", name="Cancel Flow Run").click()
-        until(lambda: server.run(run["id"])["state"]["name"] == "Cancelled")
-        until(lambda: not any("dvc" in name or "stages" in name for name in project.processes()))
+        until(lambda: server.run(run["id"])["state"]["name"] == "Cancelled", "the run is cancelled")
+        until(lambda: not any("dvc" in name or "stages" in name for name in project.processes()), "all ended")
     finally:
         serving.terminate()
         serving.wait(60)
@@ -191,9 +193,9 @@ def artifact(server: Server, run: dict[str, Any], key: str) -> str:
     return f"{server.address}/v2/artifacts/artifact/{found[0]['id']}"
 
 
-def until(true: Callable[[], Any]) -> None:
-    """Return when it is true."""
+def until(true: Callable[[], Any], what: str) -> None:
+    """Return when it is true; `what` is said if it never is."""
     end = time.monotonic() + PATIENCE
     while not true():
-        assert time.monotonic() < end, "it did not happen"
+        assert time.monotonic() < end, f"waited in vain until {what}"
         time.sleep(0.2)

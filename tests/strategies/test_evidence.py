@@ -171,9 +171,20 @@ def test_the_least_of_three_limits_counts(monkeypatch, limit) -> None:
     for name, share in shares.items():
         value = share / 2 if name == limit else share
         monkeypatch.setattr(evidence, name, lambda *scores, value=value: value)
-    wanted = {"hidden_share": 0.2, "stands_out": 5 * 0.04, "worse": 0.2}[limit]
+    wanted = {"hidden_share": 0.2, "stands_out": (2 + 40 * 0.04) * 0.04, "worse": 0.2}[limit]
     photos, twins = drawn(0.1, 20)
     assert evidence.found((photos, twins), (photos, twins)) == pytest.approx(wanted)
+
+
+def test_the_fewer_stand_out_the_fewer_go_beside_each(monkeypatch) -> None:
+    shares = []
+    for seen in (0.0, 0.02, 0.04, 0.08):
+        monkeypatch.setattr(evidence, "stands_out", lambda *scores, seen=seen: seen)
+        monkeypatch.setattr(evidence, "worse", lambda *scores: 1.0)
+        monkeypatch.setattr(evidence, "hidden_share", lambda *scores: evidence.MOST)
+        shares.append(evidence.found((np.zeros(1), np.zeros(1)), (np.zeros(1), np.zeros(1))))
+    assert shares[0] == 0
+    assert 0 < shares[1] / 0.02 < shares[2] / 0.04 < shares[3] / 0.08
 
 
 def test_worse_counts_photos_over_a_quantile_of_the_twins() -> None:

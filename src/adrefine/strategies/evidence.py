@@ -33,7 +33,7 @@ GROSS = 2.0  # a photo further than this over the median, in deviations of the s
 CLEAN, SLOPE = 0.15, 0.8  # mean square excess of clean photos is CLEAN / paired ** SLOPE or less
 CHANCE = 34.0  # ... and by how much more it may be by chance, as a logarithm, times the number of photos
 EACH = 0.4  # what it grows by for a whole set of photos to remove
-HIDDEN = 5.0  # for each photo that stands out, so many go
+HIDDEN, GROWING = 2.0, 40.0  # for each photo that stands out, so many go, and more the larger their share
 SEEN = 0.6  # paired effect under which the vectors see too little to tell
 FEW = 0.05  # no more photos go than look worse than this share of the twins
 MOST = 0.5
@@ -69,13 +69,14 @@ def consensus(
 def found(looks: Scores, foreign: Scores) -> float:
     """Share of the photos to remove: `hidden_share`, but no more than a few times what `stands_out`.
 
-    And no more than look `worse` than a few of the twins. Where defects stand out, both are nearer to what
-    there is.
+    The more stand out, the more hide beside each of them: sets with few defects lose few good photos. And no
+    more than look `worse` than a few of the twins. Where defects stand out, both are nearer to what there is.
 
     Args:
         looks, foreign: scores of the discriminator and of the density.
     """
-    return min(hidden_share(*foreign), HIDDEN * stands_out(looks[0], *foreign), worse(*looks))
+    seen = stands_out(looks[0], *foreign)
+    return min(hidden_share(*foreign), (HIDDEN + GROWING * seen) * seen, worse(*looks))
 
 
 def hidden_share(photos: Array, twins: Array) -> float:
