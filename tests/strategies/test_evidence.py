@@ -177,11 +177,11 @@ def test_the_least_of_three_limits_counts(monkeypatch, limit) -> None:
 
 
 def test_the_fewer_stand_out_the_fewer_go_beside_each(monkeypatch) -> None:
+    monkeypatch.setattr(evidence, "worse", lambda *scores: 1.0)
+    monkeypatch.setattr(evidence, "hidden_share", lambda *scores: evidence.MOST)
     shares = []
     for seen in (0.0, 0.02, 0.04, 0.08):
         monkeypatch.setattr(evidence, "stands_out", lambda *scores, seen=seen: seen)
-        monkeypatch.setattr(evidence, "worse", lambda *scores: 1.0)
-        monkeypatch.setattr(evidence, "hidden_share", lambda *scores: evidence.MOST)
         shares.append(evidence.found((np.zeros(1), np.zeros(1)), (np.zeros(1), np.zeros(1))))
     assert shares[0] == 0
     assert 0 < shares[1] / 0.02 < shares[2] / 0.04 < shares[3] / 0.08
