@@ -99,7 +99,7 @@ def _metrics(
     scores: dict[str, np.ndarray],
     thresholds: dict[str, float],
 ) -> dict[str, Any]:
-    """The content of reports/metrics.json: numbers only, undefined ones left out (DESIGN: data contract)."""
+    """The content of reports/metrics.json: numbers only, undefined ones left out (docs/design.md)."""
     found: dict[str, Any] = {}
     if _labelled(test):
         found["detection"] = {

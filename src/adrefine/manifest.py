@@ -1,4 +1,4 @@
-"""The one table type: a CSV with one row per image, sorted by `image_id` (DESIGN: data contract).
+"""The one table type: a CSV with one row per image, sorted by `image_id` (docs/design.md: data contract).
 
 `label` of a training row is for measuring only. What may learn or decide receives `unlabelled(table)`.
 """

@@ -1,4 +1,4 @@
-"""Hide a known share of defects among the training photos (METHODS 7; IRP sect. 4.1).
+"""Hide a known share of defects among the training photos (docs/methods.md 7; IRP sect. 4.1).
 
 Every choice ranks images by a seed made of their own id, so it depends neither on the order of rows nor on
 the level: the defects hidden at .1 are among those hidden at .2, and the test set is the same at every level.
@@ -103,7 +103,7 @@ def _first(table: pd.DataFrame, count: int, seed: int, purpose: str) -> pd.Index
 
 
 def _check(table: pd.DataFrame, params: Noise, n: int, goods: int, defects: int) -> None:
-    """Refuse what the photos at hand cannot make; never repeat a photo to make up the number (METHODS 7)."""
+    """Refuse what these photos cannot make; no photo is used twice to make up the number (docs/methods.md 7)."""
     if not goods:
         raise UserError("no photo to train on: the manifest has no good or unlabelled row in split train")
     k = round(params.level * n)

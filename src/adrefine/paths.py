@@ -1,4 +1,4 @@
-"""Where every stage reads and writes, relative to the project root (DESIGN: data contract)."""
+"""Where every stage reads and writes, relative to the project root (docs/design.md: data contract)."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def by_hand(flow: torch.nn.Module, params: MetaIqr) -> list[torch.Tensor]:
 def value(
     flow: torch.nn.Module, names: list[str], theta: list[torch.Tensor], x: torch.Tensor
 ) -> torch.Tensor:
-    """The loss of a 2-block flow, block by block as METHODS 1 says."""
+    """The loss of a 2-block flow, block by block as docs/methods.md 1 says."""
     w, log_det = dict(zip(names, theta, strict=True)), torch.zeros(len(x), dtype=x.dtype)
     for block in (0, 2):
         x = x[:, flow.module_list[block].perm]

@@ -1,4 +1,4 @@
-"""Patches of random noise: a few small regions replaced by grain (EAD sect. 4.1, METHODS 5)."""
+"""Patches of random noise: a few small regions replaced by grain (EAD sect. 4.1, docs/methods.md 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scratches, fibers and pinholes drawn by a random walk with momentum (METHODS 6; ISP figure 3)."""
+"""Scratches, fibers and pinholes drawn by a random walk with momentum (docs/methods.md 6; ISP figure 3)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def walk(
 
 
 def _central_point(foreground: base.Mask, rng: np.random.Generator) -> base.Float:
-    """A foreground point, likelier far from the part's edge (ISP: central placement)."""
+    """A foreground point, likelier far from the part's edge (our choice)."""
     step = max(1, min(foreground.shape) // base.WORKING)
     depth = ndimage.distance_transform_edt(np.pad(foreground[::step, ::step], 1))[1:-1, 1:-1].ravel()
     if not depth.any():

@@ -1,4 +1,4 @@
-"""DifferNet (Rudolph et al. 2021; METHODS 1): a normalizing flow on frozen multi-scale features."""
+"""DifferNet (Rudolph et al. 2021; docs/methods.md 1): a normalizing flow on frozen multi-scale features."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from torch import nn
 
 
 def build_flow(dim: int, blocks: int, hidden: int, layers: int, seed: int, clamp: float = 3.0) -> nn.Module:
-    """`blocks` GLOW-type affine coupling blocks, a fixed random permutation before each (METHODS 1).
+    """`blocks` GLOW-type affine coupling blocks, a fixed random permutation before each (docs/methods.md 1).
 
     Args:
         dim: size of the vectors. blocks: coupling blocks. hidden, layers: units and number of each subnet's
@@ -49,7 +49,7 @@ def trainable(flow: nn.Module) -> list[nn.Parameter]:
 
 
 def adam(flow: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """Adam with DifferNet's constants (METHODS 1)."""
+    """Adam with DifferNet's constants (docs/methods.md 1)."""
     return torch.optim.Adam(
         trainable(flow),
         lr=learning_rate,
@@ -61,7 +61,7 @@ def adam(flow: nn.Module, learning_rate: float, weight_decay: float) -> torch.op
 
 
 def negative_log_likelihood(z: torch.Tensor, log_det: torch.Tensor) -> torch.Tensor:
-    """Mean of 0.5·‖z‖² − log|det J| over rows (n, dim), divided by dim (METHODS 1)."""
+    """Mean of 0.5·‖z‖² − log|det J| over rows (n, dim), divided by dim (docs/methods.md 1)."""
     return row_nll(z, log_det).mean() / z.shape[1]
 
 

@@ -21,7 +21,7 @@ class Extractor:
     """Turns images into (views, dim) vectors with the backbone, scales and views of `params`.
 
     The vector of a view is, scale by scale and layer by layer, the spatial mean and standard deviation of
-    each channel. (DifferNet takes the mean alone; METHODS 8 measured what the deviation adds.)
+    each channel. (DifferNet takes the mean alone; docs/methods.md 8 measured what the deviation adds.)
     """
 
     def __init__(self, params: Embed, dtype: torch.dtype | None = None) -> None:

@@ -139,8 +139,8 @@ def discriminator(photos: Array, twins: Array, seed: int, known: Chosen | None =
     """How much a photo looks like one with a synthetic defect, to classifiers trained on the other folds.
 
     A support-vector machine with a Gaussian kernel: it also bounds where photos are. Hidden defects among the
-    photos cost it less than they cost a density (METHODS 8, third lesson; benchmarks/refinement/). Known
-    defects weigh as much as all synthetic ones (section 15 there).
+    photos cost it less than they cost a density (docs/methods.md 8, third lesson). Known defects weigh as
+    much as all synthetic ones (benchmarks/refinement/, section 15).
     """
     from sklearn.svm import SVC
 

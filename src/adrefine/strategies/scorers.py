@@ -42,7 +42,7 @@ class InSample(Scorer):
     """The model scores the images that it has learned, as OSR, IRP and META do.
 
     A flow that trains long enough memorizes its outliers, and then this ranks defects no better than chance
-    (METHODS 8); early stopping or `OutOfFold` help.
+    (docs/methods.md 8); early stopping or `OutOfFold` help.
     """
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:

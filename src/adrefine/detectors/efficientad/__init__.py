@@ -1,4 +1,4 @@
-"""EfficientAD with collaborative discrepancy optimization (METHODS 5; EAD, Khanjani 2025)."""
+"""EfficientAD with collaborative discrepancy optimization (docs/methods.md 5; EAD, Khanjani 2025)."""
 
 from adrefine.detectors.efficientad.detector import EfficientAD
 

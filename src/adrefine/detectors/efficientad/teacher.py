@@ -1,4 +1,4 @@
-"""The frozen teacher: the distilled PDN, its output normalized channel by channel (METHODS 5)."""
+"""The frozen teacher: the distilled PDN, its output normalized channel by channel (docs/methods.md 5)."""
 
 from __future__ import annotations
 
