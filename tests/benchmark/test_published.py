@@ -49,6 +49,17 @@ def test_every_method_names_its_source_and_known_datasets():
             assert set(method.figures) <= {*OFFICIAL, "mvtec_mean", "ksdd2", "mtd"}, name
 
 
+def test_figures_for_a_count_of_photos_are_not_on_the_axis_of_shares():
+    """InReaCh's table 3 adds 10 and 40 photos of the test set, which are no shares .1 and .4."""
+    of_tiles = {
+        name: method.figures["mtd"] for name, method in PUBLISHED.auroc.items() if "mtd" in method.figures
+    }
+    assert of_tiles
+    assert all(values[1:] == [None] * 5 for values in of_tiles.values()), of_tiles
+    assert "InReaCh" in PUBLISHED.notes["mtd"]
+    assert "ICCV 2023, table 3" in PUBLISHED.notes["mtd"]
+
+
 @pytest.mark.parametrize(
     ("method", "subject", "noise"),
     [

@@ -47,6 +47,7 @@ class Published(Section):
     noise_levels: Annotated[list[Share], _SIX]
     auroc: dict[str, Auroc]
     removed: dict[str, Removed]
+    notes: dict[str, str] = Field(default_factory=dict)
 
     def auroc_of(self, method: str, subject: str | None, noise: float) -> float | None:
         """AUROC of `method` on `subject` at one noise level; None where nobody published it."""

@@ -16,6 +16,9 @@ _MAIN = {
 _RANKING = {
     "rank_auroc": "rank AUROC",
     "efficiency": "efficiency",
+    "rank_ap": "average precision",
+    "rank_depth_90": "depth 90 %",
+    "rank_depth_100": "depth 100 %",
     "precision_at_defects": "precision at their number",
 }
 _DIGITS = {"removed": 1, "rounds": 1, "seconds": 1}
@@ -26,9 +29,9 @@ recall: of the photos removed; precision is the mean over the runs that removed 
 last scores tell the hidden defects from good photos; vanilla ranks with the model that has learned them. The
 ceiling ranks them with models of the clean photos alone, out of fold. Limit: what is won if the ceiling's
 highest scores go, as many as are hidden; it knows the labels, so who removes as many can hope for no more.
-Efficiency: (rank AUROC − .5) / (ceiling − .5) of the means. Precision at their number: hidden defects among
-as many of the highest scores. Seconds: of one training for vanilla and oracle, of one refinement for a
-strategy."""
+Efficiency: (rank AUROC − .5) / (ceiling − .5) of the means. Depth: share of the ranked list to read until
+90 % or all of the hidden defects were seen. Precision at their number: hidden defects among as many of the
+highest scores. Seconds: of one training for vanilla and oracle, of one refinement for a strategy."""
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -109,7 +112,8 @@ def _published(subject: str | None) -> list[str]:
         ]
         for method in methods
     ]
-    return ["Published, with other networks and training sets, by noise:", "", *markdown(header, rows)]
+    told = [known.notes[subject], ""] if subject in known.notes else []
+    return ["Published, with other networks and training sets, by noise:", "", *markdown(header, rows), *told]
 
 
 def _main_rows(group: Group, config: Benchmark) -> Iterator[list[str]]:
@@ -131,7 +135,7 @@ def _ranking_rows(group: Group) -> Iterator[list[str]]:
     for line in group.lines:
         figures = line.figures
         if line.strategy == ORACLE:
-            names = ["ceiling_rank_auroc", "", "ceiling_precision_at_defects"]
+            names = ["ceiling_rank_auroc", "", "", "", "", "ceiling_precision_at_defects"]
             cells = [cell(figures.get(name), line.seeds) for name in names]
         else:
             cells = [_value(line, name) for name in _RANKING]
