@@ -140,7 +140,8 @@ def unlabel(inputs: Inputs, *splits: str) -> Inputs:
 
 def test_the_metrics_have_exactly_the_promised_keys(inputs):
     metrics = measure(inputs).metrics
-    assert set(metrics) == {"detection", "localization", "cleaning", "review", "noise"}
+    assert set(metrics) == {"detection", "localization", "cleaning", "ranking", "review", "noise"}
+    assert set(metrics["ranking"]) == {"auroc", "ap", "depth_90", "depth_100"}
     assert set(metrics["detection"]) == set(metrics["localization"]) == {"initial", "refined", "oracle"}
     assert all(set(part) == DETECTION for part in metrics["detection"].values())
     assert all(set(part) == {"pixel_auroc", "aupro"} for part in metrics["localization"].values())
@@ -188,6 +189,8 @@ def test_cleaning_counts_what_was_removed(inputs):
     cleaned = data.metrics["cleaning"]
     ranking = auroc(data.train["injected"], data.train["relative_score"])
     assert 0.5 < cleaned["rank_auroc"] == pytest.approx(ranking, abs=1e-6)
+    assert data.metrics["ranking"]["auroc"] == cleaned["rank_auroc"]
+    assert 0.9 >= data.metrics["ranking"]["depth_100"] >= data.metrics["ranking"]["depth_90"] >= 0.3
     assert (cleaned["removed"], cleaned["removed_defects"], cleaned["removed_good"]) == (3, 2, 1)
     assert cleaned["rounds"] == 2
     assert cleaned["precision"] == cleaned["recall"] == pytest.approx(2 / 3, abs=1e-6)
@@ -229,7 +232,7 @@ def test_without_a_held_out_good_photo_there_is_no_threshold(inputs):
 
 def test_unlabelled_test_photos_have_no_detection_section(inputs):
     data = measure(unlabel(inputs, "test"))
-    assert set(data.metrics) == {"cleaning", "review", "noise"}
+    assert set(data.metrics) == {"cleaning", "ranking", "review", "noise"}
     assert "oracle_gap_closed" not in data.metrics["cleaning"]
     assert any("not labelled" in note for note in data.notes)
     assert data.rounds["auroc"].isna().all()
@@ -245,7 +248,7 @@ def test_unlabelled_training_photos_are_only_counted(inputs):
 
 def test_without_a_test_photo_the_report_still_comes(inputs):
     data = measure(replace(inputs, refined=inputs.refined[inputs.refined["in_test"] == 0]))
-    assert set(data.metrics) == {"cleaning", "review", "noise"}
+    assert set(data.metrics) == {"cleaning", "ranking", "review", "noise"}
     assert data.test.empty
 
 

@@ -14,7 +14,7 @@ from adrefine import history, manifest
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.io import read_json
-from adrefine.metrics import cleaning, detection, localization, reviewing
+from adrefine.metrics import cleaning, detection, localization, ranking, reviewing
 from adrefine.params import Evaluate
 from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
@@ -115,6 +115,7 @@ def _metrics(
     if not labelled:  # nobody knows which removed photos were defects
         found["cleaning"] = {name: found["cleaning"][name] for name in ("removed", "rounds")}
     if labelled:
+        found["ranking"] = ranking.ranking_metrics(injected, train["relative_score"])
         found["review"] = _reviewing(inputs, train)
     if "oracle" in scores and "detection" in found:
         values = [found["detection"][name]["auroc"] for name in MODELS]

@@ -40,7 +40,7 @@ def row(run: Run) -> dict[str, object]:
     if hidden:
         found = min(hidden, 6)
         made |= {"precision": found / 8, "recall": found / hidden, "rank_auroc": 0.6 + better / 4}
-        made |= {"precision_at_defects": 0.5}
+        made |= {"precision_at_defects": 0.5, "rank_ap": 0.4, "rank_depth_90": 0.3, "rank_depth_100": 0.7}
     return made
 
 

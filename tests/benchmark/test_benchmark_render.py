@@ -85,7 +85,8 @@ def test_the_table_has_means_spreads_and_what_follows_from_the_means(tmp_path, u
     assert irp[3:6] == ["8.0 ± 0.0", "0.750 ± 0.000", "0.600 ± 0.000"]
     efficiency = f"{(0.1 + better / 4) / 0.4:.2f}"
     assert cells(ranking, "0.1", "irp")[2:4] == [f"{0.6 + better / 4:.3f} ± 0.000", efficiency]
-    assert cells(ranking, "0.1", "ceiling")[2:] == ["0.900 ± 0.000", "", "0.800 ± 0.000"]
+    assert cells(ranking, "0.1", "ceiling")[2:] == ["0.900 ± 0.000", *[""] * 4, "0.800 ± 0.000"]
+    assert cells(ranking, "0.1", "irp")[4:7] == ["0.400 ± 0.000", "0.300 ± 0.000", "0.700 ± 0.000"]
     assert "adrefine benchmark benchmarks/made.yaml" in text
 
 

@@ -5,6 +5,7 @@ import random
 import pandas as pd
 import pytest
 
+from adrefine.benchmark.results import LATER
 from adrefine.errors import UserError
 from benchmark.made_up import filled, results, row, written
 
@@ -79,3 +80,13 @@ def test_a_file_that_is_no_table_of_results_is_refused_and_kept(tmp_path, conten
     with pytest.raises(UserError, match="move it away to start anew"):
         results(path)
     assert (tmp_path / "results/made.csv").read_text() == content
+
+
+def test_a_file_from_before_a_column_came_is_read_without_it(tmp_path):
+    path = written(tmp_path, {"datasets": [{"name": "t", "layout": "mtd"}], "levels": [0.1], "seeds": [0]})
+    _, found = filled(path)
+    older = pd.read_csv(found.path).drop(columns=list(LATER))
+    older.to_csv(found.path, index=False)
+    rows = results(path)[1].valid()
+    assert len(rows) == 2
+    assert rows[list(LATER)].isna().all(axis=None)

@@ -35,11 +35,12 @@ def done(first: tuple[Project, Run, str]) -> Project:
 
 def test_metrics_have_the_promised_keys(done: Project) -> None:
     metrics = _metrics(done)
-    assert set(metrics) == {"detection", "localization", "cleaning", "review", "noise"}
+    assert set(metrics) == {"detection", "localization", "cleaning", "ranking", "review", "noise"}
     promised = {"detection": DETECTION, "localization": {"pixel_auroc", "aupro"}}
     for part, keys in promised.items():
         assert {name: set(found) for name, found in metrics[part].items()} == {name: keys for name in MODELS}
     assert set(metrics["cleaning"]) - {"oracle_gap_closed"} == CLEANING
+    assert set(metrics["ranking"]) == {"auroc", "ap", "depth_90", "depth_100"}
     assert set(metrics["review"]) == {f"{name}_at_{share}pct" for name in REVIEW for share in (5, 10, 20)}
     assert set(metrics["noise"]) == {"requested", "realised", "n_train"}
     assert all(isinstance(value, int | float) for value in _leaves(metrics))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from adrefine import detectors, manifest, noise
 from adrefine.detectors.base import Detector, Images
-from adrefine.metrics import cleaning, detection
+from adrefine.metrics import cleaning, detection, ranking
 from adrefine.params import Params
 from adrefine.strategies.engine import Outcome
 from adrefine.strategies.scorers import OutOfFold
@@ -51,6 +51,8 @@ def cleaned(noisy: pd.DataFrame, outcome: Outcome) -> dict[str, Any]:
     found.pop("residual_noise", None)
     if train["injected"].any() and scores.notna().any():
         found["precision_at_defects"] = precision_at_defects(train["injected"], scores)
+    ranked = ranking.ranking_metrics(train["injected"], scores)
+    found |= {f"rank_{name}": value for name, value in ranked.items()}
     return {**found, "stop_reason": outcome.stop_reason}
 
 

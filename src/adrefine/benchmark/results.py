@@ -15,7 +15,7 @@ from adrefine.io import write_csv
 
 # Columns and their types. `class`: product class, or empty. n_train, realised: photos that trained, share of
 # hidden defects among them. seconds: of the training (vanilla, oracle) or the refinement. removed_* and
-# precision to rounds: see measure.cleaned; rank_auroc and precision_at_defects are of the last scores, in
+# precision to rounds: see measure.cleaned; rank_* and precision_at_defects are of the last scores, in
 # vanilla rows those of the initial model for the photos it has learned. ceiling_*: in oracle rows;
 # ceiling_auroc is that of the detector without the photos that rank highest there, as many as are hidden.
 # unreachable: in the vanilla row of a cell that cannot be made, why.
@@ -24,11 +24,13 @@ COLUMNS = {
     "realised": "float", "seed": "Int64", "detector": "str", "strategy": "str", "digest": "str",
     "seconds": "float", "auroc": "float", "aupr": "float", "removed": "Int64", "removed_defects": "Int64",
     "removed_good": "Int64", "precision": "float", "recall": "float", "good_retained": "float",
-    "rank_auroc": "float", "precision_at_defects": "float", "rounds": "Int64", "stop_reason": "str",
+    "rank_auroc": "float", "rank_ap": "float", "rank_depth_90": "float", "rank_depth_100": "float",
+    "precision_at_defects": "float", "rounds": "Int64", "stop_reason": "str",
     "ceiling_rank_auroc": "float", "ceiling_precision_at_defects": "float", "ceiling_auroc": "float",
     "unreachable": "str",
 }  # fmt: skip
 TEXT = [name for name, kind in COLUMNS.items() if kind == "str"]
+LATER = ("rank_ap", "rank_depth_90", "rank_depth_100")  # a file written before they came is read without
 _KEY = ["dataset", "class", "mode", "noise", "seed", "detector", "strategy"]
 Key = tuple[str, ...]
 
@@ -107,16 +109,17 @@ def _read(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        missing = set(COLUMNS) - set(pd.read_csv(path, nrows=0).columns)
+        there = set(pd.read_csv(path, nrows=0).columns)
+        missing = set(COLUMNS) - there - set(LATER)
         if missing:
             raise ValueError(f"no column {min(missing)}")
         table = pd.read_csv(
             path,
             dtype=COLUMNS,
-            usecols=list(COLUMNS),
+            usecols=[name for name in COLUMNS if name in there],
             keep_default_na=False,
             na_values={name: [""] for name in COLUMNS if name not in TEXT},
-        )
+        ).reindex(columns=list(COLUMNS))
     except (ValueError, TypeError) as error:
         raise UserError(
             f"{path} is no table of benchmark results ({error}): move it away to start anew"
