@@ -10,7 +10,10 @@ PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c const
 # Of a run that ends within ten minutes on two cores with AMX, within half an hour on others.
 efficientad := -S efficientad.steps=200 -S refine.folds=3 -S refine.max_rounds=3
 
-.PHONY: demo serve test test-ui screenshots lint install clean help
+# Kernels of a processor without AMX and AVX-512, on any x86: photos' features are then float32, not bfloat16.
+avx2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
+
+.PHONY: demo serve test test-portable test-ui screenshots lint install clean help
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/'
 
@@ -22,6 +25,9 @@ demo: $(VENV)/.installed ## install, check params.yaml, run the graph (dvc repro
 
 test: $(VENV)/.dev lint ## ruff, mypy and pytest
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser"
+
+test-portable: $(VENV)/.dev ## the tests of numbers again, as a processor without AMX and AVX-512 computes
+	$(avx2) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist worksteal tests/backbones tests/detectors tests/features tests/strategies
 
 test-ui: $(VENV)/.dev ## Prefect's pages in a real browser (needs Chromium: apt-get install chromium)
 	OMP_NUM_THREADS=1 python -m pytest -m browser

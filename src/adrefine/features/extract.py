@@ -43,12 +43,15 @@ class Extractor:
         return vectors.view(count, len(images), self.dim).transpose(0, 1).half().cpu().numpy()
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
-        """Vectors (b, dim) float32 of one view (b, 1 or 3, h, w); differentiable in the images."""
-        parts = []
+        """Vectors (b, dim) of one view (b, 1 or 3, h, w); differentiable in the images.
+
+        They are float32, or float64 where the network computes in it.
+        """
+        parts, precise = [], torch.promote_types(self.dtype, torch.float32)
         for scale in self.params.scales:
             resized = resize(images, scale).expand(-1, 3, -1, -1).to(self.dtype)
-            for found in self.net(resized.contiguous(memory_format=torch.channels_last)):
-                parts += _mean_and_deviation(found.float())
+            for maps in self.net(resized.contiguous(memory_format=torch.channels_last)):
+                parts += _mean_and_deviation(maps.to(precise))
         return torch.cat(parts, dim=1)
 
 
