@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from tqdm import tqdm
-
+from adrefine import progress
 from adrefine.errors import UserError
 from adrefine.runtime import cores
 
@@ -52,16 +50,7 @@ def stream(
         results: Iterator[R] = map(work, jobs)
     else:
         results = _pooled(work, jobs, batch, workers, name, remedy)
-    interval = 0.2 if sys.stderr.isatty() else 10.0  # a log file needs no animation
-    yield from tqdm(
-        results,
-        total=len(jobs),
-        desc=label,
-        unit=unit,
-        mininterval=interval,
-        maxinterval=interval,
-        disable=not jobs,
-    )
+    yield from progress.over(results, total=len(jobs), label=label, unit=unit)
 
 
 def _pooled(

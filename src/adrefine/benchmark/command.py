@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from tqdm import tqdm
-
+from adrefine import progress
 from adrefine.benchmark import plan
 from adrefine.benchmark.config import Benchmark, load
 from adrefine.benchmark.plan import Cell, Run
@@ -60,9 +58,7 @@ def complete(results: Results, config: Benchmark, workers: int | None) -> None:
     left = {cell: len(members) for cell, members in pending.items()}
     on_cpu = not pending or runtime.device().type == "cpu"
     workers = workers or (runtime.cores() if on_cpu else 1)
-    total, interval = sum(left.values()), 0.5 if sys.stderr.isatty() else 10.0
-    bar = tqdm(total=total, desc=results.path.stem, unit="run", mininterval=interval, disable=not left)
-    with bar:
+    with progress.bar(total=sum(left.values()), label=results.path.stem, unit="run") as bar:
         for run, row in schedule.results(runs.execute, list(pending.values()), workers):
             results.add(row)
             bar.update()

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from adrefine import runtime
+from adrefine import progress, runtime
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.views import angle_of, transform, turn
 from adrefine.params import Embed
@@ -40,8 +39,8 @@ def gradient_maps(
         return _one(read_image(path).unsqueeze(0).to(extractor.device), extractor, score)
 
     with workers(on_gpu=runtime.cores()) as pool:
-        found = in_order(pool, one, files)
-        maps = list(tqdm(found, total=len(files), desc="maps", unit="image", disable=not files))
+        made = in_order(pool, one, files)
+        maps = list(progress.over(made, total=len(files), label="maps", unit="image"))
     return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
 
 

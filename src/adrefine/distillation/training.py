@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from tqdm import tqdm
 
-from adrefine import runtime
+from adrefine import progress, runtime
 from adrefine.backbones.pdn import Pdn
 from adrefine.distillation.checkpoint import Checkpoints, constant_steps
 from adrefine.distillation.images import Pair, Sampler, whole
@@ -62,7 +61,7 @@ class Distillation:
         """Do the steps that are left; a checkpoint (and a call of `watch`) after each `every` of them."""
         size, left = self.params.batch_size, range(self.step, self.params.steps)
         start = time.perf_counter()
-        bar = tqdm(total=self.params.steps, initial=self.step, desc="pretrain_pdn", unit="step", disable=None)
+        bar = progress.bar(total=self.params.steps, done=self.step, label="pretrain_pdn", unit="step")
         with bar, workers() as pool, ThreadPoolExecutor(runtime.cores()) as readers:
             for pair in in_order(readers, lambda step: sampler.batch(step, size), left, runtime.cores() + 1):
                 self.losses.append(self._learn(pair, pool))

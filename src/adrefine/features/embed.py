@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
+from adrefine import progress
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.store import VectorCache, write_store
 from adrefine.io import sha256_file
@@ -71,7 +71,7 @@ def _compute(todo: dict[str, Path], extractor: Extractor, known: VectorCache) ->
     jobs = (items[start : start + size] for start in range(0, len(items), size))
     done: list[tuple[str, np.ndarray]] = []
     with (
-        tqdm(total=len(items), desc="embed", unit="image", disable=not items) as bar,
+        progress.bar(total=len(items), label="embed", unit="image") as bar,
         workers(on_gpu=2) as pool,
     ):
         for ready in in_order(pool, lambda job: _vectors(job, extractor), jobs):

@@ -8,8 +8,8 @@ from math import ceil
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from adrefine import progress
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Refine
@@ -77,7 +77,7 @@ def refine(
     after_round(0, model)
     changed_model, anew = training.start(model, kept), False
     limit = params.max_rounds if strategy.bounded_by_rounds else len(images)
-    with tqdm(desc="refine", unit="round", total=limit) as bar:
+    with progress.bar(total=limit, label="refine", unit="round") as bar:
         for number in range(1, limit + 1):
             scores = _checked(scorer.scores(model, kept)).drop(list(verdicts.remove), errors="ignore")
             removal = _spare(verdicts.keep, strategy.step(_seen(scores, verdicts.keep), floor))

@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
-from adrefine import runtime
+from adrefine import progress, runtime
 from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.efficientad import losses
 from adrefine.detectors.efficientad.data import Photos
@@ -53,7 +52,7 @@ class Trainer:
         optimizer = torch.optim.Adam(self.weights, lr=s.learning_rate, weight_decay=s.weight_decay)
         found: list[dict[str, float]] = []
         jobs = enumerate(batches(ids, s.batch_size, steps, s.seed), start=first)
-        bar = tqdm(total=steps, desc="efficientad", unit="step", disable=None, leave=False)
+        bar = progress.bar(total=steps, label="efficientad", unit="step", transient=True)
         with bar, workers() as pool, ThreadPoolExecutor(runtime.cores()) as readers:
             for items in in_order(readers, self._items, jobs, runtime.cores() + 1):
                 slow = first > 0 or len(found) >= steps - round(s.decay * steps)
