@@ -1,7 +1,9 @@
-"""YAML that refuses what it would otherwise pass over in silence."""
+"""YAML that refuses what it would otherwise pass over in silence, and what would never end."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +11,67 @@ import yaml
 
 from adrefine.errors import UserError
 
+_BYTES = 256 * 1024  # of a file; params.yaml has 13 kB
+_DEPTH = 20  # of sections and lists in each other
+_NODES = 20_000  # keys and values, those of an alias counted wherever it is named
+_LONGEST = 40  # characters of a value that a message repeats
+# YAML 1.1, which this reader follows, takes 010 for 8 and 1:30 for 90; DVC follows 1.2, where they are not.
+_DOUBTFUL = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+_OWN = "tag:yaml.org,2002:"
+_INT, _FLOAT, _MERGE = (_OWN + kind for kind in ("int", "float", "merge"))
+
 
 def read(path: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        UserError: it is not YAML, or a mapping in it holds a key twice.
+        UserError: it is not YAML; it is too large or too deep; a mapping in it holds a key twice; a value
+            cannot be read as what YAML takes it for, or is a number that YAML 1.1 and 1.2 read differently.
     """
+    content = path.read_bytes()
+    if len(content) > _BYTES:
+        raise UserError(f"{path} has {len(content)} bytes: more than {_BYTES} are no file of settings")
     try:
-        return yaml.load(path.read_bytes(), _Loader)
-    except _Twice as error:
+        return loads(content)
+    except _Refused as error:
         raise UserError(f"{path}: {error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except Exception as error:  # of a reader that meets bytes it was not made for
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
-class _Twice(Exception):
-    """A mapping holds a key twice."""
+def loads(content: bytes | str) -> Any:
+    """The content of YAML text; raises what `read` turns into a message, and any error of PyYAML."""
+    loader = _Loader(content)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _bounded(root)
+        for key, node in _scalars(root):
+            loader.check(key, node)
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+class _Refused(Exception):
+    """What YAML allows and a file of settings has no use for; says what to change."""
 
 
 class _Loader(yaml.SafeLoader):
     """Refuses a key that comes twice in one mapping; YAML would silently take the last."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._depth += 1
+        if self._depth > _DEPTH:
+            line = self.peek_event().start_mark.line + 1
+            raise _Refused(f"line {line}: sections and lists in each other, over {_DEPTH} deep")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
@@ -37,7 +79,75 @@ class _Loader(yaml.SafeLoader):
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             name, line = (key.tag, key.value), key.start_mark.line + 1
             if name in first:
-                shown = " ".join(key.value.split())
-                raise _Twice(f"key `{shown}` is there twice, in lines {first[name]} and {line}: remove one")
+                raise _Refused(
+                    f"key `{_short(key.value)}` is there twice, in lines {first[name]} and {line}: remove one"
+                )
             first[name] = line
         return node
+
+    def check(self, key: str, node: yaml.ScalarNode) -> None:
+        """Refuse a value that cannot be read; `key` is where it stands."""
+        where, shown = f"`{key}` (line {node.start_mark.line + 1})", _short(node.value)
+        if node.tag in (_INT, _FLOAT) and _DOUBTFUL.fullmatch(node.value):
+            raise _Refused(f"{where} = {shown}: write the number in decimal digits, without leading 0 or `:`")
+        try:
+            self.construct_object(node)
+        except Exception:  # ValueError, KeyError, AttributeError ...: whatever a constructor trips over
+            kind = node.tag.removeprefix(_OWN).lstrip("!")
+            raise _Refused(
+                f"{where} = {shown}: cannot be read as {kind}: mend it, or put it in quotes"
+            ) from None
+
+
+def _bounded(root: yaml.Node) -> None:
+    """Refuse what holds itself, or would be very large with its aliases written out."""
+    sizes: dict[int, int | None] = {}  # by node; None: not yet counted to its end
+
+    def size(node: yaml.Node) -> int:
+        if id(node) in sizes:
+            known = sizes[id(node)]
+            if known is None:
+                raise _Refused(f"line {node.start_mark.line + 1}: it holds an alias of itself")
+            return known
+        sizes[id(node)] = None
+        total = 1 + sum(size(child) for _, child in _children(node))
+        if total > _NODES:
+            raise _Refused(
+                f"more than {_NODES} keys and values, with those of aliases: too many for settings"
+            )
+        sizes[id(node)] = total
+        return total
+
+    size(root)
+
+
+def _scalars(root: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
+    """Every single value with its key, as `section.key`; an aliased one once."""
+    seen: set[int] = set()
+    left = [("", root)]
+    while left:
+        key, node = left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode) and node.tag != _MERGE:
+            yield key or "the file", node
+        left += [(f"{key}.{name}" if key else name, child) for name, child in reversed([*_children(node)])]
+
+
+def _children(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    """Keys and values of a mapping, items of a list, each with the name that a message gives it."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = _short(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+            yield name, key
+            yield name, value
+    elif isinstance(node, yaml.SequenceNode):
+        for place, value in enumerate(node.value):
+            yield str(place), value
+
+
+def _short(text: str) -> str:
+    """On one line, and cut."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
