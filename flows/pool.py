@@ -1,6 +1,6 @@
 """The sweep on a Prefect work pool: the flow that its workers run, and the submitting and watching of it.
 
-prefect.yaml has the deployment; README, "More than one machine", says how to set up a pool and its workers.
+prefect.yaml has the deployment; docs/machines.md says how to set up a pool and its workers.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Pool:
         except ObjectNotFound:
             raise UserError(
                 f"the Prefect server at {self.client.api_url} has no deployment {self.deployment}: "
-                "see README, More than one machine"
+                "see docs/machines.md"
             ) from None
         self.id = found.id
         variables = (found.job_variables or {}).get("env") or {}

@@ -103,7 +103,7 @@ def _first(table: pd.DataFrame, count: int, seed: int, purpose: str) -> pd.Index
 
 
 def _check(table: pd.DataFrame, params: Noise, n: int, goods: int, defects: int) -> None:
-    """Refuse what these photos cannot make; no photo is used twice to make up the number (docs/methods.md 7)."""
+    """Refuse what these photos cannot make; no photo is ever used twice (docs/methods.md 7)."""
     if not goods:
         raise UserError("no photo to train on: the manifest has no good or unlabelled row in split train")
     k = round(params.level * n)

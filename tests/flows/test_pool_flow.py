@@ -146,7 +146,7 @@ def test_a_pool_without_the_deployment_is_told(
         raise flow.ObjectNotFound(Exception())
 
     monkeypatch.setattr(client, "read_deployment_by_name", nothing)
-    with pytest.raises(UserError, match="has no deployment adrefine-experiment/gpus: see README"):
+    with pytest.raises(UserError, match=r"has no deployment adrefine-experiment/gpus: see docs/machines\.md"):
         flow.Pool("gpus", "url", "c")
 
 

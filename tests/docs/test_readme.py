@@ -1,0 +1,72 @@
+"""README: short, and its lists are those of the code."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from adrefine.params import Params, Refine
+from docs import pages
+from docs.pages import REPOSITORY
+
+README = pages.text("README.md")
+STAGES: dict[str, Any] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+GRAPHS = {
+    page: block.text for page in pages.manual() for block in pages.blocks(page) if "mermaid" in block.words
+}
+
+
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= 200
+    assert len(README.split()) <= 1500
+
+
+def test_stages_are_those_of_the_graph() -> None:
+    assert re.findall(r"^\| (\w+) \|", _section("The graph"), re.MULTILINE)[1:] == list(STAGES)
+
+
+@pytest.mark.parametrize("page", GRAPHS)
+def test_drawn_graphs_have_all_stages_and_only_true_arrows(page: str) -> None:
+    """An arrow is true where its second stage reads an output of the first."""
+    arrows = [arrow for line in GRAPHS[page].splitlines()[1:] for arrow in _arrows(line)]
+    assert {stage for arrow in arrows for stage in arrow} == set(STAGES)
+    for first, second in arrows:
+        outs = [_path(out) for kind in ("outs", "metrics", "plots") for out in STAGES[first].get(kind, [])]
+        read = [re.sub(r"\$\{\w+\}", "[^/]+", dep) for dep in STAGES[second]["deps"]]
+        assert any(re.match(dep, out) or f"{dep}/".startswith(f"{out}/") for dep in read for out in outs), (
+            f"{second} reads nothing that {first} writes, {outs}"
+        )
+
+
+def test_strategies_and_detectors_are_those_of_params_yaml() -> None:
+    for title, model, key in (("Strategies", Refine, "strategy"), ("Detectors", Params, "detector")):
+        named = re.findall(r"^\| `([\w.]+)` \|", _section(title), re.MULTILINE)[1:]
+        assert set(named) == set(get_args(model.model_fields[key].annotation))
+
+
+def test_rooms_of_the_package_are_named_and_there() -> None:
+    package = REPOSITORY / "src" / "adrefine"
+    (layout,) = [block.text for block in pages.blocks("README.md") if block.text.startswith("src/adrefine/")]
+    lines = [line.strip().split("   ")[0] for line in layout.splitlines()[1:]]
+    named = {name for line in lines for name in line.split()}
+    assert len(lines) <= 10
+    assert all((package / name).exists() for name in named), named
+    assert {f"{path.parent.name}/" for path in package.glob("*/__init__.py")} <= named
+
+
+def _section(title: str) -> str:
+    return README.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def _arrows(line: str) -> list[tuple[str, str]]:
+    """(from, to) of a line such as `a & b --> c --> d`."""
+    groups = [re.findall(r"\w+", part) for part in line.split("-->")]
+    return [(a, b) for left, right in pairwise(groups) for a in left for b in right]
+
+
+def _path(out: str | dict[str, Any]) -> str:
+    return out if isinstance(out, str) else next(iter(out))
