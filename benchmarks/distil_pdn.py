@@ -18,7 +18,6 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
-from adrefine import runtime
 from adrefine.backbones import pdn
 from adrefine.distillation import moments
 from adrefine.distillation.checkpoint import Checkpoints
@@ -27,6 +26,8 @@ from adrefine.distillation.target import Target, load_backbone
 from adrefine.distillation.training import Distillation, held_out_loss
 from adrefine.io import write_csv
 from adrefine.params import PretrainPdn
+from adrefine.runtime import hardware
+from adrefine.runtime.seeds import seed_everything
 
 matplotlib.use("Agg")
 RESULTS = Path(__file__).parent / "results"
@@ -65,11 +66,11 @@ def distil(
     params: PretrainPdn, paths: list[Path], held_out: list[Path], work: Path, out: Path
 ) -> pd.DataFrame:
     """Bring the run in `work` to `params.steps`; returns the curve."""
-    runtime.seed_everything(params.seed)
-    target = Target(load_backbone(params.teacher, params.weights), runtime.inference_dtype())
+    seed_everything(params.seed)
+    target = Target(load_backbone(params.teacher, params.weights), hardware.inference_dtype())
     run = Distillation(pdn.Pdn(params.size), target, params)
     checkpoints = Checkpoints(work, params.steps, params.decay)
-    state = checkpoints.load(runtime.device())
+    state = checkpoints.load(hardware.device())
     if state:
         run.resume(state)
     else:

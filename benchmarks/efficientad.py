@@ -22,7 +22,7 @@ import torch
 from tqdm import tqdm
 
 import common
-from adrefine import manifest, runtime
+from adrefine import manifest
 from adrefine.benchmark import prepared
 from adrefine.benchmark.summary import figure
 from adrefine.benchmark.tables import cell, markdown
@@ -36,6 +36,7 @@ from adrefine.io import write_csv, write_json, write_text
 from adrefine.metrics import detection, localization
 from adrefine.params import EfficientAD as Params
 from adrefine.params import parse
+from adrefine.runtime import hardware
 
 TRAININGS: dict[str, dict[str, float]] = {
     "hard, AE": {"coeff_cdo": 0.0},
@@ -165,7 +166,7 @@ def latency(side: int, repeats: int = 30) -> dict[str, Any]:
     """Milliseconds per photo of `side`², one at a time: teacher, student, autoencoder and both raw maps."""
     from adrefine.backbones.pdn import read
 
-    device, dtype = runtime.device(), runtime.inference_dtype()
+    device, dtype = hardware.device(), hardware.inference_dtype()
     networks, teacher = Networks("small", Settings.of(Params(side=side))), read().network()
     networks, teacher = (net.eval().to(device, dtype) for net in (networks, teacher))  # type: ignore[assignment]
     networks, teacher = (net.to(memory_format=torch.channels_last) for net in (networks, teacher))  # type: ignore[assignment,call-overload]

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from adrefine.io import read_json, write_json
-from adrefine.runtime import cores
+from adrefine.runtime.hardware import cores
 
 RESULT = Path(__file__).parent / "results" / "ingest_10k.json"
 SIDE, WORKING_SIZE = 160, 128

@@ -28,10 +28,10 @@ import psutil
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "src")]
 
-from adrefine.orchestration import experiments, overrides, sweep  # noqa: E402
-from adrefine.orchestration.processes import output  # noqa: E402
-from adrefine.orchestration.project import settings  # noqa: E402
-from adrefine.orchestration.server import answers  # noqa: E402
+from adrefine.dvc_driver.processes import output  # noqa: E402
+from adrefine.serving.server import answers  # noqa: E402
+from adrefine.sweeps import experiments, overrides, planning  # noqa: E402
+from adrefine.sweeps.project import settings  # noqa: E402
 from pipeline import photos, project  # noqa: E402
 
 WANTED = ["refine.strategy=vanilla,osr,irp,mad", "noise.level=0.1,0.2"]
@@ -192,7 +192,7 @@ def shown(root: Path, commit: str, environment: dict[str, str]) -> list[dict[str
         assert not missing, f"{name}: {missing}"
     planned = experiments.plan(settings(folder, commit), overrides.read(WANTED))
     assert experiments.done(planned, found) == {experiment.name for experiment in planned} == set(found)
-    return sweep.table(planned, found)
+    return planning.table(planned, found)
 
 
 def pushed(root: Path, commit: str) -> list[str]:

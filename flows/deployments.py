@@ -22,10 +22,10 @@ from typing import Any
 
 from adrefine import datasets, params, paths
 from adrefine.errors import UserError, exit_cleanly
-from adrefine.orchestration import versions
-from adrefine.orchestration.durable import locked
-from adrefine.orchestration.inbox import Watch, look
-from adrefine.orchestration.server import server
+from adrefine.io import locked
+from adrefine.serving import versions
+from adrefine.serving.intake import Watch, look
+from adrefine.serving.server import server
 
 STATE = Path(".adrefine/serve")
 STOPPED = threading.Event()

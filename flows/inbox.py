@@ -13,21 +13,20 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import adrefine.orchestration  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
+import adrefine.serving.environment  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from adrefine import datasets, params, paths
-from adrefine.orchestration import inbox as inboxes
-from adrefine.orchestration import promotion, versions
-from adrefine.orchestration.processes import stream
-from adrefine.orchestration.repro import events
+from adrefine.dvc_driver.processes import stream
+from adrefine.dvc_driver.repro import events
+from adrefine.serving import intake, promotion, versions
 
 
 @task(cache_policy=NO_CACHE, name="take photos")
-def take(settings: params.Params, seen: inboxes.Seen) -> int:
+def take(settings: params.Params, seen: intake.Seen) -> int:
     """Move the complete photos of the inbox into the dataset: how many were new.
 
     Args:
@@ -35,9 +34,9 @@ def take(settings: params.Params, seen: inboxes.Seen) -> int:
     """
     folder, arrivals = Path(settings.inbox.folder), datasets.arrivals(settings.dataset)
     time.sleep(settings.inbox.settle)
-    taken = inboxes.take(
+    taken = intake.take(
         folder,
-        inboxes.settled(seen, inboxes.look(folder)),
+        intake.settled(seen, intake.look(folder)),
         datasets.locate(settings.dataset),
         arrivals,
         paths.PROMOTED / versions.UNDECIDED,
@@ -80,12 +79,12 @@ def inbox() -> str:
     settings = params.load()
     promotion.refuse_hidden(settings.noise)
     folder, arrivals = Path(settings.inbox.folder), datasets.arrivals(settings.dataset)
-    inboxes.check_folders(folder, datasets.locate(settings.dataset))
+    intake.check_folders(folder, datasets.locate(settings.dataset))
     undecided = paths.PROMOTED / versions.UNDECIDED
-    seen = inboxes.look(folder)
+    seen = intake.look(folder)
     if not seen and not undecided.exists():
         return f"{folder} holds no new photo"
-    if versions.current(paths.PROMOTED) is None and not undecided.exists() and inboxes.look(arrivals):
+    if versions.current(paths.PROMOTED) is None and not undecided.exists() and intake.look(arrivals):
         get_run_logger().info("Nothing is promoted yet: first what is there without the new photos")
         reproduce()
         promote()

@@ -17,12 +17,12 @@ from itertools import chain, groupby
 from typing import Any, get_args
 
 from adrefine import paths
+from adrefine.dvc_driver import graph, settings, tables
+from adrefine.dvc_driver.graph import Outcome, direct
+from adrefine.dvc_driver.plan import Planned, Standing, plan
+from adrefine.dvc_driver.processes import Failed
+from adrefine.dvc_driver.repro import Event, Repro
 from adrefine.io import read_json
-from adrefine.orchestration import graph, settings, tables
-from adrefine.orchestration.graph import Outcome, direct
-from adrefine.orchestration.plan import Planned, Standing, plan
-from adrefine.orchestration.processes import Failed
-from adrefine.orchestration.repro import Event, Repro
 from adrefine.params import DetectorName, LayoutName, NoiseLevel, Positive, StrategyName
 from adrefine.report.summary import summary_lines
 

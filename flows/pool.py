@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import adrefine.orchestration  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
+import adrefine.serving.environment  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
 
 from prefect import State, flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -34,11 +34,11 @@ from prefect.events.filters import (
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Crashed, Failed
 
+from adrefine.dvc_driver.processes import output
 from adrefine.errors import UserError
-from adrefine.orchestration import isolated, sweep
-from adrefine.orchestration.experiments import Experiment
-from adrefine.orchestration.pool import Phase, Sight
-from adrefine.orchestration.processes import output
+from adrefine.sweeps import isolated, planning
+from adrefine.sweeps.experiments import Experiment
+from adrefine.sweeps.machines import Phase, Sight
 
 FLOW = "adrefine-experiment"
 _PREFECTS_HEARTBEAT = 180  # seconds, where the deployment does not say
@@ -71,10 +71,10 @@ def run_on_worker(repository: str, commit: str, name: str, overrides: dict[str, 
         with closing(
             isolated.run(source, Experiment(name, overrides, {}), Path.cwd() / "run" / name)
         ) as lines:
-            for line in filter(sweep.worth_reading, lines):
+            for line in filter(planning.worth_reading, lines):
                 logger.info(line)
     except UserError as error:
-        return Failed(message=sweep.reason(error))
+        return Failed(message=planning.reason(error))
     return None
 
 

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import adrefine.orchestration  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
+import adrefine.serving.environment  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
 
 from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -25,9 +25,8 @@ from prefect.states import Cancelled, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from adrefine.errors import UserError, exit_cleanly
-from adrefine.orchestration import experiments, isolated, overrides, project, sweep
-from adrefine.orchestration import pool as workers
-from adrefine.orchestration.sweep import Slots, Step
+from adrefine.sweeps import experiments, isolated, machines, overrides, planning, project
+from adrefine.sweeps.planning import Slots, Step
 
 _END = "the end"
 
@@ -84,14 +83,14 @@ def run_experiment(step: Step, source: isolated.Source, folder: Path, progress: 
             with closing(isolated.run(source, step.experiment, folder / name, environment)) as lines:
                 for line in lines:
                     progress.go_on()
-                    if stage := sweep.reached(line):
+                    if stage := planning.reached(line):
                         progress.reach(name, stage)
-                    if sweep.worth_reading(line):
+                    if planning.worth_reading(line):
                         logger.info(line)
     except Stopped:
         return Cancelled(message="the sweep was stopped")
     except UserError as error:
-        return Failed(message=sweep.reason(error))
+        return Failed(message=planning.reason(error))
     finally:
         progress.reach(name, _END)
     return None
@@ -122,7 +121,7 @@ def run_sweep(
         if pool:
             project.fetch(root, revision)
         finished = experiments.done(planned, experiments.results(root, revision))
-        steps = sweep.ordered(e for e in planned if e.name not in finished)
+        steps = planning.ordered(e for e in planned if e.name not in finished)
         print(f"{len(planned)} experiments of commit {revision[:8]}, {len(finished)} of them done before")
         if pool:
             failed = _run_there(steps, root, revision, pool)
@@ -147,7 +146,7 @@ def _run_here(
     gpus: list[str] | None,
 ) -> dict[str, str]:
     """Run the steps on this machine; why those that failed did."""
-    slots = Slots(sweep.gpus() if gpus is None else gpus)
+    slots = Slots(planning.gpus() if gpus is None else gpus)
     source, progress = project.source(root, revision), Progress(slots)
     failed: dict[str, str] = {}
     with ThreadPoolTaskRunner(max_workers=parallel or slots.count or 1) as runner:
@@ -170,7 +169,7 @@ def _run_there(steps: list[Step], root: Path, revision: str, pool: str) -> dict[
     from pool import Pool, repository
 
     cluster = Pool(pool, repository(root, revision), revision)
-    failed = workers.run(steps, cluster, print)
+    failed = machines.run(steps, cluster, print)
     project.fetch(root, revision)
     return failed
 
@@ -179,13 +178,13 @@ def _publish(
     planned: list[experiments.Experiment], found: dict[str, experiments.Result], failed: dict[str, str]
 ) -> State | list[str]:
     """Print the table and who is best, put both into Prefect; a failed state if an experiment failed."""
-    rows, best = sweep.table(planned, found), sweep.best(planned, found)
+    rows, best = planning.table(planned, found), planning.best(planned, found)
     failures = [f"{name}: {reason}" for name, reason in failed.items()]
-    print("\n".join(["", sweep.markdown(rows), "", *best, *([sweep.ON_TEST_PHOTOS] if best else [])]))
+    print("\n".join(["", planning.markdown(rows), "", *best, *([planning.ON_TEST_PHOTOS] if best else [])]))
     if rows:
         create_table_artifact(rows, key="sweep", description="The experiments, as `dvc exp show` has them")
     text = "\n".join(f"- {line}" for line in [*best, *(f"failed: {line}" for line in failures)])
-    create_markdown_artifact(f"{text}\n\n{sweep.ON_TEST_PHOTOS if best else ''}", key="sweep-best")
+    create_markdown_artifact(f"{text}\n\n{planning.ON_TEST_PHOTOS if best else ''}", key="sweep-best")
     if failures:
         reasons = "\n  ".join(failures)
         return Failed(message=f"{len(failures)} of {len(planned)} experiments failed:\n  {reasons}")

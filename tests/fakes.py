@@ -12,7 +12,7 @@ import numpy as np
 from adrefine.detectors.base import Detector, Images, Scores
 from adrefine.features.store import write_store
 from adrefine.params import MetaIqr
-from adrefine.seeds import derived_seed
+from adrefine.runtime.seeds import derived_seed
 
 Rule = Callable[[str, frozenset[str]], float]
 

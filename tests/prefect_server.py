@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from adrefine.orchestration.processes import end_group
-from adrefine.orchestration.server import answers
+from adrefine.dvc_driver.processes import end_group
+from adrefine.serving.server import answers
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0  # seconds

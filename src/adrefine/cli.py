@@ -82,9 +82,9 @@ def summary() -> None:
 def check() -> None:
     """Say whether params.yaml is sound; mend what a killed DVC left."""
     from adrefine import params
-    from adrefine.orchestration import dvc_locks
+    from adrefine.dvc_driver import locks
 
-    if mended := dvc_locks.mend():
+    if mended := locks.mend():
         print(mended)
     settings = params.load()
     print(f"params.yaml is sound: {settings.dataset.name}, {settings.detector}, {settings.refine.strategy}")
@@ -125,7 +125,8 @@ def promote(anyway: bool) -> None:
     from dataclasses import replace
 
     from adrefine import manifest, params
-    from adrefine.orchestration import candidate, processes, promotion, versions
+    from adrefine.dvc_driver import processes
+    from adrefine.serving import candidate, promotion, versions
 
     settings = params.load()
     promotion.refuse_hidden(settings.noise)

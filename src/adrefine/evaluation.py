@@ -18,7 +18,7 @@ from adrefine.metrics import cleaning, detection, localization, ranking, reviewi
 from adrefine.params import Evaluate
 from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
-from adrefine.seeds import derived_seed
+from adrefine.runtime.seeds import derived_seed
 from adrefine.text import counted
 
 MODELS = tuple(words.MODELS)  # initial, refined, oracle

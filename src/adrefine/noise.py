@@ -13,7 +13,7 @@ import pandas as pd
 from adrefine.errors import UserError
 from adrefine.manifest import DEFECT, GOOD, UNKNOWN
 from adrefine.params import Noise
-from adrefine.seeds import derived_seed
+from adrefine.runtime.seeds import derived_seed
 
 
 def inject(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from adrefine import parallel
 from adrefine.datasets import demo
 from adrefine.errors import UserError
 from adrefine.io import sha256_file, write_text
+from adrefine.runtime import parallel
 
 SIZE = 64
 

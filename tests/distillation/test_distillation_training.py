@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from adrefine import runtime
 from adrefine.backbones.pdn import Pdn
 from adrefine.distillation.checkpoint import Checkpoints
 from adrefine.distillation.images import Sampler, find
 from adrefine.distillation.target import Target, load_backbone
 from adrefine.distillation.training import Distillation, held_out_loss, learning_rate
 from adrefine.params import PretrainPdn
+from adrefine.runtime import hardware
+from adrefine.runtime.seeds import seed_everything
 from distillation.tiny import settings
 
 
@@ -21,8 +22,8 @@ class Killed(Exception):
 
 
 def begin(params: PretrainPdn) -> Distillation:
-    runtime.seed_everything(params.seed)
-    target = Target(load_backbone("efficientnet_lite0", None), runtime.inference_dtype())
+    seed_everything(params.seed)
+    target = Target(load_backbone("efficientnet_lite0", None), hardware.inference_dtype())
     return Distillation(Pdn("small"), target, params)
 
 
@@ -35,7 +36,7 @@ def go(params: PretrainPdn, folder: Path, die_at: int = 0) -> list[bytes]:
 
     run = begin(params)
     checkpoints = Checkpoints(folder, params.steps, params.decay)
-    state = checkpoints.load(runtime.device())
+    state = checkpoints.load(hardware.device())
     if state:
         run.resume(state)
     run.run(sampler(params), checkpoints, every=1, watch=watch)
@@ -73,7 +74,7 @@ def test_killed_and_resumed(generic, tmp_path, die_at):
 def test_a_longer_run_goes_on_from_a_shorter_one(generic, tmp_path):
     long = settings(generic, steps=3, decay=0.34)
     go(settings(generic, steps=2, decay=0.5), tmp_path / "both")
-    resumed = Checkpoints(tmp_path / "both", 3, 0.34).load(runtime.device())
+    resumed = Checkpoints(tmp_path / "both", 3, 0.34).load(hardware.device())
     assert resumed
     assert resumed["step"] == 1  # where the short run's rate began to fall
     assert go(long, tmp_path / "both") == go(long, tmp_path / "alone")
@@ -81,12 +82,12 @@ def test_a_longer_run_goes_on_from_a_shorter_one(generic, tmp_path):
 
 def test_a_shorter_run_does_not_take_a_longer_ones_state(generic, tmp_path):
     go(settings(generic, steps=3, batch_size=1), tmp_path)
-    assert Checkpoints(tmp_path, 2, 0.0).load(runtime.device()) is None
+    assert Checkpoints(tmp_path, 2, 0.0).load(hardware.device()) is None
 
 
 def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path):
     (tmp_path / "trunk.pt").write_bytes(b"PK half a file")
-    assert Checkpoints(tmp_path, 2, 0.0).load(runtime.device()) is None
+    assert Checkpoints(tmp_path, 2, 0.0).load(hardware.device()) is None
 
 
 def test_learning_rate(generic):
@@ -102,6 +103,6 @@ def test_one_core_gives_the_bytes_of_two(generic, tmp_path, monkeypatch):
     params = settings(generic, steps=1, batch_size=5)
     found = []
     for count in (1, 2):
-        monkeypatch.setattr(runtime, "cores", lambda count=count: count)
+        monkeypatch.setattr(hardware, "cores", lambda count=count: count)
         found.append(go(params, tmp_path / str(count)))
     assert found[0] == found[1]

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from adrefine import runtime
 from adrefine.distillation.target import Target, load_backbone, pooling_kernel
 from adrefine.errors import UserError
+from adrefine.runtime import hardware
 
 
 @pytest.fixture(scope="module")
@@ -69,5 +69,5 @@ def test_a_resnet_from_a_local_file(tmp_path):
     from torchvision.models import get_model
 
     torch.save(get_model("resnet18", weights=None).state_dict(), tmp_path / "weights.pth")
-    target = Target(load_backbone("resnet18", str(tmp_path / "weights.pth")), runtime.inference_dtype())
+    target = Target(load_backbone("resnet18", str(tmp_path / "weights.pth")), hardware.inference_dtype())
     assert target(torch.rand(1, 3, 128, 128)).shape == (1, 384, 16, 16)

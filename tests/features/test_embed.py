@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from adrefine import runtime
 from adrefine.features import embed as embedding
 from adrefine.features.embed import embed
 from adrefine.features.store import Store
+from adrefine.runtime import hardware
 from trees import pixels, save
 
 
@@ -67,7 +67,7 @@ def test_a_cache_kept_by_a_killed_run_gives_the_same_bytes(embedded, tmp_path, m
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_order_and_number_of_threads_change_no_byte(embedded, tmp_path, monkeypatch, threads):
-    monkeypatch.setattr(runtime, "cores", lambda: threads)
+    monkeypatch.setattr(hardware, "cores", lambda: threads)
     shuffled = embedded.images.sample(frac=1, random_state=threads)
     counts = embed(shuffled, embedded.params, tmp_path / "store", tmp_path / "cache")
     assert counts["computed"] == 8

@@ -9,11 +9,11 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
+from adrefine.dvc_driver.repro import Event
 from adrefine.errors import UserError
-from adrefine.orchestration import versions
-from adrefine.orchestration.candidate import Candidate
-from adrefine.orchestration.promotion import Record, Verdict
-from adrefine.orchestration.repro import Event
+from adrefine.serving import versions
+from adrefine.serving.candidate import Candidate
+from adrefine.serving.promotion import Record, Verdict
 from loaded_flow import Log, loaded
 from trees import mvtec, pixels, save
 

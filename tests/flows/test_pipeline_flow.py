@@ -13,11 +13,11 @@ from typing import Any, Self, get_args
 
 import pytest
 
+from adrefine.dvc_driver.graph import Outcome
+from adrefine.dvc_driver.plan import Standing
+from adrefine.dvc_driver.processes import Failed
+from adrefine.dvc_driver.repro import Event, parse
 from adrefine.errors import UserError
-from adrefine.orchestration.graph import Outcome
-from adrefine.orchestration.plan import Standing
-from adrefine.orchestration.processes import Failed
-from adrefine.orchestration.repro import Event, parse
 from adrefine.params import DetectorName, LayoutName, StrategyName
 from loaded_flow import Log, loaded
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from adrefine.errors import UserError
-from adrefine.orchestration.experiments import Experiment
-from adrefine.orchestration.isolated import Source
+from adrefine.sweeps.experiments import Experiment
+from adrefine.sweeps.isolated import Source
 from loaded_flow import loaded
 
 ROOT = Path(__file__).parents[2]

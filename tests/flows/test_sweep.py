@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
+from adrefine.dvc_driver.processes import Failed
 from adrefine.errors import UserError
-from adrefine.orchestration import experiments, overrides, sweep
-from adrefine.orchestration.isolated import Source
-from adrefine.orchestration.processes import Failed
+from adrefine.sweeps import experiments, overrides, planning
+from adrefine.sweeps.isolated import Source
 from loaded_flow import Log, loaded
 
 ROOT = Path(__file__).parents[2]
 BASE = yaml.safe_load((ROOT / "params.yaml").read_text())
-STEPS = sweep.ordered(experiments.plan(BASE, overrides.read(["refine.strategy=osr,irp"])))
+STEPS = planning.ordered(experiments.plan(BASE, overrides.read(["refine.strategy=osr,irp"])))
 SOURCE = Source("/project", "0" * 40, Path("/cache"), Path("/side"))
 
 
@@ -55,7 +55,7 @@ def test_the_lines_of_a_run_are_logged_without_the_routine(
     monkeypatch.setattr(
         flow.isolated, "run", runs(["Running stage 'refine':", "refine:  25%|██▌ | 1/4", "done"])
     )
-    progress = flow.Progress(sweep.Slots([]))
+    progress = flow.Progress(planning.Slots([]))
     assert flow.run_experiment.fn(STEPS[0], SOURCE, tmp_path, progress) is None
     assert log.lines == ["Running stage 'refine':", "done"]
 
@@ -65,7 +65,7 @@ def test_a_failed_run_is_a_failed_task_with_what_the_stage_said(
 ) -> None:
     error = Failed(["dvc"], 255, ["adrefine: error: too few photos", "ERROR: failed to reproduce 'ingest'"])
     monkeypatch.setattr(flow.isolated, "run", runs(["a"], error))
-    progress = flow.Progress(sweep.Slots(["0"]))
+    progress = flow.Progress(planning.Slots(["0"]))
     state = flow.run_experiment.fn(STEPS[0], SOURCE, tmp_path, progress)
     assert state.is_failed()
     assert state.message == "too few photos"
@@ -78,7 +78,7 @@ def test_a_follower_waits_until_its_leader_has_done_what_they_share(
     flow: ModuleType, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flow.isolated, "run", runs(["follower"]))
-    progress = flow.Progress(sweep.Slots([]))
+    progress = flow.Progress(planning.Slots([]))
     arguments = (STEPS[1], SOURCE, tmp_path, progress)
     follower = threading.Thread(target=flow.run_experiment.fn, args=arguments, daemon=True)
     follower.start()
@@ -93,7 +93,7 @@ def test_a_follower_waits_until_its_leader_has_done_what_they_share(
 
 
 def test_who_waits_does_not_start_after_a_stop(flow: ModuleType, log: Log, tmp_path: Path) -> None:
-    progress = flow.Progress(sweep.Slots([]))
+    progress = flow.Progress(planning.Slots([]))
     progress.stop()
     assert flow.run_experiment.fn(STEPS[0], SOURCE, tmp_path, progress).is_cancelled()
 
@@ -101,7 +101,7 @@ def test_who_waits_does_not_start_after_a_stop(flow: ModuleType, log: Log, tmp_p
 def test_a_run_that_is_going_on_ends_at_a_stop(
     flow: ModuleType, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    progress = flow.Progress(sweep.Slots([]))
+    progress = flow.Progress(planning.Slots([]))
     ended = []
 
     def run(*arguments: Any) -> Generator[str]:
@@ -150,7 +150,7 @@ def test_the_end_is_a_table_and_the_best_with_the_warning(
     assert [row["experiment"] for row in published["table"]] == ["osr", "irp"]
     for text in (capsys.readouterr().out, published["text"]):
         assert best[0] in text
-        assert sweep.ON_TEST_PHOTOS in text
+        assert planning.ON_TEST_PHOTOS in text
 
 
 def test_what_failed_is_listed_and_fails_the_sweep_after_the_rest(

@@ -11,7 +11,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from adrefine.orchestration import versions
+from adrefine.serving import versions
 from pipeline import photos
 from pipeline.project import PHOTOS, Project
 from prefect_server import Server

@@ -17,8 +17,8 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from adrefine.orchestration import project as sweeps
-from adrefine.orchestration.experiments import parse_show
+from adrefine.sweeps.experiments import parse_show
+from adrefine.sweeps.project import RUNS
 from pipeline import project
 from pipeline.project import Project, Run
 
@@ -72,7 +72,7 @@ def test_a_killed_sweep_goes_on_and_ends_as_dvc_alone(
     command = [sys.executable, "flows/sweep.py", f"refine.strategy={','.join(STRATEGIES)}"]
     environment = swept.environment() | prefect
     sweep = subprocess.Popen(command, cwd=swept.root, env=environment, stdout=subprocess.DEVNULL)
-    runs = swept.root / sweeps.RUNS
+    runs = swept.root / RUNS
     _wait(lambda: sweep.poll() is not None or _stage_runs_in(runs / STRATEGIES[1]))
     assert sweep.poll() is None, "it ended before it was killed"
     sweep.send_signal(signal.SIGKILL)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adrefine import strategies
 from adrefine.errors import UserError
 from adrefine.params import MetaIqr, Params
-from adrefine.seeds import derived_seed
+from adrefine.runtime.seeds import derived_seed
 from adrefine.strategies import scorers, training
 from adrefine.strategies.engine import Outcome, refine
 from adrefine.strategies.meta_iqr import QuartileRefinement, mini_batches

@@ -51,13 +51,13 @@ def listing(results: Results) -> Iterable[str]:
 
 def complete(results: Results, config: Benchmark, workers: int | None) -> None:
     """Do every run that is missing or stale, each recorded as it is done."""
-    from adrefine import runtime
     from adrefine.benchmark import runs, schedule
+    from adrefine.runtime import hardware
 
     pending = reachable(results, results.pending())
     left = {cell: len(members) for cell, members in pending.items()}
-    on_cpu = not pending or runtime.device().type == "cpu"
-    workers = workers or (runtime.cores() if on_cpu else 1)
+    on_cpu = not pending or hardware.device().type == "cpu"
+    workers = workers or (hardware.cores() if on_cpu else 1)
     with progress.bar(total=sum(left.values()), label=results.path.stem, unit="run") as bar:
         for run, row in schedule.results(runs.execute, list(pending.values()), workers):
             results.add(row)

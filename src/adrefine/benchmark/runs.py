@@ -13,12 +13,13 @@ from typing import Any
 
 import pandas as pd
 
-from adrefine import manifest, noise, runtime
+from adrefine import manifest, noise
 from adrefine.benchmark import measure, prepared
 from adrefine.benchmark.config import ORACLE, VANILLA
 from adrefine.benchmark.plan import Run
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
+from adrefine.runtime import hardware
 from adrefine.strategies import refinement
 
 Row = dict[str, Any]
@@ -31,7 +32,7 @@ def execute(run: Run) -> Row:
         UserError: the run is impossible; names it.
     """
     try:
-        with runtime.one_core_each(), _quiet():
+        with hardware.one_core_each(), _quiet():
             table, features = prepared.read(prepared.folder(run.params, run.twins))
             noisy, ids, clean = measure.inject(table, run.params)
             if run.strategy == ORACLE:

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from adrefine.errors import UserError
-from adrefine.parallel import processes
+from adrefine.runtime.parallel import processes
 
 J = TypeVar("J")
 R = TypeVar("R")

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from adrefine import parallel
 from adrefine.datasets.flange import Bytes, Defect, lay_down, light_of, photograph
 from adrefine.datasets.flange_defects import DEFECTS
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
-from adrefine.seeds import derived_seed
+from adrefine.runtime import parallel
+from adrefine.runtime.seeds import derived_seed
 
 # Difficulty: scales contrast and size of every defect; lower is harder. Faults of one machine resemble each
 # other, which is what makes hidden ones hurt: a detector learns them as one more kind of normal part.

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from adrefine.datasets.base import SCAN_COLUMNS
+from adrefine.datasets.formats import SUFFIXES
 from adrefine.errors import UserError
-from adrefine.formats import SUFFIXES
 from adrefine.manifest import DEFECT, GOOD
-from adrefine.seeds import drawn
+from adrefine.runtime.seeds import drawn
 
 _FROM_INBOX = re.compile(r"inbox-[0-9a-f]{16}-")
 _LONGEST = 200  # bytes of a name; file systems end at 255

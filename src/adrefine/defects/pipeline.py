@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 import PIL.Image
 
-from adrefine import parallel
 from adrefine.defects import GENERATORS, base
 from adrefine.errors import UserError
 from adrefine.io import atomic_open
 from adrefine.manifest import DEFECT, synthetic_id
 from adrefine.params import Synthesize
-from adrefine.seeds import derived_seed
+from adrefine.runtime import parallel
+from adrefine.runtime.seeds import derived_seed
 
 COLUMNS = ("image_id", "path", "mask_path", "kind", "source_id", "mask_area")
 BATCH = 4  # photos handed to a process at once

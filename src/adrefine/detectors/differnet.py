@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adrefine import manifest, runtime
+from adrefine import manifest
 from adrefine.detectors.base import (
     Detector,
     Images,
@@ -30,7 +30,8 @@ from adrefine.features.store import open_store
 from adrefine.io import read_json, write_json
 from adrefine.params import DifferNet as Params
 from adrefine.params import MetaIqr
-from adrefine.seeds import drawn
+from adrefine.runtime import hardware
+from adrefine.runtime.seeds import drawn, seed_everything
 
 # `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: a small training set needs noise on
 # the features and an early stop (benchmarks/results/regularization_*.md): a flow that trains on learns its
@@ -97,7 +98,7 @@ class DifferNet(Detector):
 
     def __init__(self, params: Params) -> None:
         self.settings = Settings.of(params)
-        self.device = runtime.device()
+        self.device = hardware.device()
         self.flow: torch.nn.Module | None = None
         self.cold: dict[str, torch.Tensor] = {}  # weights that the last cold fit ended with
         self.meta: MetaLearner | None = None  # of the last cold meta-fit, if it made this flow
@@ -137,7 +138,7 @@ class DifferNet(Detector):
         if not warm_start or self.meta is None:
             epochs = params.epochs
             self._start(vectors.reshape(-1, vectors.shape[-1]))
-            generator = runtime.seed_everything(s.seed + 1)
+            generator = seed_everything(s.seed + 1)
             optimizer = outer_optimizer(self._ready(), params, s.weight_decay)
             self.meta = MetaLearner(self._ready(), optimizer, generator, s.feature_noise, params)
         with self._cores():
@@ -243,7 +244,7 @@ class DifferNet(Detector):
     ) -> list[dict[str, float]]:
         """Go on from the present weights; with `watched` inputs, until their likelihood stops rising."""
         s = self.settings
-        generator = runtime.seed_everything(s.seed + 1)
+        generator = seed_everything(s.seed + 1)
         optimizer = adam(self._ready(), s.learning_rate, s.weight_decay)
         log: list[dict[str, float]] = []
         likelihoods: list[float] = []
@@ -261,7 +262,7 @@ class DifferNet(Detector):
 
     def _cores(self) -> AbstractContextManager[None]:
         """Within the block torch uses as many cores as pay for a flow of this size."""
-        return runtime.one_core_each() if self.settings.hidden <= _SMALL else nullcontext()
+        return hardware.one_core_each() if self.settings.hidden <= _SMALL else nullcontext()
 
     def _epoch(
         self, train: torch.Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from adrefine import progress, runtime
+from adrefine import progress
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.views import angle_of, transform, turn
 from adrefine.params import Embed
-from adrefine.threads import in_order, workers
+from adrefine.runtime import hardware
+from adrefine.runtime.threads import in_order, workers
 
 _SIGMA = 0.015  # smoothing, as a share of the image side
 
@@ -38,7 +39,7 @@ def gradient_maps(
     def one(path: Path) -> np.ndarray:
         return _one(read_image(path).unsqueeze(0).to(extractor.device), extractor, score)
 
-    with workers(on_gpu=runtime.cores()) as pool:
+    with workers(on_gpu=hardware.cores()) as pool:
         made = in_order(pool, one, files)
         maps = list(progress.over(made, total=len(files), label="maps", unit="image"))
     return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)

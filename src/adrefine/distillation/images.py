@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from adrefine.datasets.formats import FORMATS, SUFFIXES
 from adrefine.errors import UserError
-from adrefine.formats import FORMATS, SUFFIXES
-from adrefine.seeds import derived_seed
+from adrefine.runtime.seeds import derived_seed
 
 _TRIES = 20  # images read in place of an unreadable one
 Pair = tuple[torch.Tensor, torch.Tensor]  # the PDN's input (3, s, s) and the backbone's (3, 2s, 2s), uint8

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from adrefine import runtime
 from adrefine.distillation.images import whole
-from adrefine.seeds import derived_seed
-from adrefine.threads import in_order, workers
+from adrefine.runtime import hardware
+from adrefine.runtime.seeds import derived_seed
+from adrefine.runtime.threads import in_order, workers
 
 
 def of_images(
@@ -22,7 +22,7 @@ def of_images(
     """
 
     def sums(path: Path) -> tuple[torch.Tensor, torch.Tensor, int]:
-        image = whole(path, side)[None].to(runtime.device()).float().div(255)
+        image = whole(path, side)[None].to(hardware.device()).float().div(255)
         maps = function(image).double()
         return maps.sum((0, 2, 3)).cpu(), maps.square().sum((0, 2, 3)).cpu(), maps[:, 0].numel()
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from adrefine import runtime
 from adrefine.backbones import pdn
 from adrefine.distillation import moments
 from adrefine.distillation.checkpoint import Checkpoints
@@ -19,6 +18,8 @@ from adrefine.distillation.training import Distillation
 from adrefine.errors import UserError
 from adrefine.io import sha256_file, write_csv, write_json
 from adrefine.params import PretrainPdn
+from adrefine.runtime import hardware
+from adrefine.runtime.seeds import seed_everything
 
 CODE_VERSION = 1  # raise it when a change to this package changes weights: old checkpoints are then not used
 SIDE = 256  # pixels at which the statistics are taken (EAD sect. 4.3)
@@ -48,7 +49,7 @@ def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) 
         raise UserError("there is no photo to train on: data/ingested/manifest.csv has test photos alone")
     own = [Path(path) for path in photos["path"]]
     generic = find(Path(params.images))
-    runtime.seed_everything(params.seed)
+    seed_everything(params.seed)
     weights, losses, throughput = distil(photos, generic, params, cache)
     weights.save(out / "pdn.pt")
     seen = moments.sample(own, photos["image_id"].tolist(), _DESCRIBED, params.seed)
@@ -72,9 +73,9 @@ def distil(
     paths = [*(Path(path) for path in photos["path"]), *generic]
     names = [*photos["image_id"], *(_name(path, params) for path in generic)]
     checkpoints = Checkpoints(cache / _key(photos, generic, params), params.steps, params.decay)
-    target = Target(load_backbone(params.teacher, params.weights), runtime.inference_dtype())
+    target = Target(load_backbone(params.teacher, params.weights), hardware.inference_dtype())
     run = Distillation(bundled.network() if bundled else pdn.Pdn(params.size), target, params)
-    state = checkpoints.load(runtime.device())
+    state = checkpoints.load(hardware.device())
     if state:
         run.resume(state)
     elif bundled:  # their own normalization, or the last layer would have to be learned again
@@ -88,7 +89,7 @@ def distil(
 
 def describe(weights: pdn.Weights, paths: list[Path]) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation (384,) of the PDN's features of whole photos at 256², with padding."""
-    device, dtype = runtime.device(), runtime.inference_dtype()
+    device, dtype = hardware.device(), hardware.inference_dtype()
     net = weights.network().eval().to(device, dtype).to(memory_format=torch.channels_last)
 
     def features(images: torch.Tensor) -> torch.Tensor:
@@ -109,7 +110,7 @@ def curve(losses: list[float]) -> pd.DataFrame:
 def _key(photos: pd.DataFrame, generic: list[Path], params: PretrainPdn) -> str:
     """Name of the checkpoints' folder: all that decides the weights, but the number of steps."""
     settings = params.model_dump(exclude={"steps", "images", "weights"})
-    parts = [str(CODE_VERSION), str(settings), str(runtime.device().type), str(runtime.inference_dtype())]
+    parts = [str(CODE_VERSION), str(settings), str(hardware.device().type), str(hardware.inference_dtype())]
     parts.append(sha256_file(Path(params.weights)) if params.weights else "packaged")
     parts.append(sha256_file(pdn.BUNDLED) if params.init == "bundled" else "scratch")
     digest = hashlib.sha256("\n".join([*parts, *photos["image_id"]]).encode())

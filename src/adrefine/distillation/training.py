@@ -11,13 +11,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from adrefine import progress, runtime
+from adrefine import progress
 from adrefine.backbones.pdn import Pdn
 from adrefine.distillation.checkpoint import Checkpoints, constant_steps
 from adrefine.distillation.images import Pair, Sampler, whole
 from adrefine.distillation.target import Target
 from adrefine.params import PretrainPdn
-from adrefine.threads import in_order, workers
+from adrefine.runtime import hardware
+from adrefine.runtime.threads import in_order, workers
 
 CHECKPOINT_EVERY = 50  # steps
 # On a CPU the activations of two images stay in the cache: twice the throughput of sixteen.
@@ -36,7 +37,7 @@ class Distillation:
     """A PDN on its way: network, optimizer, loss of every step; `run` brings it to `params.steps`."""
 
     def __init__(self, net: Pdn, target: Target, params: PretrainPdn) -> None:
-        self.device, self.dtype = runtime.device(), runtime.inference_dtype()
+        self.device, self.dtype = hardware.device(), hardware.inference_dtype()
         self.net = net.to(self.device).to(memory_format=torch.channels_last).train()
         self.target, self.params = target.to(self.device), params
         self.weights = list(self.net.parameters())
@@ -62,8 +63,8 @@ class Distillation:
         size, left = self.params.batch_size, range(self.step, self.params.steps)
         start = time.perf_counter()
         bar = progress.bar(total=self.params.steps, done=self.step, label="pretrain_pdn", unit="step")
-        with bar, workers() as pool, ThreadPoolExecutor(runtime.cores()) as readers:
-            for pair in in_order(readers, lambda step: sampler.batch(step, size), left, runtime.cores() + 1):
+        with bar, workers() as pool, ThreadPoolExecutor(hardware.cores()) as readers:
+            for pair in in_order(readers, lambda step: sampler.batch(step, size), left, hardware.cores() + 1):
                 self.losses.append(self._learn(pair, pool))
                 bar.update()
                 bar.set_postfix(loss=f"{self.losses[-1]:.3f}", refresh=False)

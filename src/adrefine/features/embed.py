@@ -14,7 +14,7 @@ from adrefine.features.extract import Extractor, read_image
 from adrefine.features.store import VectorCache, write_store
 from adrefine.io import sha256_file
 from adrefine.params import Embed
-from adrefine.threads import in_order, workers
+from adrefine.runtime.threads import in_order, workers
 
 CODE_VERSION = (
     1  # raise it when a change to this package changes vectors, so that old cache entries are not used

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from adrefine import backbones, runtime
+from adrefine import backbones
 from adrefine.features.views import transform
 from adrefine.params import Embed
+from adrefine.runtime import hardware
 
 # Forward passes of two images stay in the CPU's cache: twice the throughput of sixteen.
 _CHUNK = {"cpu": 2, "cuda": 64}
@@ -25,8 +26,8 @@ class Extractor:
     """
 
     def __init__(self, params: Embed, dtype: torch.dtype | None = None) -> None:
-        self.params, self.device = params, runtime.device()
-        self.dtype = dtype or runtime.inference_dtype()
+        self.params, self.device = params, hardware.device()
+        self.dtype = dtype or hardware.inference_dtype()
         net = backbones.load(params)
         self.dim = 2 * sum(net.channels) * len(params.scales)
         self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from adrefine.formats import FORMATS
+from adrefine.datasets.formats import FORMATS
 
 # Pillow's own limit cannot be set per dataset; ours is checked from the header instead.
 Image.MAX_IMAGE_PIXELS = None

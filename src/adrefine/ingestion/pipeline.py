@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adrefine import datasets, io, manifest, parallel
+from adrefine import datasets, io, manifest
 from adrefine.errors import UserError
 from adrefine.ingestion import duplicates, worker
 from adrefine.ingestion.worker import Job, Photo, Settings
 from adrefine.params import Dataset
 from adrefine.paths import MANIFEST, side_cache
-from adrefine.seeds import drawn
+from adrefine.runtime import parallel
+from adrefine.runtime.seeds import drawn
 
 IMAGES, MASKS = "images", "masks"
 DUPLICATES, QUARANTINE, SUMMARY = "duplicates.csv", "quarantine.csv", "summary.json"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from adrefine.runtime import one_core_each
+from adrefine.runtime.hardware import one_core_each
 
 Array = npt.NDArray[np.float64]
 Maps = npt.NDArray[np.floating]  # (n, places, channels)

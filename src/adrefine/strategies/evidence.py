@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from adrefine.seeds import derived_seed
+from adrefine.runtime.seeds import derived_seed
 
 Array = npt.NDArray[np.float64]
 Chosen = npt.NDArray[np.bool_]

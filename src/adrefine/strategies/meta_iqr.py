@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from adrefine.params import MetaIqr
-from adrefine.seeds import derived_seed
+from adrefine.runtime.seeds import derived_seed
 from adrefine.strategies.base import Removal, Strategy
 
 

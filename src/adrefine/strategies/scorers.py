@@ -11,7 +11,7 @@ import pandas as pd
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Refine
-from adrefine.seeds import derived_seed
+from adrefine.runtime.seeds import derived_seed
 from adrefine.strategies.training import Training
 
 _FEWEST = 2  # images that a detector can learn from

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from adrefine.detectors.base import Detector, Images
 from adrefine.params import MetaIqr, Params
-from adrefine.seeds import drawn
+from adrefine.runtime.seeds import drawn
 
 
 class Training:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adrefine import runtime
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
 from adrefine.detectors.efficientad import tiling
 from adrefine.detectors.efficientad.data import Photos, Window, open_photos, size_of
@@ -22,8 +21,9 @@ from adrefine.detectors.efficientad.training import Networks, Trainer
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
 from adrefine.params import EfficientAD as Params
-from adrefine.seeds import drawn
-from adrefine.threads import in_order, workers
+from adrefine.runtime import hardware
+from adrefine.runtime.seeds import drawn, seed_everything
+from adrefine.runtime.threads import in_order, workers
 
 _STATE = "efficientad.pt"
 
@@ -113,7 +113,7 @@ class EfficientAD(Detector):
         with reading(folder, _STATE, "EfficientAD"):
             self.settings = Settings(**read_json(folder / "settings.json"))
             self.alpha = self.settings.alpha
-            state = torch.load(folder / _STATE, map_location=runtime.device(), weights_only=True)
+            state = torch.load(folder / _STATE, map_location=hardware.device(), weights_only=True)
             self.size = state["size"]
             self.scale = Scale(tuple(state["low"]), tuple(state["high"]))
             self.networks = self._new_networks()
@@ -134,8 +134,8 @@ class EfficientAD(Detector):
             start_low(self.networks.student, teacher.net)
 
     def _new_networks(self) -> Networks:
-        runtime.seed_everything(self.settings.seed)
-        networks = Networks(self.size, self.settings).to(runtime.device())
+        seed_everything(self.settings.seed)
+        networks = Networks(self.size, self.settings).to(hardware.device())
         return networks.to(memory_format=torch.channels_last)
 
     def _photos(self, images: Images) -> Photos:

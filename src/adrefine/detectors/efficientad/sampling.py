@@ -11,7 +11,7 @@ import torch
 from adrefine.detectors.efficientad.augment import appearance
 from adrefine.detectors.efficientad.data import Photos, Window
 from adrefine.detectors.efficientad.settings import Settings
-from adrefine.seeds import derived_seed
+from adrefine.runtime.seeds import derived_seed
 
 
 @dataclass(frozen=True)

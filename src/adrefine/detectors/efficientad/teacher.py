@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from adrefine import runtime
 from adrefine.backbones.pdn import read
 from adrefine.detectors.efficientad.data import Kept, Photos, Window
 from adrefine.io import read_json
+from adrefine.runtime import hardware
 
 _OUTPUTS = 2**30  # bytes of outputs kept in memory on a CPU; a GPU makes them faster than it fetches them
 _VECTORS = 2**27  # bytes of described photos
@@ -28,7 +28,7 @@ class Teacher:
     """
 
     def __init__(self, folder: Path, padding: bool) -> None:
-        self.device, self.dtype = runtime.device(), runtime.inference_dtype()
+        self.device, self.dtype = hardware.device(), hardware.inference_dtype()
         meta = read_json(folder / "meta.json")
         self.size: str = meta["size"]
         mean, std = (torch.tensor(meta[name]).view(1, -1, 1, 1) for name in ("channel_mean", "channel_std"))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrefine import progress, runtime
+from adrefine import progress
 from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.efficientad import losses
 from adrefine.detectors.efficientad.data import Photos
@@ -18,7 +18,8 @@ from adrefine.detectors.efficientad.networks import Autoencoder as Net
 from adrefine.detectors.efficientad.sampling import Item, batches, draw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Teacher
-from adrefine.threads import in_order, workers
+from adrefine.runtime import hardware
+from adrefine.runtime.threads import in_order, workers
 
 PARTS = ("hard", "ood", "ae", "stae", "cdo")
 _CHUNK = {"cpu": 1, "cuda": 4096}  # images whose activations are in memory, and in a CPU's cache, at once
@@ -53,8 +54,8 @@ class Trainer:
         found: list[dict[str, float]] = []
         jobs = enumerate(batches(ids, s.batch_size, steps, s.seed), start=first)
         bar = progress.bar(total=steps, label="efficientad", unit="step", transient=True)
-        with bar, workers() as pool, ThreadPoolExecutor(runtime.cores()) as readers:
-            for items in in_order(readers, self._items, jobs, runtime.cores() + 1):
+        with bar, workers() as pool, ThreadPoolExecutor(hardware.cores()) as readers:
+            for items in in_order(readers, self._items, jobs, hardware.cores() + 1):
                 slow = first > 0 or len(found) >= steps - round(s.decay * steps)
                 for group in optimizer.param_groups:
                     group["lr"] = s.learning_rate * (0.1 if slow else 1.0)

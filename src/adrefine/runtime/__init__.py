@@ -1,0 +1,1 @@
+"""What a computation runs on: device, precision, threads, processes, seeds."""

@@ -1,0 +1,215 @@
+"""The inbox: a folder where new photos are dropped, and how they get into the dataset without loss.
+
+A photo's name in the dataset holds the hash of its content, so taking it twice is taking it once: a run that
+was killed at any moment is simply run again. The original goes only when the copy is safely on the disk.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adrefine import io
+from adrefine.datasets.files import inbox_name, tame_name
+from adrefine.datasets.formats import SUFFIXES
+from adrefine.errors import UserError
+from adrefine.ingestion import decode, worker
+from adrefine.io import locked, sync_folder, write_durably
+
+REJECTED, REASONS = "rejected", "reasons.csv"
+Seen = dict[str, tuple[int, int, int]]  # photo, relative to the inbox: size, time of change, inode
+
+
+@dataclass
+class Taken:
+    """What became of the photos of an inbox; names relative to it."""
+
+    new: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)  # the dataset has the same photo already
+    rejected: dict[str, str] = field(default_factory=dict)  # with the reason
+
+    def lines(self) -> list[str]:
+        """For people."""
+        counts = f"{len(self.new)} new photos taken, {len(self.known)} were there already"
+        rejected = [f"rejected: {tame_name(name)}: {reason}" for name, reason in self.rejected.items()]
+        return [counts, *rejected]
+
+
+def look(folder: Path) -> Seen:
+    """The photos in `folder` and its sub-folders as they are now; hidden files, links and what was rejected
+    are left out."""
+    seen: Seen = {}
+    for path in _photos(folder, REJECTED):
+        try:
+            seen[path.relative_to(folder).as_posix()] = _state(path)
+        except FileNotFoundError:  # taken back by whoever dropped it
+            continue
+    return seen
+
+
+def settled(before: Seen, now: Seen) -> list[str]:
+    """The photos that did not change between two looks, sorted: nobody is writing them any more."""
+    return sorted(name for name, state in now.items() if before.get(name) == state)
+
+
+class Watch:
+    """Says when the inbox is worth a run: when photos have settled since the last look, once for each state
+    of the inbox, so that photos that cannot be dealt with do not start runs forever."""
+
+    def __init__(self) -> None:
+        self._before: Seen = {}
+        self._found: object = None
+        self._tried: object = None
+
+    def due(self, now: Seen, undecided: bool) -> bool:
+        """Whether to start a run.
+
+        Args:
+            now: the inbox as it is. undecided: whether a run took photos and died before the decision.
+        """
+        ready = {name: now[name] for name in settled(self._before, now)}
+        self._before, self._found = now, (ready, undecided)
+        return bool(ready or undecided) and self._found != self._tried
+
+    def started(self) -> None:
+        """A run was started for what the last look found."""
+        self._tried = self._found
+
+
+def check_folders(inbox: Path, root: Path) -> None:
+    """Refuse an inbox inside the dataset, whose photos would be in it before they are taken, and the reverse.
+
+    Raises:
+        UserError: one is inside the other.
+    """
+    one, other = inbox.resolve(), root.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise UserError(
+            f"inbox.folder = {inbox} and dataset.root = {root} overlap: give the inbox a folder apart"
+        )
+
+
+def take(
+    inbox: Path, names: list[str], root: Path, arrivals: Path, undecided: Path, max_megapixels: float
+) -> Taken:
+    """Move photos from the inbox to the dataset; what is no readable photo goes to `inbox/rejected`.
+
+    Killed at any moment, the next call goes on; nothing is lost or doubled.
+
+    Args:
+        inbox: the inbox. names: photos in it, of which nobody writes any more.
+        root: the whole dataset; a photo that is anywhere in it is not taken again.
+        arrivals: folder in it that new photos go to.
+        undecided: file that is made before the first photo arrives: a run that dies after that is to be done
+            again.
+        max_megapixels: larger photos are rejected.
+
+    Raises:
+        UserError: another run is at work.
+    """
+    done = Taken()
+    with locked(undecided.with_name(".inbox.lock"), "another run is taking the photos of this inbox"):
+        for rest in arrivals.glob(".inbox-*.part"):  # of a run that was killed
+            rest.unlink()
+        sizes = _by_size(root)
+        for name in sorted(names):
+            _take_one(inbox, name, sizes, arrivals, undecided, max_megapixels, done)
+    return done
+
+
+def _take_one(
+    inbox: Path,
+    name: str,
+    sizes: dict[int, list[Path]],
+    arrivals: Path,
+    undecided: Path,
+    max_megapixels: float,
+    done: Taken,
+) -> None:
+    source = inbox / name
+    try:
+        before = _state(source)
+    except FileNotFoundError:  # taken back
+        return
+    try:
+        data = worker.read_bytes(inbox.resolve(), name, max_megapixels)
+        decode.photo(data, max_megapixels)
+    except decode.BadPhoto as error:
+        if source.exists():
+            _reject(inbox, name, str(error))
+            done.rejected[name] = str(error)
+        return
+    digest = hashlib.sha256(data).hexdigest()
+    if any(io.sha256_file(path) == digest for path in sizes.get(len(data), [])):
+        done.known.append(name)
+    else:
+        target = arrivals / inbox_name(digest, Path(name).name)
+        write_durably(undecided, b"")
+        write_durably(target, data)
+        sizes.setdefault(len(data), []).append(target)
+        done.new.append(name)
+    if source.exists() and _state(source) == before:  # else it is another photo now: for the next run
+        source.unlink()
+
+
+def _reject(inbox: Path, name: str, reason: str) -> None:
+    """Move a file within the inbox, so that even a program still writing it loses nothing. The reason comes
+    first: it must not be lost either."""
+    source, folder = inbox / name, inbox / REJECTED
+    target = folder / f"{_fingerprint(source)}-{tame_name(source.name)}"
+    reasons = _read_reasons(folder / REASONS) | {target.name: reason}
+    lines = [("file", "reason"), *sorted(reasons.items())]
+    text = "".join(f"{_cell(file)},{_cell(why)}\n" for file, why in lines)
+    write_durably(folder / REASONS, text.encode())
+    os.rename(source, target)
+    sync_folder(folder)
+
+
+def _read_reasons(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {row["file"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def _cell(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text
+
+
+def _fingerprint(path: Path) -> str:
+    try:
+        return io.sha256_file(path)[:16]
+    except OSError:  # not readable
+        return f"{path.stat().st_ino:016x}"
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _by_size(root: Path) -> dict[int, list[Path]]:
+    """The photos of a dataset by their size in bytes: only those of the same size can be the same."""
+    found: dict[int, list[Path]] = {}
+    for path in _photos(root):
+        found.setdefault(path.stat().st_size, []).append(path)
+    return found
+
+
+def _photos(folder: Path, *without: str) -> Iterator[Path]:
+    """Files in `folder` and below with the suffix of a photo; no hidden ones, no links, no folders `without`
+    directly in it."""
+    if not folder.is_dir():
+        return
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name.startswith(".") or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            if entry.name not in without:
+                yield from _photos(Path(entry.path))
+        elif entry.is_file() and Path(entry.name).suffix.lower() in SUFFIXES:
+            yield Path(entry.path)
