@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from typing import Any, get_args
 
+import adrefine.serving.environment  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
+
 from adrefine import paths
 from adrefine.dvc_driver import graph, settings, tables
 from adrefine.dvc_driver.graph import Outcome, direct
