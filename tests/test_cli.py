@@ -27,7 +27,7 @@ def test_a_sound_file_is_one_line(monkeypatch, capsys):
     [
         ("osr: {lamda: 2}\n", "unknown key `osr.lamda`: did you mean `lambda`?"),
         ("noize: {}\n", "unknown key `noize`: did you mean `noise`?"),
-        ("irp: {}\nirp: {}\n", "key `irp` is there twice, in lines 1 and 2: remove one"),
+        ("irp: {}\nirp: {}\n", "key `irp` appears twice, in lines 1 and 2: remove one"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, text, says):

@@ -140,10 +140,10 @@ def test_numbers_may_be_written_as_yaml_reads_them():
         (b"noise: \xff\xfe", "not valid YAML"),
         (
             b"irp:\n  lambda: 1\n  remove: all\n  lambda: 2\n",
-            "key `lambda` is there twice, in lines 2 and 4: remove one",
+            "key `lambda` appears twice, in lines 2 and 4: remove one",
         ),
-        (b"irp: {lambda: 1}\nosr: {}\nirp: {}\n", "key `irp` is there twice, in lines 1 and 3: remove one"),
-        (b"irp: {remove: all, 'remove': max}\n", "key `remove` is there twice, in lines 1 and 1: remove one"),
+        (b"irp: {lambda: 1}\nosr: {}\nirp: {}\n", "key `irp` appears twice, in lines 1 and 3: remove one"),
+        (b"irp: {remove: all, 'remove': max}\n", "key `remove` appears twice, in lines 1 and 1: remove one"),
     ],
 )
 def test_a_broken_file_is_one_clear_line(tmp_path, text, says):

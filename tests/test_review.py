@@ -67,7 +67,7 @@ def test_no_file_is_no_answer(file: Path) -> None:
         ("a1,keep\n", r"line 1: no column image_id: the first line must be image_id,verdict,note"),
         ("image_id,note\n", r"line 1: no column verdict"),
         ("image_id,verdict,notes\n", r"line 1: unknown column 'notes'"),
-        ("image_id,verdict,verdict\n", r"line 1: a column is there twice"),
+        ("image_id,verdict,verdict\n", r"line 1: a column appears twice"),
         ('image_id,verdict,note\na1,keep,"scratch\nb2,remove,\n', r"line 2: .*is a double quote missing\?"),
         (
             b"image_id,verdict,note\na1,keep,Kratzer \xfcber Rand\n",

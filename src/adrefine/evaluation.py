@@ -234,13 +234,13 @@ def _notes(
         )
     if not _labelled(test):
         notes.append(
-            "The test photos are not labelled good and defective, so nothing can be said about detection; "
-            "the threshold comes from held-out photos that may themselves hold defects."
+            "The test photos are not labelled good and defective, so detection cannot be measured. "
+            "The threshold comes from held-out photos that may hold defects themselves."
         )
     elif "oracle_gap_closed" not in metrics["cleaning"]:
         notes.append(
-            "Without the hidden defects the detector would be hardly better (less than .002 AUROC), so there "
-            "is no gain of which refinement could reach a share."
+            "Even without the hidden defects the detector would hardly be better (less than .002 AUROC). So "
+            "there is no gain to reach."
         )
     answers = manifest.of_split(table, "train")["reviewed"].value_counts()
     if removed := int(answers.get("remove", 0)):

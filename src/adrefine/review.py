@@ -143,7 +143,7 @@ def _header(path: Path, line: int, names: list[str]) -> list[str]:
             if missing
             else f"unknown column {unknown[0]!r}"
             if unknown
-            else ("a column is there twice")
+            else ("a column appears twice")
         )
         raise UserError(f"{path} line {line}: {wrong}: the first line must be {','.join(COLUMNS)}")
     return names

@@ -80,7 +80,7 @@ class _Loader(yaml.SafeLoader):
             name, line = (key.tag, key.value), key.start_mark.line + 1
             if name in first:
                 raise _Refused(
-                    f"key `{_short(key.value)}` is there twice, in lines {first[name]} and {line}: remove one"
+                    f"key `{_short(key.value)}` appears twice, in lines {first[name]} and {line}: remove one"
                 )
             first[name] = line
         return node

@@ -108,7 +108,7 @@ def test_without_labels_every_part_that_needs_them_is_gone(unlabelled, tmp_path)
 def test_the_queue_is_measured_where_labels_are_known(data, unlabelled, drawn):
     shares = {f"{name}_at_{share}pct": 0.25 for name in ("found", "plain_found") for share in (5, 10, 20)}
     page = Page(html.render(replace(data, metrics={**data.metrics, "review": shares}), drawn))
-    assert page.has("hidden defects, removed or not, in this order 25 % 25 % 25 %")
+    assert page.has("hidden defects, in the order of the queue 25 % 25 % 25 %")
     assert page.has("removed or not, by the plain score of the first detector 25 %")
     assert not page.has("wrong decisions")
     assert page.has("adrefine review train02 remove")
@@ -123,7 +123,7 @@ def test_a_distillation_tells_its_throughput(data, tmp_path):
     plots.write_all(distilled, tmp_path)
     assert Page(html.render(distilled, tmp_path)).has("It was done at 12.5 images a second.")
     unknown = Page(html.render(replace(distilled, throughput=None), tmp_path))
-    assert unknown.has("A curve that still falls wants more steps.")
+    assert unknown.has("If the curve still falls, more steps help.")
     assert not unknown.has("images a second")
 
 

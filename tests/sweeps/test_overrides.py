@@ -72,7 +72,7 @@ def test_a_file_that_says_nothing_clear_is_refused(tmp_path: Path, content: str,
         (["noise.level"], "neither key=value nor a YAML file"),
         (["noise.level="], "gives no value"),
         (["noise.level=[0.1"], "as in YAML"),
-        (["noise.level=0.1", "noise.level=0.2"], "`noise.level` is there twice"),
+        (["noise.level=0.1", "noise.level=0.2"], "`noise.level` appears twice"),
     ],
 )
 def test_an_unclear_argument_is_refused(arguments: list[str], said: str) -> None:

@@ -123,7 +123,7 @@ def _check_sections(config: Benchmark, path: str) -> None:
 def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
     twice = next((item for place, item in enumerate(items) if item in items[:place]), None)
     if twice is not None:
-        raise ValueError(f"{twice} is there twice: remove one")
+        raise ValueError(f"{twice} appears twice: remove one")
     return items
 
 

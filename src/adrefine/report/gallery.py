@@ -56,20 +56,20 @@ _SECTIONS = {
     ),
     "lost": (
         "Good photos removed",
-        "Labelled good, taken out nevertheless. Either a false removal or a wrong label: look twice.",
+        "Labelled good, but taken out. Either the removal or the label is wrong: look twice.",
     ),
     "removed": (
         "Removed photos",
-        "Taken out because they look unlike the others, in order of removal. You decide whether rightly.",
+        "Taken out because they look unlike the others, in order of removal. Please check them.",
     ),
     "doubtful": (
-        "Your answer would change most here",
-        "Training photos on which the refinement is least sure, kept or removed, the most doubtful first. "
-        "Look, copy one of the two lines into a terminal, and run dvc repro when you have answered some.",
+        "Doubtful photos: your answer helps most",
+        "Training photos, kept or removed, of which the strategy is least sure. The most doubtful is first. "
+        "Look, copy one of the two lines into a terminal, and run dvc repro after some answers.",
     ),
     "suspicious": (
         "Most suspicious photos that stayed",
-        "The highest scores among the photos still used for training, the highest first.",
+        "Photos still used for training, the highest score first.",
     ),
     "overlooked": (
         "Hidden defects that stayed",
@@ -77,7 +77,7 @@ _SECTIONS = {
     ),
     "missed": (
         "Test defects missed",
-        "Defective test photos that the refined detector lets pass, the least suspicious first.",
+        "Defective test photos that the refined detector accepts, the lowest score first.",
     ),
     "alarms": (
         "False alarms in the test",

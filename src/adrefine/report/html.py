@@ -42,13 +42,12 @@ _PLOTS = {  # title, caption, whether it takes the full width
     ),
     "scores_by_round": (
         "How the scores moved",
-        "How many training photos got which score. Those right of the dashed limit were candidates "
-        "for removal.",
+        "How many training photos got which score. Photos to the right of the dashed limit could be removed.",
         True,
     ),
     "distillation": (
         "How well does the patch network imitate its teacher?",
-        "1 would be no better than the mean of every channel. A curve that still falls wants more steps.",
+        "1 is no better than the mean of every channel. If the curve still falls, more steps help.",
         False,
     ),
 }
@@ -153,10 +152,10 @@ def _metrics(data: ReportData) -> Table | None:
 def _review(data: ReportData) -> Table | None:
     """How much of what a human should see the first photos of the queue hold."""
     names = {
-        "found": "hidden defects, removed or not, in this order",
-        "plain_found": "hidden defects, removed or not, by the plain score of the first detector",
-        "wrong": "wrong decisions (defects kept, good photos removed), in this order",
-        "plain_wrong": "wrong decisions, by the plain score of the first detector",
+        "found": "hidden defects, in the order of the queue",
+        "plain_found": "hidden defects, in the order of the first detector's score",
+        "wrong": "wrong decisions (defects kept, good photos removed), in the order of the queue",
+        "plain_wrong": "wrong decisions, in the order of the first detector's score",
     }
     rows = []
     for name, title in names.items():
@@ -164,7 +163,7 @@ def _review(data: ReportData) -> Table | None:
         shares = [words.percent(share) for share in found if share is not None]
         rows += [[title, *shares]] if shares else []
     heads = [(f"first {share} %", "") for share in SHARES]
-    return Table([("of all there are, held by the queue's", ""), *heads], rows) if rows else None
+    return Table([("share that is found in the", ""), *heads], rows) if rows else None
 
 
 def _metric(data: ReportData, model: str, name: str) -> float | None:

@@ -89,7 +89,7 @@ def subline(data: ReportData) -> tuple[str, str]:
     """What it did to detection, in one sentence, and its tone (good | bad | empty)."""
     before, after, ceiling = (figure(data.metrics, "detection", model, "auroc") for model in MODELS)
     if after is None:
-        return "Without labelled test photos its effect is unknown: judge by the photos below.", ""
+        return "The effect on detection is unknown: no test photo is labelled. Judge by the photos below.", ""
     if before is None:
         return f"Detection AUROC {after:.3f}.", ""
     change = after - before
@@ -151,9 +151,9 @@ def _gain_card(data: ReportData) -> Card | None:
     gain = figure(data.metrics, "cleaning", "oracle_gap_closed")
     if gain is None:
         return None
-    detail = "0 %: no better than before. 100 %: as good as with no defect hidden"
+    detail = "0 %: as before cleaning. 100 %: as good as with no defect hidden"
     if gain > 1:
-        detail = "better than with no defect hidden (100 %), as a single run can be by chance"
+        detail = "over 100 %: better than with no defect hidden. A single run can be so by chance"
     meter, tone = min(max(gain, 0.0), 1.0), "good" if gain > 0 else "bad"
     return Card("Possible gain reached", percent(gain), detail, meter, tone)
 

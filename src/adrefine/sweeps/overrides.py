@@ -32,7 +32,7 @@ def read(arguments: Iterable[str]) -> list[Overrides]:
         if not equals:
             entries += _of_file(Path(argument))
         elif key in grid:
-            raise UserError(f"`{key}` is there twice: give all its values in one argument, with commas")
+            raise UserError(f"`{key}` appears twice: give all its values in one argument, with commas")
         else:
             grid[key] = _values(argument, text)
     return [{**entry, **combination} for entry in entries or [{}] for combination in _product(grid)]
