@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adrefine import cli
+from adrefine.errors import UserError
 from adrefine.io import write_json
 
 ROOT = Path(__file__).parents[1]
@@ -40,13 +41,18 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, te
     assert capsys.readouterr() == ("", f"adrefine: error: params.yaml: {says}\n")
 
 
-def test_a_check_imports_nothing_heavy():
-    code = "import sys; from adrefine import cli; cli.run(['check']); print(*sys.modules)"
+@pytest.mark.parametrize("arguments", [["check"], ["--help"], ["review", "--help"], ["completion", "bash"]])
+def test_what_comes_first_imports_nothing_heavy(arguments):
+    code = f"""if True:
+        import atexit, sys
+        atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+        from adrefine import cli
+        cli.run({arguments})"""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    assert not HEAVY & set(done.stdout.split())
+    assert not HEAVY & set(done.stderr.split())
 
 
 def test_the_help_names_the_commands_and_the_order(capsys):
@@ -101,5 +107,5 @@ def test_a_summary_tells_the_throughput_of_a_distillation_that_ran(tmp_path, mon
 
 def test_a_summary_before_any_run_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(cli.UserError, match="run `dvc repro` first"):
+    with pytest.raises(UserError, match="run `dvc repro` first"):
         cli.run(["summary"])

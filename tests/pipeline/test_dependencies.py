@@ -21,7 +21,7 @@ PLUMBING = {
         "io.py",
         "params.py",
         "paths.py",
-        "progress.py",
+        "runtime/progress.py",
         "strict_yaml.py",
     )
 }

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from adrefine import progress
 from adrefine.benchmark import plan
 from adrefine.benchmark.config import Benchmark, load
 from adrefine.benchmark.plan import Cell, Run
 from adrefine.benchmark.results import Results
 from adrefine.errors import UserError
+from adrefine.runtime import progress
 
 
 def benchmark(

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from adrefine import progress
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.views import angle_of, transform, turn
 from adrefine.params import Embed
-from adrefine.runtime import hardware
+from adrefine.runtime import hardware, progress
 from adrefine.runtime.threads import in_order, workers
 
 _SIGMA = 0.015  # smoothing, as a share of the image side

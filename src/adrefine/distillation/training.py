@@ -11,13 +11,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from adrefine import progress
 from adrefine.backbones.pdn import Pdn
 from adrefine.distillation.checkpoint import Checkpoints, constant_steps
 from adrefine.distillation.images import Pair, Sampler, whole
 from adrefine.distillation.target import Target
 from adrefine.params import PretrainPdn
-from adrefine.runtime import hardware
+from adrefine.runtime import hardware, progress
 from adrefine.runtime.threads import in_order, workers
 
 CHECKPOINT_EVERY = 50  # steps

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from adrefine import progress
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.store import VectorCache, write_store
 from adrefine.io import sha256_file
 from adrefine.params import Embed
+from adrefine.runtime import progress
 from adrefine.runtime.threads import in_order, workers
 
 CODE_VERSION = (

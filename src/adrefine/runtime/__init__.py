@@ -1,1 +1,1 @@
-"""What a computation runs on: device, precision, threads, processes, seeds."""
+"""What a computation runs on: device, precision, threads, processes, seeds; and how it shows its progress."""

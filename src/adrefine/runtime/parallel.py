@@ -12,8 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from adrefine import progress
 from adrefine.errors import UserError
+from adrefine.runtime import progress
 from adrefine.runtime.hardware import cores
 
 J = TypeVar("J")

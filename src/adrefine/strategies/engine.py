@@ -9,11 +9,11 @@ from math import ceil
 import numpy as np
 import pandas as pd
 
-from adrefine import progress
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Refine
 from adrefine.review import KEEP, REMOVE, UNDECIDED, Verdicts
+from adrefine.runtime import progress
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.scorers import Scorer
 from adrefine.strategies.training import Training

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from adrefine import progress
 from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.efficientad import losses
 from adrefine.detectors.efficientad.data import Photos
@@ -18,7 +17,7 @@ from adrefine.detectors.efficientad.networks import Autoencoder as Net
 from adrefine.detectors.efficientad.sampling import Item, batches, draw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Teacher
-from adrefine.runtime import hardware
+from adrefine.runtime import hardware, progress
 from adrefine.runtime.threads import in_order, workers
 
 PARTS = ("hard", "ood", "ae", "stae", "cdo")

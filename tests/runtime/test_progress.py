@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from adrefine import progress
+from adrefine.runtime import progress
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Terminal(io.StringIO):
@@ -97,4 +97,4 @@ def test_every_bar_is_made_here():
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"\btqdm\b.*import|import.*\btqdm\b", path.read_text())
     }
-    assert made == {"src/adrefine/progress.py"}
+    assert made == {"src/adrefine/runtime/progress.py"}

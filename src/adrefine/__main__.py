@@ -1,0 +1,5 @@
+"""`python -m adrefine`: the command `adrefine`."""
+
+from adrefine.cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""`adrefine check`: what is wrong with params.yaml, before a run finds out."""
+
+from __future__ import annotations
+
+import argparse
+
+from adrefine.cli.output import add_json, print_json
+from adrefine.errors import UserError
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The subcommand and its help."""
+    parser = commands.add_parser(
+        "check",
+        help="say at once what is wrong with params.yaml (`dvc repro` reads it only where a stage runs); "
+        "mend DVC's list of locks if DVC was killed while it wrote it",
+        description="Says in one line what is wrong with params.yaml, or that it is sound. Exit code 2: "
+        "something is wrong.",
+    )
+    add_json(parser)
+    parser.set_defaults(run=check)
+
+
+def check(chosen: argparse.Namespace) -> None:
+    """Say whether params.yaml is sound; mend what a killed DVC left.
+
+    Raises:
+        UserError: it is not. As JSON the message is printed as well.
+    """
+    from adrefine import params
+    from adrefine.dvc_driver import locks
+
+    mended = locks.mend()
+    if mended and not chosen.json:
+        print(mended)
+    try:
+        settings = params.load()
+    except UserError as error:
+        if chosen.json:
+            print_json({"sound": False, "error": str(error), "mended": mended})
+        raise
+    names = {
+        "dataset": settings.dataset.name,
+        "detector": settings.detector,
+        "strategy": settings.refine.strategy,
+    }
+    if chosen.json:
+        print_json({"sound": True, **names, "mended": mended})
+    else:
+        print(f"params.yaml is sound: {', '.join(names.values())}")

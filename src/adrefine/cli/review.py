@@ -1,0 +1,113 @@
+"""`adrefine review`: the photos that a human should look at first, and their answers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from adrefine import paths
+from adrefine.cli.output import add_json, print_json
+from adrefine.errors import UserError
+from adrefine.review import VERDICTS, Answer, read, write
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = 12  # of the queue
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The subcommand and its help."""
+    parser = commands.add_parser(
+        "review",
+        help="list the photos that a human should look at first, or answer for one of them",
+        description="Without arguments: the photos of which the last run was least sure, worst first. "
+        "With a photo and a verdict: your answer, which goes to data/review.csv and overrides every strategy "
+        "from the next `dvc repro` on. A new answer replaces an old one; to withdraw one, delete its line.",
+        epilog='Example: adrefine review 3fa2b1c0 remove --note "scratch at the rim" && dvc repro',
+    )
+    parser.add_argument("image_id", nargs="?", help="the photo: its id, or the beginning of it")
+    parser.add_argument(
+        "verdict",
+        nargs="?",
+        type=str.lower,
+        choices=VERDICTS,
+        help="keep: it is good and never removed; remove: it is defective and never learned from",
+    )
+    parser.add_argument("--note", default="", help="why, in your words; the report shows it")
+    add_json(parser)
+    parser.set_defaults(run=review)
+
+
+def review(chosen: argparse.Namespace) -> None:
+    """List the queue, or take an answer."""
+    if chosen.image_id:
+        answer(chosen)
+        return
+    from adrefine import manifest
+
+    queue, answers = manifest.read(paths.REVIEW_QUEUE), read(paths.REVIEW)
+    unanswered = queue[~queue["image_id"].isin(list(answers))]
+    if chosen.json:
+        _print_queue(unanswered, answers)
+    else:
+        _show_queue(unanswered, len(answers))
+
+
+def answer(chosen: argparse.Namespace) -> None:
+    """Add or change the answer for the training photo whose id begins with `image_id`."""
+    if chosen.verdict is None:
+        raise UserError(f"what is to be done with {chosen.image_id}? Add keep or remove")
+    image_id, answers = _training_photo(chosen.image_id.strip()), read(paths.REVIEW)
+    before = answers.get(image_id)
+    answers[image_id] = Answer(chosen.verdict, " ".join(chosen.note.split()))
+    write(paths.REVIEW, answers)
+    if chosen.json:
+        print_json({"image_id": image_id, **_cells(answers[image_id]), "was": before and _cells(before)})
+        return
+    was = f" (was: {' '.join([before.verdict, before.note]).strip()})" if before else ""
+    print(f"{paths.REVIEW}: {chosen.verdict} {image_id}{was}. `dvc repro` applies it.")
+
+
+def _show_queue(unanswered: pd.DataFrame, answered: int) -> None:
+    """The first photos that have no answer yet, and how to answer."""
+    print(f"{len(unanswered)} photos have no answer yet, {answered} have one. The most doubtful:")
+    first = unanswered.head(_SHOWN)
+    width = first["reason"].map(len).max()
+    for row in first.itertuples():
+        print(f"  {row.image_id}  {row.reason!s:{width}}  {row.path}")
+    if len(first):
+        name = first["image_id"].iloc[0]
+        print(f"Look at a photo, then: adrefine review {name} keep")
+        print(f'                   or: adrefine review {name} remove --note "what is wrong with it"')
+    print(f"Answers are in {paths.REVIEW}; `dvc repro` applies them.")
+
+
+def _print_queue(unanswered: pd.DataFrame, answers: dict[str, Answer]) -> None:
+    """All photos that have no answer yet, most doubtful first, and all answers."""
+    import json
+
+    queue = json.loads(unanswered.to_json(orient="records"))  # NaN is null there
+    print_json({"unanswered": queue, "answers": {name: _cells(one) for name, one in answers.items()}})
+
+
+def _cells(one: Answer) -> dict[str, str]:
+    return {"verdict": one.verdict, "note": one.note}
+
+
+def _training_photo(beginning: str) -> str:
+    """The one training photo that has this id, or whose id begins so."""
+    from adrefine import manifest
+
+    noisy = manifest.read(paths.NOISY / paths.MANIFEST)
+    ids = sorted(manifest.of_split(noisy, "train")["image_id"])
+    fitting = [name for name in ids if name == beginning] or [
+        name for name in ids if name.startswith(beginning)
+    ]
+    if not fitting:
+        raise UserError(f"no training photo has an id that begins with {beginning!r}: see `adrefine review`")
+    if len(fitting) > 1:
+        raise UserError(
+            f"{len(fitting)} training photos have an id that begins with {beginning!r}: give more of it"
+        )
+    return fitting[0]
