@@ -109,7 +109,7 @@ def test_the_queue_is_measured_where_labels_are_known(data, unlabelled, drawn):
     shares = {f"{name}_at_{share}pct": 0.25 for name in ("found", "plain_found") for share in (5, 10, 20)}
     page = Page(html.render(replace(data, metrics={**data.metrics, "review": shares}), drawn))
     assert page.has("hidden defects, in the order of the queue 25 % 25 % 25 %")
-    assert page.has("removed or not, by the plain score of the first detector 25 %")
+    assert page.has("in the order of the first detector's score 25 %")
     assert not page.has("wrong decisions")
     assert page.has("adrefine review train02 remove")
     page = Page(html.render(unlabelled, drawn))
