@@ -27,14 +27,13 @@ from adrefine.benchmark import prepared
 from adrefine.benchmark.summary import figure
 from adrefine.benchmark.tables import cell, markdown
 from adrefine.detectors.base import Images
-from adrefine.detectors.efficientad import EfficientAD
+from adrefine.detectors.efficientad.detector import EfficientAD
 from adrefine.detectors.efficientad.maps import raw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.training import Networks
 from adrefine.evaluation import draw, read_mask
 from adrefine.io import write_csv, write_json, write_text
 from adrefine.metrics import detection, localization
-from adrefine.params import EfficientAD as Params
 from adrefine.params import parse
 from adrefine.runtime import hardware
 
@@ -107,10 +106,10 @@ def prepare(args: argparse.Namespace) -> prepared.Prepared:
     )
 
 
-def detector_params(args: argparse.Namespace, losses: str, seed: int) -> Params:
+def detector_params(args: argparse.Namespace, losses: str, seed: int) -> Settings:
     """The section `efficientad` of one training."""
     given = {name: getattr(args, name) for name in ("preset", "side", "tiles", "init", "steps")}
-    return Params.model_validate({**given, "holdout": 0.0, "seed": seed, **TRAININGS[losses]})
+    return Settings.model_validate({**given, "holdout": 0.0, "seed": seed, **TRAININGS[losses]})
 
 
 def run(
@@ -167,7 +166,7 @@ def latency(side: int, repeats: int = 30) -> dict[str, Any]:
     from adrefine.backbones.pdn import read
 
     device, dtype = hardware.device(), hardware.inference_dtype()
-    networks, teacher = Networks("small", Settings.of(Params(side=side))), read().network()
+    networks, teacher = Networks("small", Settings(side=side)), read().network()
     networks, teacher = (net.eval().to(device, dtype) for net in (networks, teacher))  # type: ignore[assignment]
     networks, teacher = (net.to(memory_format=torch.channels_last) for net in (networks, teacher))  # type: ignore[assignment,call-overload]
     photo = torch.rand(1, 3, side, side).to(device, dtype).contiguous(memory_format=torch.channels_last)

@@ -11,8 +11,8 @@ import numpy as np
 
 from adrefine.detectors.base import Detector, Images, Scores
 from adrefine.features.store import write_store
-from adrefine.params import MetaIqr
 from adrefine.runtime.seeds import derived_seed
+from adrefine.strategies.meta_iqr import MetaIqr
 
 Rule = Callable[[str, frozenset[str]], float]
 

@@ -1,59 +1,57 @@
 """params.yaml as types: unknown keys and impossible values are refused with the key's name.
 
-Every key is explained in params.yaml itself. A stage calls `load()` and takes its section.
+Every key is explained in params.yaml itself. A stage calls `load()` and takes its section. The sections of
+detectors, strategies and synthetic defects are those registered, installed packages' among them.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 
 from adrefine import strict_yaml
+from adrefine.backbones import BACKBONES
+from adrefine.datasets import LAYOUTS
+from adrefine.defects import GENERATORS
+from adrefine.detectors import DETECTORS, DetectorSettings
 from adrefine.errors import UserError
+from adrefine.registry import Registry, origin
+from adrefine.sections import (
+    FROM_PRESET,
+    AtLeastOne,
+    Count,
+    NotNegative,
+    Positive,
+    PositiveShare,
+    Section,
+    Share,
+)
+from adrefine.strategies import STRATEGIES, StrategySettings
 
-Share = Annotated[float, Field(ge=0, le=1)]
-PositiveShare = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-AtLeastOne = Annotated[int, Field(ge=1)]
-LayoutName = Literal["demo", "folder", "mvtec", "ksdd2", "mtd"]
+Side = Annotated[int, Field(ge=16, le=4096)]  # pixels
 NoiseLevel = Annotated[float, Field(ge=0, le=0.5)]
-DetectorName = Literal["differnet", "efficientad"]
-StrategyName = Literal["vanilla", "osr", "irp", "meta_iqr", "mad", "consensus"]
+if TYPE_CHECKING:
+    LayoutName = str
+    DetectorName = str
+    StrategyName = str
+    BackboneName = str
+else:
+    LayoutName = Literal[LAYOUTS.names()]
+    DetectorName = Literal[DETECTORS.names()]
+    StrategyName = Literal[STRATEGIES.names()]
+    BackboneName = Literal[BACKBONES.names()]
 M = TypeVar("M", bound=BaseModel)
 _LONGEST = 60  # characters of a value that a message repeats
-
-
-class Section(BaseModel):
-    """A section of params.yaml: no unknown key, no change after loading, no infinity or NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """YAML reads yes, no, on and off as truth values, and Python counts with those."""
-        kind = cls.model_fields[info.field_name or ""].annotation
-        if isinstance(value, bool) and kind not in (bool, bool | None):
-            raise ValueError("neither true nor false is possible here")
-        return value
 
 
 class Dataset(Section):
     name: LayoutName = "demo"
     root: str = "data/raw"
-    image_size: Annotated[int, Field(ge=16, le=4096)] = 448
+    image_size: Side = 448
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.3
@@ -78,33 +76,8 @@ class Noise(Section):
     seed: int = 0
 
 
-class NoisePatch(Section):
-    max_patches: AtLeastOne = 4
-    min_side: PositiveShare = 0.025
-    max_side: PositiveShare = 0.1
-
-
-class RandomWalk(Section):
-    steps: AtLeastOne = 60
-    radius: PositiveShare = 0.008
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-
-
-class CutPaste(Section):
-    min_area: PositiveShare = 0.005
-    max_area: PositiveShare = 0.04
-
-
-class Perlin(Section):
-    cells: AtLeastOne = 6
-    coverage: PositiveShare = 0.03
-
-
 class Kinds(Section):
-    noise_patch: Annotated[float, Field(ge=0)] = 1.0
-    random_walk: Annotated[float, Field(ge=0)] = 1.0
-    cutpaste: Annotated[float, Field(ge=0)] = 1.0
-    perlin: Annotated[float, Field(ge=0)] = 1.0
+    """How often each kind of synthetic defect is drawn."""
 
     @model_validator(mode="after")
     def _some_kind(self) -> Kinds:
@@ -114,27 +87,18 @@ class Kinds(Section):
 
 
 class Synthesize(Section):
+    """The settings of each kind are in a section below this one."""
+
     per_image: Count = 1
-    kinds: Kinds = Kinds()
-    noise_patch: NoisePatch = NoisePatch()
-    random_walk: RandomWalk = RandomWalk()
-    cutpaste: CutPaste = CutPaste()
-    perlin: Perlin = Perlin()
+    kinds: Kinds = Kinds.model_construct()
     background: Share | None = None
     seed: int = 0
 
 
 class Embed(Section):
-    backbone: Literal[
-        "efficientnet_lite1",
-        "efficientnet_lite0",
-        "alexnet",
-        "resnet18",
-        "wide_resnet50_2",
-        "wide_resnet101_2",
-    ] = "efficientnet_lite1"
+    backbone: BackboneName = "efficientnet_lite1"
     weights: str | None = None
-    scales: Annotated[list[Annotated[int, Field(ge=16, le=4096)]], Field(min_length=1)] = [448, 224, 112]
+    scales: Annotated[list[Side], Field(min_length=1)] = Field(default=[448, 224, 112])
     views: AtLeastOne = 4
     rotate: bool = True
 
@@ -170,120 +134,23 @@ class PretrainPdn(Section):
         return self
 
 
-class DifferNet(Section):
-    preset: Literal["fast", "paper"] = "fast"
-    standardize: bool | None = None
-    hidden: AtLeastOne | None = None
-    layers: AtLeastOne | None = None
-    blocks: AtLeastOne | None = None
-    epochs: AtLeastOne | None = None
-    learning_rate: Positive | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
-    feature_noise: Annotated[float, Field(ge=0)] | None = None
-    batch_size: AtLeastOne = 96
-    holdout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    patience: AtLeastOne | None = None
-    finetune_epochs: Count | None = None
-    seed: int = 0
-
-
-class EfficientAD(Section):
-    preset: Literal["fast", "paper"] = "fast"
-    side: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] | None = None
-    padding: bool = True
-    tiles: bool = False
-    overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
-    init: Literal["teacher", "scratch"] | None = None
-    steps: AtLeastOne | None = None
-    batch_size: AtLeastOne | None = None
-    learning_rate: Positive | None = None
-    decay: Share | None = None
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-5
-    augment: Share | None = None
-    synthetic: Share = 0.4
-    p_hard: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    gamma: Annotated[float, Field(ge=0)] = 2.0
-    coeff_hard: Annotated[float, Field(ge=0)] = 1.0
-    coeff_ood: Annotated[float, Field(ge=0)] = 0.0
-    coeff_ae: Annotated[float, Field(ge=0)] = 1.0
-    coeff_stae: Annotated[float, Field(ge=0)] = 1.0
-    coeff_cdo: Annotated[float, Field(ge=0)] = 1.0
-    q_a: Share = 0.9
-    q_b: Share = 0.995
-    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    finetune_steps: AtLeastOne | None = None
-    alpha: Share = 0.9
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _quantiles_rise(self) -> EfficientAD:
-        if self.q_a >= self.q_b:
-            raise ValueError(
-                f"`efficientad.q_a` = {self.q_a:g} must be under `efficientad.q_b` = {self.q_b:g}"
-            )
-        return self
-
-
 class Refine(Section):
+    """`preset: paper` is OSR, IRP and META as published; min_keep is a guard of ours and holds in both."""
+
+    PRESETS: ClassVar = {
+        "adrefine": {"scorer": "out_of_fold", "final_fit": "scratch", "refit": 0.06, "max_rounds": 20},
+        "paper": {"scorer": "in_sample", "final_fit": "warm", "refit": 0.0, "max_rounds": 1000},
+    }
+
     strategy: StrategyName = "consensus"
     preset: Literal["adrefine", "paper"] = "adrefine"
-    scorer: Literal["in_sample", "out_of_fold"] = "out_of_fold"
+    scorer: Literal["in_sample", "out_of_fold"] = FROM_PRESET
     folds: Annotated[int, Field(ge=2)] = 5
-    final_fit: Literal["scratch", "warm"] = "scratch"
-    refit: Share = 0.06
-    max_rounds: Count = 20
+    final_fit: Literal["scratch", "warm"] = FROM_PRESET
+    refit: Share = FROM_PRESET
+    max_rounds: Count = FROM_PRESET
     min_keep: PositiveShare = 0.5
     seed: int = 0
-
-
-class Vanilla(Section):
-    pass
-
-
-class Osr(Section):
-    mode: Literal["threshold", "until_size"] = "threshold"
-    lambda_: Positive = Field(1.5, alias="lambda")
-    keep: PositiveShare = 0.8
-
-
-class Irp(Section):
-    lambda_: Positive = Field(1.5, alias="lambda")
-    remove: Literal["max", "all"] = "max"
-
-
-class MetaIqr(Section):
-    k: Annotated[float, Field(ge=0)] = 1.5
-    scope: Literal["batch", "dataset"] = "batch"
-    batch_size: AtLeastOne = 24
-    epochs: AtLeastOne = 10
-    finetune_epochs: AtLeastOne = 1
-    optimizer: Literal["adam", "sgd"] = "adam"
-    outer_lr: Positive = 2e-3
-    inner_lr: Annotated[float, Field(ge=0)] = 0.1
-    inner_steps: AtLeastOne = 1
-    first_order: bool = False
-    tasks: AtLeastOne = 2
-    support: AtLeastOne = 6
-    query: AtLeastOne = 6
-    support_noise: Annotated[float, Field(ge=0)] = 0.5
-    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    seed: int = 0
-
-
-class Mad(Section):
-    start: Positive = 8.0
-    end: Positive = 5.0
-    decay: Annotated[float, Field(gt=0, lt=1)] = 0.9
-
-    @model_validator(mode="after")
-    def _anneals_downwards(self) -> Mad:
-        if self.start < self.end:
-            raise ValueError(f"`mad.start` = {self.start:g} must not be under `mad.end` = {self.end:g}")
-        return self
-
-
-class Consensus(Section):
-    share: Share | None = None
 
 
 class Evaluate(Section):
@@ -291,14 +158,6 @@ class Evaluate(Section):
     gallery: Count = 9
     localize: Count = 12
     alpha: Share = 0.9
-
-
-# What `refine.preset: paper` puts in place of null: OSR, IRP and META as published. Everything else that they
-# say is a default already. min_keep is a guard of ours and holds in both.
-_PUBLISHED: dict[str, dict[str, Any]] = {
-    "refine": {"scorer": "in_sample", "final_fit": "warm", "refit": 0.0, "max_rounds": 1000},
-    "meta_iqr": {"epochs": 240, "outer_lr": 2e-4},
-}
 
 
 class Inbox(Section):
@@ -313,50 +172,62 @@ class Promotion(Section):
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """The whole of params.yaml; detectors and strategies have their sections beside these, by name."""
 
     dataset: Dataset = Dataset()
     validate_: Validate = Field(Validate(), alias="validate")
     noise: Noise = Noise()
-    synthesize: Synthesize = Synthesize()
+    synthesize: Synthesize = Synthesize.model_construct()
     embed: Embed = Embed()
     pretrain_pdn: PretrainPdn = PretrainPdn()
     detector: DetectorName = "differnet"
-    differnet: DifferNet = DifferNet()
-    efficientad: EfficientAD = EfficientAD()
     refine: Refine = Refine()
-    vanilla: Vanilla = Vanilla()
-    osr: Osr = Field(default_factory=Osr.model_construct)
-    irp: Irp = Field(default_factory=Irp.model_construct)
-    meta_iqr: MetaIqr = MetaIqr()
-    mad: Mad = Mad()
-    consensus: Consensus = Consensus()
     evaluate: Evaluate = Evaluate()
     inbox: Inbox = Inbox()
     promotion: Promotion = Promotion()
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_the_presets(cls, content: Any) -> Any:
-        """Fill in what `refine.preset` says where params.yaml says null or nothing."""
-        sections = {name: content.get(name, {}) for name in _PUBLISHED}
-        if not all(isinstance(section, dict) for section in sections.values()):
-            return content  # refused later, by name
-        paper = sections["refine"].get("preset") == "paper"
-        for name, published in _PUBLISHED.items():
-            given = {k: v for k, v in sections[name].items() if v is not None or k not in published}
-            sections[name] = {**published, **given} if paper else given
-        return {**content, **sections}
+    def _preset_of_refine(cls, content: Any) -> Any:
+        """`refine.preset` names the preset of the strategies that have presets."""
+        refine = content.get("refine", {})
+        preset = refine.get("preset") if isinstance(refine, dict) else None
+        sections: dict[str, Any] = {name: cls.model_fields[name].annotation for name in STRATEGIES.names()}
+        filled = {
+            name: kind.over_preset(given, preset)
+            for name, kind in sections.items()
+            if kind.PRESETS and isinstance(given := content.get(name, {}), dict)
+        }
+        return {**content, **filled}
+
+    def section(self, name: str) -> Any:
+        """The section called `name` in params.yaml."""
+        fields = {field.alias or key: key for key, field in type(self).model_fields.items()}
+        return getattr(self, fields[name])
+
+    @property
+    def chosen_detector(self) -> DetectorSettings:
+        """The section that `detector` names."""
+        found: DetectorSettings = self.section(self.detector)
+        return found
+
+    @property
+    def chosen_strategy(self) -> StrategySettings:
+        """The section that `refine.strategy` names."""
+        found: StrategySettings = self.section(self.refine.strategy)
+        return found
 
     def headline(self) -> dict[str, Any]:
         """The settings a reader of the report needs, flat; those of the inputs are with what was prepared."""
-        with_alpha = {"α of the rounds": self.efficientad.alpha, "α of the maps": self.evaluate.alpha}
+        detector = self.chosen_detector.headline()
+        if "alpha" in detector:
+            detector["α of the rounds"] = detector.pop("alpha")
+            detector["α of the maps"] = self.evaluate.alpha
         return {
             "dataset": self.dataset.name,
             "image size": self.dataset.image_size,
             "detector": self.detector,
-            "preset": getattr(self, self.detector).preset,
-            **(with_alpha if self.detector == "efficientad" else {}),
+            **detector,
             "noise level": self.noise.level,
             "noise mode": self.noise.mode,
             "noise seed": self.noise.seed,
@@ -364,10 +235,45 @@ class Params(Section):
             "scorer": self.refine.scorer,
             **{
                 f"{self.refine.strategy} {key}": value
-                for key, value in getattr(self, self.refine.strategy).model_dump(by_alias=True).items()
+                for key, value in self.chosen_strategy.model_dump(by_alias=True).items()
             },
             "target false-positive rate": self.evaluate.target_fpr,
         }
+
+
+_BROKEN: list[UserError] = []  # what is wrong with plug-ins: told when params.yaml is read, not at the import
+
+
+def _registered(model: type[Section], *registries: Registry) -> dict[str, Any]:
+    """Fields to add to `model`: the section of everything in `registries`, by its name."""
+    try:
+        found = [item for registry in registries for item in registry.all(Section).items()]
+        for place, (name, _) in enumerate(found):
+            if hasattr(model, name) or name in model.model_fields or name in dict(found[:place]):
+                owner = next(filter(None, (registry.added(name) for registry in registries)), None)
+                raise UserError(
+                    f"the plug-in `{name}` of {origin(owner)}: that name of a section of params.yaml is taken"
+                )
+    except UserError as error:
+        _BROKEN.append(error)
+        found = [(name, registry.get(name)) for registry in registries for name in registry.table]
+    return {name: (section, Field(default_factory=section)) for name, section in found}
+
+
+if not TYPE_CHECKING:  # for mypy those above are enough
+    _GENERATORS = _registered(Synthesize, GENERATORS)
+    _FREQUENCIES = {name: (NotNegative, float(name in GENERATORS.table)) for name in _GENERATORS}
+    Kinds = create_model("Kinds", __base__=Kinds, __module__=__name__, **_FREQUENCIES)
+    Synthesize = create_model(
+        "Synthesize", __base__=Synthesize, __module__=__name__, kinds=(Kinds, Kinds()), **_GENERATORS
+    )
+    Params = create_model(
+        "Params",
+        __base__=Params,
+        __module__=__name__,
+        synthesize=(Synthesize, Synthesize()),
+        **_registered(Params, DETECTORS, STRATEGIES),
+    )
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
@@ -399,6 +305,8 @@ def checked(kind: type[M], content: Any, where: str) -> M:
     Raises:
         UserError: a key is unknown, a value is impossible; names the key.
     """
+    if _BROKEN:
+        raise _BROKEN[0]
     if not isinstance(content, dict):
         raise UserError(f"{where} must be a mapping of sections, not {type(content).__name__}")
     try:
@@ -419,7 +327,16 @@ def _explain(item: Any, kind: type[BaseModel]) -> str:
         return f"`{key}` is missing"
     value = repr(item["input"])
     shown = f" = {value}" if len(value) <= _LONGEST else ""
-    return f"`{key}`{shown}: {item['msg'].removeprefix('Value error, ')}"
+    return f"`{key}`{shown}: {item['msg'].removeprefix('Value error, ')}{_likely(item)}"
+
+
+def _likely(item: Any) -> str:
+    """Which of the possible names was meant, if one comes near."""
+    if item["type"] != "literal_error":
+        return ""
+    names = re.findall("'([^']*)'", item["ctx"]["expected"])
+    near = difflib.get_close_matches(str(item["input"]), names, n=1)
+    return f": did you mean `{near[0]}`?" if near else ""
 
 
 def _known_keys(model: type[BaseModel], section: tuple[Any, ...]) -> list[str]:

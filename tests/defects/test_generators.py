@@ -5,10 +5,11 @@ import pytest
 from scipy import ndimage
 
 from adrefine.defects import GENERATORS, base, perlin, random_walk
-from adrefine.params import Kinds, Perlin, Synthesize
+from adrefine.defects.perlin import Perlin
+from adrefine.params import Kinds, Synthesize
 
 PARAMS = Synthesize()
-KINDS = list(GENERATORS)
+KINDS = GENERATORS.names()
 
 
 def photo(kind: str, size=(96, 80), seed=0) -> np.ndarray:
@@ -24,11 +25,11 @@ def photo(kind: str, size=(96, 80), seed=0) -> np.ndarray:
 
 
 def apply(kind, image, foreground, seed=0, params=PARAMS):
-    return GENERATORS[kind](image, foreground, np.random.default_rng(seed), getattr(params, kind))
+    return getattr(params, kind).apply(image, foreground, np.random.default_rng(seed))
 
 
 def test_every_kind_of_params_has_a_generator():
-    assert list(Kinds.model_fields) == KINDS
+    assert tuple(Kinds.model_fields) == KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -119,7 +120,7 @@ def test_strokes_lie_centrally_on_the_part():
 def test_perlin_covers_about_its_share(coverage):
     image, foreground = photo("flat", (160, 160)), np.ones((160, 160), bool)
     areas = [
-        perlin.apply(image, foreground, np.random.default_rng(seed), Perlin(coverage=coverage))[1].mean()
+        Perlin(coverage=coverage).apply(image, foreground, np.random.default_rng(seed))[1].mean()
         for seed in range(20)
     ]
     assert 0.3 * coverage < np.mean(areas) < 1.5 * coverage

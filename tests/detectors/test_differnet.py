@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrefine.detectors.base import read_log, write_log
-from adrefine.detectors.differnet import PRESETS, DifferNet, Settings
+from adrefine.detectors.differnet.detector import DifferNet
+from adrefine.detectors.differnet.settings import Settings
 from adrefine.errors import UserError
 from adrefine.features.store import Store
-from adrefine.params import DifferNet as Params
 from fakes import image_set, weights
 
 SMALL = {"hidden": 8, "layers": 1, "blocks": 2, "epochs": 8, "patience": 8, "finetune_epochs": 2}
@@ -23,7 +23,7 @@ SMALL |= {"learning_rate": 5e-3, "feature_noise": 0.1, "holdout": 0.2, "batch_si
 
 
 def untrained(**changes) -> DifferNet:
-    return DifferNet(Params(**{**SMALL, **changes}))
+    return DifferNet(Settings(**{**SMALL, **changes}))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def fitted(images) -> DifferNet:
 
 
 def test_the_paper_preset_is_differnet_as_published():
-    assert PRESETS["paper"] == {
+    assert Settings.PRESETS["paper"] == {
         "standardize": False,
         "hidden": 2048,
         "layers": 3,
@@ -47,18 +47,18 @@ def test_the_paper_preset_is_differnet_as_published():
         "patience": 400,
         "finetune_epochs": 400,
     }
-    assert Settings.of(Params(preset="paper")).batch_size == 96
+    assert Settings(preset="paper").batch_size == 96
 
 
 def test_explicit_keys_overrule_the_preset_also_when_they_are_nought():
-    settings = Settings.of(Params(feature_noise=0, holdout=0, standardize=False, epochs=7))
+    settings = Settings(feature_noise=0, holdout=0, standardize=False, epochs=7)
     assert (settings.feature_noise, settings.holdout, settings.standardize, settings.epochs) == (
         0,
         0,
         False,
         7,
     )
-    assert settings.hidden == PRESETS["fast"]["hidden"]
+    assert settings.hidden == Settings.PRESETS["fast"]["hidden"]
 
 
 def test_scores_are_positive_and_higher_for_outliers(images):
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(fitted, images,
 
 def test_a_loaded_model_scores_the_same_and_saves_the_same_bytes(fitted, images, tmp_path):
     fitted.save(tmp_path / "a")
-    loaded = DifferNet(Params())
+    loaded = DifferNet(Settings())
     loaded.load(tmp_path / "a")
     np.testing.assert_array_equal(loaded.score(images).image, fitted.score(images).image)
     assert loaded.settings == fitted.settings
@@ -123,7 +123,7 @@ def test_any_log_comes_back_the_same_byte_for_byte(rows):
 
 def test_a_warm_start_goes_on_the_same_after_loading(fitted, images, tmp_path):
     fitted.save(tmp_path)
-    loaded, direct = DifferNet(Params()), fitted.clone()
+    loaded, direct = DifferNet(Settings()), fitted.clone()
     loaded.load(tmp_path)
     for detector in (loaded, direct):
         detector.fit(images.only(images.ids[:-3]), warm_start=True)
@@ -189,7 +189,7 @@ def test_later_cold_fits_start_afresh_but_keep_the_number_of_epochs(images, monk
     script_likelihoods(monkeypatch, detector, [5, 4, 3, 3.5, 4, 4])
     detector.fit(images)
     detector.save(tmp_path)
-    loaded = DifferNet(Params())
+    loaded = DifferNet(Settings())
     loaded.load(tmp_path)
     for later in (loaded, detector.clone()):
         assert len(later.fit(images.only(images.ids[:30]))) == 3
@@ -281,7 +281,7 @@ def test_a_broken_model_folder_says_what_to_run(fitted, tmp_path, file, content)
     fitted.save(tmp_path)
     corrupt(tmp_path, file, content)
     with pytest.raises(UserError, match="dvc repro train"):
-        DifferNet(Params()).load(tmp_path)
+        DifferNet(Settings()).load(tmp_path)
 
 
 def test_a_model_of_another_shape_is_refused(fitted, tmp_path):
@@ -289,4 +289,4 @@ def test_a_model_of_another_shape_is_refused(fitted, tmp_path):
     settings = (tmp_path / "settings.json").read_text()
     (tmp_path / "settings.json").write_text(settings.replace('"hidden": 8', '"hidden": 9'))
     with pytest.raises(UserError, match="dvc repro train"):
-        DifferNet(Params()).load(tmp_path)
+        DifferNet(Settings()).load(tmp_path)

@@ -10,10 +10,10 @@ import torch
 
 from adrefine.detectors import Images
 from adrefine.detectors import gradient_maps as module
-from adrefine.detectors.differnet import DifferNet
+from adrefine.detectors.differnet.detector import DifferNet
+from adrefine.detectors.differnet.settings import Settings
 from adrefine.detectors.gradient_maps import gradient_maps
 from adrefine.features.store import Store
-from adrefine.params import DifferNet as Params
 from trees import pixels, save
 
 META = {"backbone": "efficientnet_lite0", "weights": None, "scales": [32], "rotate": True}
@@ -45,7 +45,7 @@ def test_a_bright_blob_that_makes_the_score_is_where_the_map_is_highest(tmp_path
 
 
 def test_maps_of_a_real_detector_have_the_shape_of_the_photos_and_are_not_negative(embedded):
-    detector = DifferNet(Params(hidden=4, blocks=1, epochs=1, holdout=0))
+    detector = DifferNet(Settings(hidden=4, blocks=1, epochs=1, holdout=0))
     images = Images(tuple(embedded.images["image_id"]), embedded.store)
     detector.fit(images)
     files = [Path(path) for path in embedded.images["path"]]

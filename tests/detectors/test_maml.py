@@ -7,7 +7,7 @@ import torch
 
 from adrefine.detectors.flow import build_flow, negative_log_likelihood, trainable
 from adrefine.detectors.maml import MetaLearner, adapted, draw_task, loss_of, meta_gradient
-from adrefine.params import MetaIqr
+from adrefine.strategies.meta_iqr import MetaIqr
 
 DIM, VIEWS = 5, 2
 Weights = dict[str, torch.Tensor]

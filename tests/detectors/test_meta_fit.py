@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from adrefine.detectors.differnet import DifferNet
+from adrefine.detectors.differnet.detector import DifferNet
+from adrefine.detectors.differnet.settings import Settings
 from adrefine.detectors.flow import negative_log_likelihood
 from adrefine.errors import UserError
 from adrefine.features.store import Store
-from adrefine.params import DifferNet as Params
-from adrefine.params import MetaIqr
+from adrefine.strategies.meta_iqr import MetaIqr
 from fakes import FakeDetector, image_set, weights
 
 SMALL = {"hidden": 8, "layers": 1, "blocks": 2, "epochs": 4, "feature_noise": 0.1, "holdout": 0}
@@ -19,7 +19,7 @@ META = MetaIqr(epochs=6, outer_lr=5e-3, support=6, query=6)
 
 
 def untrained() -> DifferNet:
-    return DifferNet(Params(**SMALL))
+    return DifferNet(Settings(**SMALL))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from adrefine import detectors
 from adrefine.detectors import training
-from adrefine.detectors.differnet import DifferNet
+from adrefine.detectors.differnet.detector import DifferNet
 from adrefine.params import Params
 from fakes import vector_store
 

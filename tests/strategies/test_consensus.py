@@ -9,9 +9,9 @@ import pytest
 
 from adrefine.detectors.base import Detector, Images, Scores
 from adrefine.errors import UserError
-from adrefine.params import Consensus, parse
+from adrefine.params import parse
 from adrefine.strategies import create, evidence
-from adrefine.strategies.consensus import ConsensusRemoval, ConsensusScorer
+from adrefine.strategies.consensus import Consensus, ConsensusRemoval, ConsensusScorer
 from fakes import vectors
 
 

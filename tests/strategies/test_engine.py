@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.params import Irp, Osr, Refine
+from adrefine.params import Refine
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.engine import Outcome, refine
-from adrefine.strategies.irp import IterativeRefinement
-from adrefine.strategies.osr import OneShotRemoval, RemovalUntilSize
+from adrefine.strategies.irp import Irp, IterativeRefinement
+from adrefine.strategies.osr import OneShotRemoval, Osr, RemovalUntilSize
 from adrefine.strategies.scorers import InSample, Scorer
 from adrefine.strategies.vanilla import Vanilla
 from fakes import FakeDetector, image_set

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from adrefine import strategies
 from adrefine.errors import UserError
-from adrefine.params import MetaIqr, Params
+from adrefine.params import Params
 from adrefine.runtime.seeds import derived_seed
-from adrefine.strategies import scorers, training
+from adrefine.strategies import scorers
 from adrefine.strategies.engine import Outcome, refine
-from adrefine.strategies.meta_iqr import QuartileRefinement, mini_batches
+from adrefine.strategies.meta_iqr import MetaIqr, QuartileRefinement, mini_batches
 from adrefine.strategies.scorers import OutOfFold
 from fakes import FakeDetector, MetaDetector, drifting, image_set, likelihood
 
@@ -27,7 +27,7 @@ FREE = {"strategy": "meta_iqr", "scorer": "in_sample", "max_rounds": 1000, "min_
 def run(size: int, model: FakeDetector | None = None, refine_as: dict | None = None, **meta) -> Outcome:
     params = Params.model_validate({"refine": {**FREE, **(refine_as or {})}, "meta_iqr": meta})
     images, model = image_set(size), model or MetaDetector()
-    learning = training.create(params)
+    learning = params.chosen_strategy.training(params.refine)
     scorer = scorers.create(params.refine, model, images.ids, learning)
     return refine(model, images, strategies.create(params, size), scorer, params.refine, training=learning)
 
@@ -153,7 +153,7 @@ def test_a_detector_that_cannot_meta_learn_is_refused_before_the_first_round(sco
 def test_every_model_of_every_round_is_meta_learned():
     model = MetaDetector()
     params = Params.model_validate({"refine": {"strategy": "meta_iqr", "folds": 3}, "meta_iqr": {"k": 0.2}})
-    images, learning = image_set(18), training.create(params)
+    images, learning = image_set(18), params.chosen_strategy.training(params.refine)
     scorer = scorers.create(params.refine, model, images.ids, learning)
     assert isinstance(scorer, OutOfFold)
     refine(model, images, strategies.create(params, 18), scorer, params.refine, training=learning)

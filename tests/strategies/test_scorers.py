@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrefine.detectors.base import Images, Scores
-from adrefine.detectors.differnet import DifferNet
+from adrefine.detectors.differnet.detector import DifferNet
+from adrefine.detectors.differnet.settings import Settings
 from adrefine.errors import UserError
-from adrefine.params import DifferNet as DifferNetParams
 from adrefine.params import Refine
 from adrefine.strategies import scorers
 from adrefine.strategies.base import Removal, Strategy
@@ -135,7 +135,7 @@ def test_small_sets_get_a_finite_score_for_every_image_or_are_refused_at_once(co
 
 def test_a_flow_scores_the_last_two_images_of_one_fold(tmp_path):
     images = vector_store(tmp_path, count=4, outliers=0)
-    params = DifferNetParams(hidden=8, layers=1, blocks=2, epochs=2, finetune_epochs=1)
+    params = Settings(hidden=8, layers=1, blocks=2, epochs=2, finetune_epochs=1)
     scorer = OutOfFold(DifferNet(params), images.ids, folds=2, seed=0)
     scorer.scores(FakeDetector(), images)
     last = images.only(i for i in images.ids if scorer.fold_of[i] == 0)

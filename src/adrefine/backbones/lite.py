@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -47,6 +48,11 @@ class Lite(Backbone):
             if index in self.layers:
                 found.append(x)
         return found
+
+
+def packaged(name: str, weights: Path | None) -> Lite:
+    """The backbone called `name` in params.yaml with its packaged weights, whatever file is named."""
+    return Lite(VERSIONS[name])
 
 
 def _folded(block: nn.Module) -> nn.Module:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from adrefine import strict_yaml
 from adrefine.benchmark.sections import clash, merged, refuse_keys
+from adrefine.detectors import DETECTORS
 from adrefine.errors import UserError
-from adrefine.params import AtLeastOne, LayoutName, Params, Section, checked, parse
+from adrefine.params import LayoutName, checked, parse
+from adrefine.sections import AtLeastOne, Section
 
 VANILLA, ORACLE = "vanilla", "oracle"
 LIMIT = "limit"  # what the ceiling's ranking would win; a line of the tables, no run
@@ -103,10 +105,10 @@ def load(path: Path) -> Benchmark:
 
 
 def _check_sections(config: Benchmark, path: str) -> None:
-    detectors = get_args(Params.model_fields["detector"].annotation)
     for name, sections in config.strategies.items():
         where = f"{path}, strategy `{name}`"
-        refuse_keys(sections, (*_OF_ALL, *detectors), where, "all strategies share: set it in `params`")
+        shared = (*_OF_ALL, *DETECTORS.names())
+        refuse_keys(sections, shared, where, "all strategies share: set it in `params`")
         if "strategy" not in (sections.get("refine") or {}):
             raise UserError(f"{where}: `refine.strategy` is missing")
     parse(config.params, f"{path}, `params`")

@@ -13,6 +13,7 @@ from typing import Any
 from adrefine.benchmark import prepared
 from adrefine.benchmark.config import ORACLE, VANILLA, Benchmark, Entry, names_of
 from adrefine.benchmark.sections import merged
+from adrefine.detectors import DetectorSettings
 from adrefine.params import Params, parse
 
 _NOTHING = {"refine": {"strategy": "vanilla", "scorer": "in_sample"}}
@@ -101,13 +102,21 @@ def settings(config: Benchmark, entry: Entry, cell: Cell, chosen: dict[str, Any]
     )
     first = parse(asked)
     seeded = ["refine", first.detector, first.refine.strategy]
-    seeds = {name: {"seed": cell.seed} for name in seeded if hasattr(getattr(first, name), "seed")}
+    seeds = {name: {"seed": cell.seed} for name in seeded if hasattr(first.section(name), "seed")}
     return parse(merged(seeds, asked))
 
 
 def digest(params: Params, sections: Iterable[str], extra: object = None) -> str:
     """Short digest of `sections` of params.yaml, defaults included; where the photos lie is no part of it."""
     content = params.model_dump(mode="json", by_alias=True, exclude={"dataset": {"root"}})
+    content[params.detector] = _written(params.chosen_detector)
     chosen = {name: content[name] for name in sections}
     text = json.dumps([chosen, extra], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def _written(section: DetectorSettings) -> dict[str, Any]:
+    """A detector's section as params.yaml would have it: null where its preset says the same."""
+    content = section.model_dump(mode="json", by_alias=True)
+    preset = section.PRESETS.get(content.get("preset", ""), {})
+    return {key: None if key in preset and value == preset[key] else value for key, value in content.items()}

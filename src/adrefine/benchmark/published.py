@@ -12,7 +12,8 @@ from pydantic import Field
 from adrefine import strict_yaml
 from adrefine.benchmark.config import Entry
 from adrefine.datasets.mvtec import OFFICIAL
-from adrefine.params import Count, Section, Share, checked
+from adrefine.params import checked
+from adrefine.sections import Count, Section, Share
 
 MVTEC_MEAN = "mvtec_mean"
 _SIX = Field(min_length=6, max_length=6)

@@ -3,26 +3,30 @@ about them."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrefine.errors import UserError
-from adrefine.params import Dataset
 from adrefine.paths import side_cache
+from adrefine.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from adrefine.datasets.base import Layout
+    from adrefine.params import Dataset
 
-_LAYOUTS = {
-    "demo": "mvtec.MVTec",
-    "folder": "folder.Folder",
-    "mvtec": "mvtec.MVTec",
-    "ksdd2": "ksdd2.KSDD2",
-    "mtd": "mtd.MTD",
-}
+LAYOUTS = Registry(
+    "dataset.name",
+    "adrefine.layouts",
+    {
+        "demo": "adrefine.datasets.mvtec:MVTec",
+        "folder": "adrefine.datasets.folder:Folder",
+        "mvtec": "adrefine.datasets.mvtec:MVTec",
+        "ksdd2": "adrefine.datasets.ksdd2:KSDD2",
+        "mtd": "adrefine.datasets.mtd:MTD",
+    },
+)
 
 
 def layout(name: str) -> Layout:
@@ -31,10 +35,7 @@ def layout(name: str) -> Layout:
     Raises:
         UserError: there is none of that name.
     """
-    if name not in _LAYOUTS:
-        raise UserError(f"dataset.name = {name}: use one of {', '.join(_LAYOUTS)}")
-    module, _, kind = _LAYOUTS[name].partition(".")
-    made: Layout = getattr(import_module(f"adrefine.datasets.{module}"), kind)()
+    made: Layout = LAYOUTS.get(name)()
     return made
 
 

@@ -1,11 +1,14 @@
-"""Synthetic defects: one file a kind. To add one, write it, register it here, name it in params.yaml."""
+"""Kinds of synthetic defects by name: one file and one line here each, see docs/extending.md."""
 
-from adrefine.defects import cutpaste, noise_patch, perlin, random_walk
-from adrefine.defects.base import Generator
+from adrefine.registry import Registry
 
-GENERATORS: dict[str, Generator] = {
-    "noise_patch": noise_patch.apply,
-    "random_walk": random_walk.apply,
-    "cutpaste": cutpaste.apply,
-    "perlin": perlin.apply,
-}
+GENERATORS = Registry(
+    "synthesize.kinds",
+    "adrefine.defects",
+    {
+        "noise_patch": "adrefine.defects.noise_patch:NoisePatch",
+        "random_walk": "adrefine.defects.random_walk:RandomWalk",
+        "cutpaste": "adrefine.defects.cutpaste:CutPaste",
+        "perlin": "adrefine.defects.perlin:Perlin",
+    },
+)

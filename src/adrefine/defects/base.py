@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+
+from adrefine.sections import Section
 
 Image = npt.NDArray[np.float32]  # (h, w, 3), 0 to 1; grey photos have three equal channels
 Mask = npt.NDArray[np.bool_]  # (h, w)
@@ -19,13 +21,21 @@ SEPARATE = 0.7  # least share of the variance that part and background explain (
 WORKING = 112  # the foreground is found at about this many pixels a side
 
 
-class Generator(Protocol):
-    """Adds one defect. `foreground` is never empty; all randomness comes from `rng`."""
+class Generator(Section):
+    """A kind of synthetic defect: its settings in params.yaml, and how it is drawn."""
 
-    def __call__(
-        self, image: Image, foreground: Mask, rng: np.random.Generator, params: Any
-    ) -> tuple[Image, Mask]:
-        """Returns the changed image (h, w, 3) and the mask (h, w) of exactly the pixels that differ."""
+    @abstractmethod
+    def apply(self, image: Image, foreground: Mask, rng: np.random.Generator) -> tuple[Image, Mask]:
+        """Add one defect to `image`.
+
+        Args:
+            image: (h, w, 3), 0 to 1; stays as it is.
+            foreground: (h, w), where it may lie; never empty.
+            rng: where all randomness comes from.
+
+        Returns:
+            The changed image (h, w, 3) and the mask (h, w) of exactly the pixels that differ; see `finish`.
+        """
 
 
 def find_foreground(image: Image, background: float | None) -> Mask:
@@ -38,6 +48,8 @@ def find_foreground(image: Image, background: float | None) -> Mask:
     Returns:
         (h, w); the whole image if next to nothing is left.
     """
+    from scipy import ndimage
+
     h, w = image.shape[:2]
     step = max(1, min(h, w) // WORKING)
     shade = image[::step, ::step].mean(axis=2)
@@ -57,6 +69,8 @@ def _stands_out(shade: npt.NDArray[np.floating]) -> Mask:
     Otsu's threshold parts the grey levels. They count as part and background if they are far apart for their
     spread, and if the background has the border to itself.
     """
+    from scipy import ndimage
+
     smooth = ndimage.gaussian_filter(shade, 1)
     order = np.sort(smooth, axis=None).astype(np.float64)
     low = np.arange(1, order.size) / order.size
@@ -105,6 +119,8 @@ def tint(image: Image, rng: np.random.Generator, strength: float = 0.15) -> Floa
 
 def grain(shape: tuple[int, ...], size: float, rng: np.random.Generator) -> Float:
     """Random texture (h, w) of mean 0 and deviation 1 with grains of about `size` pixels."""
+    from scipy import ndimage
+
     noise = rng.standard_normal(shape[:2], dtype=np.float32)
     noise = ndimage.gaussian_filter(noise, size) if size > 0.3 else noise
     return (noise - noise.mean()) / (noise.std() + 1e-6)
@@ -172,6 +188,8 @@ def _window_of(differs: npt.NDArray[np.bool_]) -> Window | None:
 
 def _settle(image: Image, changed: Image, foreground: Mask) -> tuple[npt.NDArray[np.int16], Mask]:
     """`finish` for a window: grey levels of 0 to 255 (h, w, 3) and the mask, which may be empty."""
+    from scipy import ndimage
+
     before = np.rint(image * 255).astype(np.int16)
     delta = (changed - image) * foreground[..., None]
     size = _strongest(delta)

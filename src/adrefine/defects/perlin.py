@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from adrefine.defects import base
-from adrefine.params import Perlin
+from adrefine.sections import AtLeastOne, PositiveShare
 
 
-def apply(
-    image: base.Image, foreground: base.Mask, rng: np.random.Generator, params: Perlin
-) -> tuple[base.Image, base.Mask]:
+class Perlin(base.Generator):
     """Blend one group of blobs into the photo; they cover about `coverage` of the image, less at its edge."""
-    h, w = foreground.shape
-    share = params.coverage * base.log_uniform(0.3, 1.5, rng)
-    field = fractal((h, w), params.cells, rng, octaves=int(rng.integers(1, 5)))
-    field -= _distance((h, w), share, base.random_point(foreground, rng), rng)
-    inside = field[foreground]
-    count = int(np.clip(round(share * h * w), 8, max(8, inside.size // 2)))
-    level = np.partition(inside, max(0, inside.size - count))[max(0, inside.size - count)]
-    opacity = base.smoothstep((field - level) / base.log_uniform(0.08, 0.8, rng))
-    rows, cols = ndimage.find_objects((opacity > 0).astype(np.uint8))[0]
-    window = (rows, cols)
-    changed = image.copy()
-    changed[window] += opacity[window][..., None] * _change(image[window], rng)
-    return base.finish(image, changed, foreground)
+
+    cells: AtLeastOne = 6
+    coverage: PositiveShare = 0.03
+
+    def apply(
+        self, image: base.Image, foreground: base.Mask, rng: np.random.Generator
+    ) -> tuple[base.Image, base.Mask]:
+        """See `Generator.apply`."""
+        from scipy import ndimage
+
+        h, w = foreground.shape
+        share = self.coverage * base.log_uniform(0.3, 1.5, rng)
+        field = fractal((h, w), self.cells, rng, octaves=int(rng.integers(1, 5)))
+        field -= _distance((h, w), share, base.random_point(foreground, rng), rng)
+        inside = field[foreground]
+        count = int(np.clip(round(share * h * w), 8, max(8, inside.size // 2)))
+        level = np.partition(inside, max(0, inside.size - count))[max(0, inside.size - count)]
+        opacity = base.smoothstep((field - level) / base.log_uniform(0.08, 0.8, rng))
+        rows, cols = ndimage.find_objects((opacity > 0).astype(np.uint8))[0]
+        window = (rows, cols)
+        changed = image.copy()
+        changed[window] += opacity[window][..., None] * _change(image[window], rng)
+        return base.finish(image, changed, foreground)
 
 
 def fractal(shape: tuple[int, int], cells: int, rng: np.random.Generator, octaves: int = 4) -> base.Float:
@@ -67,6 +74,8 @@ def _distance(
 
 def _change(patch: base.Image, rng: np.random.Generator) -> base.Image:
     """What the blobs do to a patch (h, w, 3): stain (keeps texture), wear (smooths), residue (covers)."""
+    from scipy import ndimage
+
     contrast, color = base.amplitude(patch, rng), base.tint(patch, rng, 0.25)
     cloud = base.grain(patch.shape, base.log_uniform(1.5, 12, rng), rng)[..., None]
     kind = rng.choice(["stain", "wear", "residue"])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import PIL.Image
 
-from adrefine.defects import GENERATORS, base
+from adrefine.defects import base
 from adrefine.errors import UserError
 from adrefine.io import atomic_open
 from adrefine.manifest import DEFECT, synthetic_id
@@ -102,7 +102,8 @@ def synthesize(
     total = sum(weights.values())
     kind = str(rng.choice(list(weights), p=[weight / total for weight in weights.values()]))
     foreground = base.find_foreground(image, params.background)
-    changed, mask = GENERATORS[kind](image, foreground, rng, getattr(params, kind))
+    generator: base.Generator = getattr(params, kind)
+    changed, mask = generator.apply(image, foreground, rng)
     return changed, mask, kind
 
 

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from adrefine.defects import base
-from adrefine.params import RandomWalk
+from adrefine.sections import AtLeastOne, PositiveShare, UnderOne
 
 
-def apply(
-    image: base.Image, foreground: base.Mask, rng: np.random.Generator, params: RandomWalk
-) -> tuple[base.Image, base.Mask]:
+class RandomWalk(base.Generator):
     """Draw one stroke of at most `steps` steps about a central point of the part.
 
     Position, heading, radius and intensity drift with momentum. `radius`: share of the image's shorter side.
     """
-    h, w = foreground.shape
-    radius = max(0.6, base.log_uniform(0.2, 1.2, rng) * params.radius * min(h, w))
-    share = rng.uniform(0.02, 0.1) if rng.random() < 0.25 else rng.uniform(0.3, 1)  # pinhole or stroke
-    steps = max(1, round(share * params.steps))
-    path, radii, strength = walk(steps, radius, params.momentum, rng)
-    path += _central_point(foreground, rng) - path.mean(axis=0)
-    window, opacity, drawn = _draw(path, radii, strength, foreground.shape)
-    patch = image[window]
-    contrast = base.amplitude(patch, rng)
-    relief = _lit_edge(opacity, rng) * rng.uniform(0, 0.6) * abs(contrast)
-    texture = 1 + rng.uniform(0, 0.35) * base.grain(opacity.shape, radius / 2, rng)
-    change = opacity * drawn * texture * contrast + relief
-    changed = image.copy()
-    changed[window] += change[..., None] * base.tint(patch, rng)
-    return base.finish(image, changed, foreground)
+
+    steps: AtLeastOne = 60
+    radius: PositiveShare = 0.008
+    momentum: UnderOne = 0.9
+
+    def apply(
+        self, image: base.Image, foreground: base.Mask, rng: np.random.Generator
+    ) -> tuple[base.Image, base.Mask]:
+        """See `Generator.apply`."""
+        h, w = foreground.shape
+        radius = max(0.6, base.log_uniform(0.2, 1.2, rng) * self.radius * min(h, w))
+        share = rng.uniform(0.02, 0.1) if rng.random() < 0.25 else rng.uniform(0.3, 1)  # pinhole or stroke
+        steps = max(1, round(share * self.steps))
+        path, radii, strength = walk(steps, radius, self.momentum, rng)
+        path += _central_point(foreground, rng) - path.mean(axis=0)
+        window, opacity, drawn = _draw(path, radii, strength, foreground.shape)
+        patch = image[window]
+        contrast = base.amplitude(patch, rng)
+        relief = _lit_edge(opacity, rng) * rng.uniform(0, 0.6) * abs(contrast)
+        texture = 1 + rng.uniform(0, 0.35) * base.grain(opacity.shape, radius / 2, rng)
+        change = opacity * drawn * texture * contrast + relief
+        changed = image.copy()
+        changed[window] += change[..., None] * base.tint(patch, rng)
+        return base.finish(image, changed, foreground)
 
 
 def walk(
@@ -66,6 +72,8 @@ def walk(
 
 def _central_point(foreground: base.Mask, rng: np.random.Generator) -> base.Float:
     """A foreground point, likelier far from the part's edge (our choice)."""
+    from scipy import ndimage
+
     step = max(1, min(foreground.shape) // base.WORKING)
     depth = ndimage.distance_transform_edt(np.pad(foreground[::step, ::step], 1))[1:-1, 1:-1].ravel()
     if not depth.any():
@@ -98,6 +106,8 @@ def _draw(
 
 def _lit_edge(opacity: base.Float, rng: np.random.Generator) -> base.Float:
     """Light and shadow on the two sides of a groove, as a lamp from one side makes them; about -1 to 1."""
+    from scipy import ndimage
+
     angle = rng.uniform(0, 2 * np.pi)
     slope_y, slope_x = (ndimage.gaussian_filter(opacity, 0.8, order=order) for order in ((1, 0), (0, 1)))
     slope = np.sin(angle) * slope_y + np.cos(angle) * slope_x

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from adrefine.errors import UserError
 from adrefine.io import write_csv
-from adrefine.params import DifferNet, EfficientAD, MetaIqr
+from adrefine.sections import Section
+
+if TYPE_CHECKING:  # a section of params.yaml is read without the detector's imports
+    import numpy as np
+
+    from adrefine.strategies.meta_iqr import MetaIqr
 
 _LOG = "training_log.csv"
 # What reading a file cut short, of another version or of another network raises.
@@ -43,6 +46,40 @@ class Scores:
 
     image: np.ndarray
     maps: np.ndarray | None = None
+
+
+class DetectorSettings(Section):
+    """A detector's section of params.yaml, registered by its name.
+
+    Attributes:
+        reads: folders of data/prepared that the detector opens: features, pixels.
+    """
+
+    reads: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def create(self) -> Detector:
+        """The detector with these settings, untrained. Its module is imported here, not before."""
+
+    def headline(self) -> dict[str, Any]:
+        """Which of the settings the report's header shows, by key: the preset, if there is one."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name == "preset"}
+
+    def stored(self) -> dict[str, Any]:
+        """What a trained detector keeps of its settings: all but the preset's name."""
+        return self.model_dump(exclude={"preset"})
+
+    @classmethod
+    def restored(cls, content: dict[str, Any]) -> Self:
+        """The settings that `stored` gave.
+
+        Raises:
+            KeyError, ValueError: one is missing, or is none of this detector's.
+        """
+        missing = set(cls.model_fields) - {"preset"} - set(content)
+        if missing:
+            raise KeyError(*sorted(missing))
+        return cls(**content)
 
 
 class Detector(ABC):
@@ -129,12 +166,6 @@ def no_twins() -> UserError:
         "refine.strategy = consensus compares photos with synthetic defects, and there are none: set "
         "synthesize.per_image to 1"
     )
-
-
-def over_preset(params: DifferNet | EfficientAD, presets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The values of the preset that `params` names, replaced by those of its keys that are not null."""
-    given = {key: value for key, value in params.model_dump().items() if value is not None}
-    return {**presets[given.pop("preset")], **given}
 
 
 @contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
 import torch
 from torch.func import functional_call, grad, grad_and_value
 
 from adrefine.detectors.flow import adam, negative_log_likelihood, trainable
-from adrefine.params import MetaIqr
+
+if TYPE_CHECKING:
+    from adrefine.strategies.meta_iqr import MetaIqr
 
 Weights = dict[str, torch.Tensor]
 Loss = Callable[[Weights, torch.Tensor], torch.Tensor]

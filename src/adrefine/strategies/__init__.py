@@ -1,33 +1,31 @@
-"""Strategies by name."""
+"""Strategies by name: one file and one line here each, see docs/extending.md."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from adrefine.params import Params
-from adrefine.strategies.base import Removal, Strategy
-from adrefine.strategies.consensus import ConsensusRemoval
-from adrefine.strategies.irp import IterativeRefinement
-from adrefine.strategies.mad import AnnealedDeviation
-from adrefine.strategies.meta_iqr import QuartileRefinement
-from adrefine.strategies.osr import OneShotRemoval, RemovalUntilSize
-from adrefine.strategies.vanilla import Vanilla
+from adrefine.registry import Registry
+from adrefine.strategies.base import Removal, Strategy, StrategySettings
 
-__all__ = ["Removal", "Strategy", "create"]
+if TYPE_CHECKING:
+    from adrefine.params import Params
+
+__all__ = ["STRATEGIES", "Removal", "Strategy", "StrategySettings", "create"]
+
+STRATEGIES = Registry(
+    "refine.strategy",
+    "adrefine.strategies",
+    {
+        "vanilla": "adrefine.strategies.vanilla:Settings",
+        "osr": "adrefine.strategies.osr:Osr",
+        "irp": "adrefine.strategies.irp:Irp",
+        "meta_iqr": "adrefine.strategies.meta_iqr:MetaIqr",
+        "mad": "adrefine.strategies.mad:Mad",
+        "consensus": "adrefine.strategies.consensus:Consensus",
+    },
+)
 
 
 def create(params: Params, images: int) -> Strategy:
     """The strategy that `refine.strategy` names, for a training set of `images` images."""
-    registry: dict[str, Callable[[], Strategy]] = {
-        "vanilla": Vanilla,
-        "osr": lambda: (
-            OneShotRemoval(params.osr)
-            if params.osr.mode == "threshold"
-            else RemovalUntilSize(params.osr, images)
-        ),
-        "irp": lambda: IterativeRefinement(params.irp),
-        "meta_iqr": lambda: QuartileRefinement(params.meta_iqr),
-        "consensus": lambda: ConsensusRemoval(),
-        "mad": lambda: AnnealedDeviation(params.mad),
-    }
-    return registry[params.refine.strategy]()
+    return params.chosen_strategy.create(images)

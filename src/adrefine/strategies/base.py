@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import pandas as pd
+from adrefine.sections import Section
+
+if TYPE_CHECKING:  # a section of params.yaml is read without the strategy's imports
+    import pandas as pd
+
+    from adrefine.detectors.base import Detector, Images
+    from adrefine.params import Refine
+    from adrefine.review import Verdicts
+    from adrefine.strategies.scorers import Scorer
+    from adrefine.strategies.training import Training
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,34 @@ class Removal:
     ids: tuple[str, ...] = ()
     threshold: float | pd.Series = float("nan")
     stop: str | None = None
+
+
+class StrategySettings(Section):
+    """A strategy's section of params.yaml, registered by its name: the rule, and what it wants beside it."""
+
+    @abstractmethod
+    def create(self, images: int) -> Strategy:
+        """The rule, for a training set of `images` images."""
+
+    def training(self, refine: Refine) -> Training:
+        """How models learn during the refinement: as their detector does."""
+        from adrefine.strategies.training import Training
+
+        return Training(refine.refit)
+
+    def scorer(
+        self, refine: Refine, model: Detector, images: Images, verdicts: Verdicts, training: Training
+    ) -> Scorer:
+        """What gives the rule its scores: the policy that `refine.scorer` names.
+
+        Args:
+            model: the initial model. images: all training images.
+            verdicts: a human's; what they removed is out before the first scoring.
+            training: how the scorer's models learn.
+        """
+        from adrefine.strategies import engine, scorers
+
+        return scorers.create(refine, model, engine.start(images, verdicts).ids, training)
 
 
 class Strategy(ABC):

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.params import Consensus
+from adrefine.sections import Share
 from adrefine.strategies import evidence
-from adrefine.strategies.base import Removal, Strategy, over
+from adrefine.strategies.base import Removal, Strategy, StrategySettings, over
 from adrefine.strategies.scorers import Scorer
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from adrefine.params import Refine
+    from adrefine.review import Verdicts
+    from adrefine.strategies.training import Training
+
 _FEWEST = 10  # photos for two folds of evidence to mean something
+
+
+class Consensus(StrategySettings):
+    """Section `consensus` of params.yaml, which explains each key."""
+
+    share: Share | None = None
+
+    def create(self, images: int) -> ConsensusRemoval:
+        return ConsensusRemoval()
+
+    def scorer(
+        self, refine: Refine, model: Detector, images: Images, verdicts: Verdicts, training: Training
+    ) -> ConsensusScorer:
+        return ConsensusScorer(self, images, refine.seed, verdicts.remove)
 
 
 class ConsensusScorer(Scorer):
@@ -36,6 +57,8 @@ class ConsensusScorer(Scorer):
         self.params, self.images, self.seed, self.known = params, images, seed, known
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
+        import pandas as pd
+
         photos, twins = (model.describe(self.images, twins=twins) for twins in (False, True))
         learned = model.score(self.images).image
         known = np.array([image_id in self.known for image_id in self.images.ids])

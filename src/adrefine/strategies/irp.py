@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
-from adrefine.params import Irp
-from adrefine.strategies.base import Removal, Strategy, over
+from pydantic import Field
+
+from adrefine.sections import Positive
+from adrefine.strategies.base import Removal, Strategy, StrategySettings, over
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Irp(StrategySettings):
+    """Section `irp` of params.yaml, which explains each key."""
+
+    lambda_: Positive = Field(1.5, alias="lambda")
+    remove: Literal["max", "all"] = "max"
+
+    def create(self, images: int) -> IterativeRefinement:
+        return IterativeRefinement(self)
 
 
 class IterativeRefinement(Strategy):

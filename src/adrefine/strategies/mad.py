@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING, Annotated
 
-from adrefine.params import Mad
-from adrefine.strategies.base import Removal, Strategy, over
+from pydantic import Field, model_validator
+
+from adrefine.sections import Positive
+from adrefine.strategies.base import Removal, Strategy, StrategySettings, over
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Mad(StrategySettings):
+    """Section `mad` of params.yaml, which explains each key."""
+
+    start: Positive = 8.0
+    end: Positive = 5.0
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.9
+
+    @model_validator(mode="after")
+    def _anneals_downwards(self) -> Mad:
+        if self.start < self.end:
+            raise ValueError(f"`mad.start` = {self.start:g} must not be under `mad.end` = {self.end:g}")
+        return self
+
+    def create(self, images: int) -> AnnealedDeviation:
+        return AnnealedDeviation(self)
 
 
 class AnnealedDeviation(Strategy):

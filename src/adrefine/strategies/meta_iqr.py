@@ -3,13 +3,51 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 
-from adrefine.params import MetaIqr
 from adrefine.runtime.seeds import derived_seed
-from adrefine.strategies.base import Removal, Strategy
+from adrefine.sections import FROM_PRESET, AtLeastOne, NotNegative, Positive, UnderOne
+from adrefine.strategies.base import Removal, Strategy, StrategySettings
+from adrefine.strategies.training import MetaTraining
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from adrefine.params import Refine
+
+
+class MetaIqr(StrategySettings):
+    """Section `meta_iqr` of params.yaml, which explains each key. `refine.preset` chooses the preset."""
+
+    PRESETS: ClassVar = {
+        "adrefine": {"epochs": 10, "outer_lr": 2e-3},
+        "paper": {"epochs": 240, "outer_lr": 2e-4},
+    }
+
+    k: NotNegative = 1.5
+    scope: Literal["batch", "dataset"] = "batch"
+    batch_size: AtLeastOne = 24
+    epochs: AtLeastOne = FROM_PRESET
+    finetune_epochs: AtLeastOne = 1
+    optimizer: Literal["adam", "sgd"] = "adam"
+    outer_lr: Positive = FROM_PRESET
+    inner_lr: NotNegative = 0.1
+    inner_steps: AtLeastOne = 1
+    first_order: bool = False
+    tasks: AtLeastOne = 2
+    support: AtLeastOne = 6
+    query: AtLeastOne = 6
+    support_noise: NotNegative = 0.5
+    holdout: UnderOne = 0.15
+    seed: int = 0
+
+    def create(self, images: int) -> QuartileRefinement:
+        return QuartileRefinement(self)
+
+    def training(self, refine: Refine) -> MetaTraining:
+        return MetaTraining(self)
 
 
 class QuartileRefinement(Strategy):
@@ -30,7 +68,7 @@ class QuartileRefinement(Strategy):
             if self.params.scope == "dataset"
             else mini_batches(list(scores.index), self.params, self.rounds)
         )
-        threshold = pd.Series(np.nan, index=scores.index)
+        threshold = scores.astype(float) * np.nan
         for batch in batches:
             first, third = np.quantile(scores[batch], [0.25, 0.75])
             threshold[batch] = third + self.params.k * (third - first)

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
-from adrefine.params import Osr
-from adrefine.strategies.base import Removal, Strategy, over
+from pydantic import Field
+
+from adrefine.sections import Positive, PositiveShare
+from adrefine.strategies.base import Removal, Strategy, StrategySettings, over
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Osr(StrategySettings):
+    """Section `osr` of params.yaml, which explains each key."""
+
+    mode: Literal["threshold", "until_size"] = "threshold"
+    lambda_: Positive = Field(1.5, alias="lambda")
+    keep: PositiveShare = 0.8
+
+    def create(self, images: int) -> Strategy:
+        return OneShotRemoval(self) if self.mode == "threshold" else RemovalUntilSize(self, images)
 
 
 class OneShotRemoval(Strategy):

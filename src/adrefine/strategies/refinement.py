@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from adrefine import detectors, history, manifest, strategies
+from adrefine import detectors, history, manifest
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Params
 from adrefine.review import UNDECIDED, Verdicts
-from adrefine.strategies import engine, scorers, training
-from adrefine.strategies.consensus import ConsensusScorer
+from adrefine.strategies import engine
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,9 @@ def run(
     watched = Images(tuple(sorted(noisy.loc[noisy["in_test"] == 1, "image_id"])), prepared)
     model = detectors.create(params)
     model.load(initial)
-    strategy = strategies.create(params, len(images))
-    learning = training.create(params)
-    scorer = _scorer(params, model, images, verdicts, learning)
+    chosen = params.chosen_strategy
+    strategy, learning = chosen.create(len(images)), chosen.training(params.refine)
+    scorer = chosen.scorer(params.refine, model, images, verdicts, learning)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
 
     def watch(number: int, current: Detector) -> None:
@@ -53,16 +52,6 @@ def run(
 
     outcome = engine.refine(model, images, strategy, scorer, params.refine, watch, verdicts, learning)
     return Refinement(outcome, model, pd.DataFrame(columns))
-
-
-def _scorer(
-    params: Params, model: Detector, images: Images, verdicts: Verdicts, learning: training.Training
-) -> scorers.Scorer:
-    """What gives the strategy its scores: evidence of its own (consensus) or the detector."""
-    left = engine.start(images, verdicts)
-    if params.refine.strategy == "consensus":
-        return ConsensusScorer(params.consensus, images, params.refine.seed, verdicts.remove)
-    return scorers.create(params.refine, model, left.ids, learning)
 
 
 def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:

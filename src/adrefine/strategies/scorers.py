@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
-
-import numpy as np
-import pandas as pd
 
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.params import Refine
 from adrefine.runtime.seeds import derived_seed
 from adrefine.strategies.training import Training
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from adrefine.params import Refine
 
 _FEWEST = 2  # images that a detector can learn from
 
@@ -31,6 +33,8 @@ class Scorer(ABC):
 
     def _by(self, model: Detector, images: Images) -> pd.Series:
         """Scores of `images` by `model`, by image_id."""
+        import pandas as pd
+
         known = self._known.get(model)
         if known is None or model not in self.training.idle or set(images.ids) - set(known.index):
             known = pd.Series(model.score(images).image, index=list(images.ids))
@@ -81,7 +85,9 @@ class OutOfFold(Scorer):
         self.started = False
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
-        result = pd.Series(np.nan, index=list(kept.ids))
+        import pandas as pd
+
+        result = pd.Series(float("nan"), index=list(kept.ids))
         for fold, fold_model in enumerate(self.models):
             inside = kept.only(i for i in kept.ids if self.fold_of[i] == fold)
             outside = kept.only(i for i in kept.ids if self.fold_of[i] != fold)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet
 
 from adrefine.detectors.base import Detector, Images
-from adrefine.params import MetaIqr, Params
 from adrefine.runtime.seeds import drawn
+
+if TYPE_CHECKING:
+    from adrefine.strategies.meta_iqr import MetaIqr
 
 
 class Training:
@@ -90,10 +93,3 @@ class MetaTraining(Training):
             if drawn(self.params.holdout, "meta holdout", self.params.seed, image_id)
         }
         return images.only(set(images.ids) - held), images.only(held)
-
-
-def create(params: Params) -> Training:
-    """The training that the strategy `refine.strategy` asks for."""
-    if params.refine.strategy == "meta_iqr":
-        return MetaTraining(params.meta_iqr)
-    return Training(params.refine.refit)

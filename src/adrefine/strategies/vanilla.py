@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
-from adrefine.strategies.base import Removal, Strategy
+from adrefine.strategies.base import Removal, Strategy, StrategySettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Settings(StrategySettings):
+    """Section `vanilla`: nothing to set."""
+
+    def create(self, images: int) -> Vanilla:
+        return Vanilla()
 
 
 class Vanilla(Strategy):

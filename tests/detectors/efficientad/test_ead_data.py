@@ -12,7 +12,6 @@ from adrefine.detectors.efficientad.sampling import batches, draw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.training import mask_of_features
 from adrefine.errors import UserError
-from adrefine.params import EfficientAD as Params
 from trees import pixels, save
 
 
@@ -21,7 +20,7 @@ def photos(striped, side: int = 64, tiles: bool = False) -> Photos:
 
 
 def settings(**changes) -> Settings:
-    return Settings.of(Params(**{"side": 64, **changes}))
+    return Settings(**{"side": 64, **changes})
 
 
 def test_a_photo_is_read_as_it_is_and_smaller_where_asked(striped):

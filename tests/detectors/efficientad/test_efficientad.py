@@ -12,14 +12,13 @@ import torch
 from adrefine import strategies
 from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.base import Images
-from adrefine.detectors.efficientad import EfficientAD
 from adrefine.detectors.efficientad import data as ead_data
-from adrefine.detectors.efficientad.settings import PRESETS, Settings
+from adrefine.detectors.efficientad.detector import EfficientAD
+from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import open_teacher
 from adrefine.detectors.efficientad.training import PARTS, Trainer
 from adrefine.distillation import index
 from adrefine.errors import UserError
-from adrefine.params import EfficientAD as Params
 from adrefine.params import parse
 from adrefine.strategies import engine, scorers
 from fakes import weights
@@ -30,7 +29,7 @@ FILES = {"efficientad.pt", "settings.json", "training_log.csv"}
 
 
 def untrained(**changes) -> EfficientAD:
-    return EfficientAD(Params(**{**TINY, **changes}))
+    return EfficientAD(Settings(**{**TINY, **changes}))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -45,13 +44,13 @@ def fitted(striped) -> EfficientAD:
 
 
 def test_the_paper_preset_is_the_documents_and_explicit_keys_overrule():
-    paper = Settings.of(Params(preset="paper"))
+    paper = Settings(preset="paper")
     assert (paper.side, paper.steps, paper.batch_size, paper.learning_rate) == (256, 70000, 1, 1e-4)
     assert (paper.p_hard, paper.synthetic, paper.augment, paper.init) == (0.99, 0.4, 1.0, "scratch")
     assert [getattr(paper, f"coeff_{name}") for name in PARTS] == [1, 0, 1, 1, 1]
-    assert Settings.of(Params(steps=7, augment=0)).steps == 7
-    assert Settings.of(Params(augment=0)).augment == 0
-    assert Settings.of(Params()).side == PRESETS["fast"]["side"]
+    assert Settings(steps=7, augment=0).steps == 7
+    assert Settings(augment=0).augment == 0
+    assert Settings().side == Settings.PRESETS["fast"]["side"]
 
 
 @pytest.mark.parametrize("init", ["teacher", "scratch"])
@@ -145,7 +144,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(fitted, striped
 
 def test_a_loaded_model_scores_and_goes_on_the_same_and_saves_the_same_bytes(fitted, striped, tmp_path):
     fitted.save(tmp_path / "a")
-    loaded, direct = EfficientAD(Params()), fitted.clone()
+    loaded, direct = EfficientAD(Settings()), fitted.clone()
     loaded.load(tmp_path / "a")
     np.testing.assert_array_equal(loaded.score(striped).image, fitted.score(striped).image)
     assert (loaded.settings, loaded.scale) == (fitted.settings, fitted.scale)
@@ -217,7 +216,7 @@ def test_every_loss_is_weighed_by_its_coefficient(striped):
     assert all(float(parts[name]) != 0 for name in PARTS)
     for name in PARTS:
         only = {f"coeff_{other}": 3.0 * (other == name) for other in PARTS}
-        trainer.settings = Settings.of(Params(**{**TINY, **only}))
+        trainer.settings = Settings(**{**TINY, **only})
         assert float(trainer._total(parts)) == pytest.approx(3 * float(parts[name]))
 
 
@@ -285,7 +284,7 @@ def test_what_is_no_model_is_refused(fitted, tmp_path, part):
     if part == "settings":
         (tmp_path / "settings.json").write_text('{"side": 64}')
     with pytest.raises(UserError, match="run `dvc repro train`"):
-        EfficientAD(Params()).load(tmp_path)
+        EfficientAD(Settings()).load(tmp_path)
 
 
 def test_too_few_images_and_an_untrained_model_are_refused(striped):

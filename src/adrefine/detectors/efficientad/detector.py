@@ -20,7 +20,6 @@ from adrefine.detectors.efficientad.teacher import Teacher, open_teacher
 from adrefine.detectors.efficientad.training import Networks, Trainer
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
-from adrefine.params import EfficientAD as Params
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import drawn, seed_everything
 from adrefine.runtime.threads import in_order, workers
@@ -31,8 +30,8 @@ _STATE = "efficientad.pt"
 class EfficientAD(Detector):
     """Student and autoencoder on the photos of data/prepared/efficientad; the image score is max H."""
 
-    def __init__(self, params: Params) -> None:
-        self.settings = Settings.of(params)
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.alpha = self.settings.alpha
         self.size = ""  # of the PDN; empty: not trained
         self.networks: Networks | None = None
@@ -106,12 +105,12 @@ class EfficientAD(Detector):
         state = {key: value.cpu() for key, value in self._ready().state_dict().items()}
         scale = {} if self.scale is None else asdict(self.scale)
         torch.save({"networks": state, "size": self.size, **scale}, folder / _STATE)
-        write_json(folder / "settings.json", asdict(self.settings))
+        write_json(folder / "settings.json", self.settings.stored())
         write_log(folder, self.log)
 
     def load(self, folder: Path) -> None:
         with reading(folder, _STATE, "EfficientAD"):
-            self.settings = Settings(**read_json(folder / "settings.json"))
+            self.settings = Settings.restored(read_json(folder / "settings.json"))
             self.alpha = self.settings.alpha
             state = torch.load(folder / _STATE, map_location=hardware.device(), weights_only=True)
             self.size = state["size"]

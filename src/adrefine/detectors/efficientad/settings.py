@@ -1,71 +1,89 @@
-"""Settings of EfficientAD: a preset with the explicit keys of params.yaml laid over it."""
+"""Section `efficientad` of params.yaml, which explains each key."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from adrefine.detectors.base import over_preset
-from adrefine.params import EfficientAD as Params
+from pydantic import Field, model_validator
 
-# `paper`: the document's; steps, rate and batch, which it does not name, are the original EfficientAD's.
-# `fast`: a CPU trains it in minutes; half the size, few steps of a higher rate,
-# low layers that need not be learned.
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {
-        "side": 256,
-        "init": "scratch",
-        "steps": 70000,
-        "batch_size": 1,
-        "learning_rate": 1e-4,
-        "decay": 0.05,
-        "augment": 1.0,
-        "finetune_steps": 7000,
-    },
-    "fast": {
-        "side": 128,
-        "init": "teacher",
-        "steps": 200,
-        "batch_size": 4,
-        "learning_rate": 1e-3,
-        "decay": 0.3,
-        "augment": 0.5,
-        "finetune_steps": 10,
-    },
-}
+from adrefine.detectors.base import DetectorSettings
+from adrefine.sections import FROM_PRESET, AtLeastOne, NotNegative, Positive, Share, UnderOne
+
+if TYPE_CHECKING:
+    from adrefine.detectors.efficientad.detector import EfficientAD
 
 
-@dataclass(frozen=True)
-class Settings:
-    """See params.yaml for each of them."""
+class Settings(DetectorSettings):
+    """A preset with the explicit keys of params.yaml laid over it.
 
-    side: int
-    padding: bool
-    tiles: bool
-    overlap: float
-    init: str
-    steps: int
-    batch_size: int
-    learning_rate: float
-    decay: float
-    weight_decay: float
-    augment: float
-    synthetic: float
-    p_hard: float
-    gamma: float
-    coeff_hard: float
-    coeff_ood: float
-    coeff_ae: float
-    coeff_stae: float
-    coeff_cdo: float
-    q_a: float
-    q_b: float
-    holdout: float
-    finetune_steps: int
-    alpha: float
-    seed: int
+    `paper`: the document's; steps, rate and batch, which it does not name, are the original EfficientAD's.
+    `fast`: a CPU trains it in minutes; half the size, few steps of a higher rate, low layers that need not be
+    learned.
+    """
 
-    @staticmethod
-    def of(params: Params) -> Settings:
-        """Preset values, replaced by those keys of `params` that are not null."""
-        return Settings(**over_preset(params, PRESETS))
+    PRESETS: ClassVar = {
+        "fast": {
+            "side": 128,
+            "init": "teacher",
+            "steps": 200,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+            "decay": 0.3,
+            "augment": 0.5,
+            "finetune_steps": 10,
+        },
+        "paper": {
+            "side": 256,
+            "init": "scratch",
+            "steps": 70000,
+            "batch_size": 1,
+            "learning_rate": 1e-4,
+            "decay": 0.05,
+            "augment": 1.0,
+            "finetune_steps": 7000,
+        },
+    }
+    reads: ClassVar = ("pixels",)
+
+    preset: Literal["fast", "paper"] = "fast"
+    side: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = FROM_PRESET
+    padding: bool = True
+    tiles: bool = False
+    overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
+    init: Literal["teacher", "scratch"] = FROM_PRESET
+    steps: AtLeastOne = FROM_PRESET
+    batch_size: AtLeastOne = FROM_PRESET
+    learning_rate: Positive = FROM_PRESET
+    decay: Share = FROM_PRESET
+    weight_decay: NotNegative = 1e-5
+    augment: Share = FROM_PRESET
+    synthetic: Share = 0.4
+    p_hard: UnderOne = 0.99
+    gamma: NotNegative = 2.0
+    coeff_hard: NotNegative = 1.0
+    coeff_ood: NotNegative = 0.0
+    coeff_ae: NotNegative = 1.0
+    coeff_stae: NotNegative = 1.0
+    coeff_cdo: NotNegative = 1.0
+    q_a: Share = 0.9
+    q_b: Share = 0.995
+    holdout: UnderOne = 0.1
+    finetune_steps: AtLeastOne = FROM_PRESET
+    alpha: Share = 0.9
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _quantiles_rise(self) -> Settings:
+        if self.q_a >= self.q_b:
+            raise ValueError(
+                f"`efficientad.q_a` = {self.q_a:g} must be under `efficientad.q_b` = {self.q_b:g}"
+            )
+        return self
+
+    def create(self) -> EfficientAD:
+        from adrefine.detectors.efficientad.detector import EfficientAD
+
+        return EfficientAD(self)
+
+    def headline(self) -> dict[str, Any]:
+        return super().headline() | {"alpha": self.alpha}

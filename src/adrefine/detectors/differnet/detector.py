@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,86 +17,32 @@ from adrefine.detectors.base import (
     Images,
     Scores,
     no_twins,
-    over_preset,
     read_log,
     reading,
     write_log,
 )
+from adrefine.detectors.differnet.settings import Settings
 from adrefine.detectors.flow import adam, build_flow, latent_score, negative_log_likelihood, row_nll
 from adrefine.detectors.maml import MetaLearner, outer_optimizer
 from adrefine.errors import UserError
 from adrefine.features.store import open_store
 from adrefine.io import read_json, write_json
-from adrefine.params import DifferNet as Params
-from adrefine.params import MetaIqr
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import drawn, seed_everything
 
-# `paper`: DifferNet as published, 400 epochs as IRP sect. 4.2. `fast`: a small training set needs noise on
-# the features and an early stop (benchmarks/results/regularization_*.md): a flow that trains on learns its
-# outliers.
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {
-        "standardize": False,
-        "hidden": 2048,
-        "layers": 3,
-        "blocks": 8,
-        "epochs": 400,
-        "learning_rate": 2e-4,
-        "weight_decay": 1e-5,
-        "feature_noise": 0.0,
-        "holdout": 0.0,
-        "patience": 400,
-        "finetune_epochs": 400,
-    },
-    "fast": {
-        "standardize": True,
-        "hidden": 128,
-        "layers": 1,
-        "blocks": 4,
-        "epochs": 20,
-        "learning_rate": 2e-3,
-        "weight_decay": 1e-5,
-        "feature_noise": 0.5,
-        "holdout": 0.15,
-        "patience": 6,
-        "finetune_epochs": 0,  # a warm epoch only adds noise to the scores
-    },
-}
+if TYPE_CHECKING:
+    from adrefine.strategies.meta_iqr import MetaIqr
+
 _STATE = "differnet.pt"
 _ROWS = 4096  # vectors scored at once
 _SMALL = 512  # hidden units up to which a second core costs more in waiting than it gives
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The preset with the explicit keys of params.yaml laid over it."""
-
-    standardize: bool
-    hidden: int
-    layers: int
-    blocks: int
-    epochs: int
-    learning_rate: float
-    weight_decay: float
-    feature_noise: float
-    holdout: float
-    patience: int
-    finetune_epochs: int
-    batch_size: int
-    seed: int
-
-    @staticmethod
-    def of(params: Params) -> Settings:
-        """Preset values, replaced by those keys of `params` that are not null."""
-        return Settings(**over_preset(params, PRESETS))
-
-
 class DifferNet(Detector):
     """Flow on the vectors of every view; the image score is the mean of z² over dimensions and views."""
 
-    def __init__(self, params: Params) -> None:
-        self.settings = Settings.of(params)
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.device = hardware.device()
         self.flow: torch.nn.Module | None = None
         self.cold: dict[str, torch.Tensor] = {}  # weights that the last cold fit ended with
@@ -182,12 +127,12 @@ class DifferNet(Detector):
         state = {"flow": self._ready().state_dict(), "centre": self.centre, "spread": self.spread}
         on_cpu = {key: _on_cpu(value) for key, value in state.items()}
         torch.save({**on_cpu, "epochs": self.epochs}, folder / _STATE)
-        write_json(folder / "settings.json", asdict(self.settings))
+        write_json(folder / "settings.json", self.settings.stored())
         write_log(folder, self.log)
 
     def load(self, folder: Path) -> None:
         with reading(folder, _STATE, "DifferNet"):
-            self.settings = Settings(**read_json(folder / "settings.json"))
+            self.settings = Settings.restored(read_json(folder / "settings.json"))
             state = torch.load(folder / _STATE, map_location=self.device, weights_only=True)
             self.centre, self.spread, self.epochs = state["centre"], state["spread"], int(state["epochs"])
             self.flow = self._new_flow(len(self.centre))

@@ -1,0 +1,104 @@
+"""What can be chosen by name in params.yaml: ours, in a table, and what installed packages add.
+
+A package adds one by an entry point of the registry's group; `docs/extending.md` shows each kind.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from adrefine.errors import UserError
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything of one kind, by name. Nothing is imported before it is asked for.
+
+    Attributes:
+        key: key of params.yaml whose value is one of the names, or that holds one key for each.
+        group: entry points of this group add to `table`.
+        table: `module:attribute` by name.
+    """
+
+    key: str
+    group: str
+    table: Mapping[str, str]
+
+    def names(self) -> tuple[str, ...]:
+        """Ours in the order of the table, then those of installed packages, sorted."""
+        return (*self.table, *sorted({point.name for point in self._points()} - set(self.table)))
+
+    def get(self, name: str) -> Any:
+        """What is registered as `name`.
+
+        Raises:
+            UserError: there is none of that name; a package's cannot be imported, or its name is taken.
+        """
+        if added := self.added(name):
+            return _load(added, self.group)
+        if name not in self.table:
+            near = difflib.get_close_matches(str(name), self.names(), n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(self.names())}"
+            raise UserError(f"params.yaml: `{self.key}` = {name!r} is unknown: {hint}")
+        module, _, attribute = self.table[name].partition(":")
+        return getattr(import_module(module), attribute)
+
+    def all(self, kind: type) -> dict[str, Any]:
+        """Everything by its name, see `get`; each of them is a subclass of `kind`."""
+        for point in self._points():
+            self.added(point.name)
+        found = {name: self.get(name) for name in self.names()}
+        for name, item in found.items():
+            if not (isinstance(item, type) and issubclass(item, kind)):
+                raise UserError(
+                    f"the plug-in `{name}` of {origin(self.added(name))} ({self.group}) is no "
+                    f"{kind.__name__}: mend or uninstall that package"
+                )
+        return found
+
+    def added(self, name: str) -> EntryPoint | None:
+        """The entry point of an installed package that adds `name`; None: it is ours, or there is none.
+
+        Raises:
+            UserError: two packages, or one and we ourselves, have this name.
+        """
+        found = [point for point in self._points() if point.name == name]
+        owners = [*(["adrefine"] if name in self.table else []), *map(origin, found)]
+        if found and len(owners) > 1:
+            raise UserError(
+                f"`{name}` is registered in {self.group} by {' and by '.join(owners)}: uninstall all but one"
+            )
+        return found[0] if found else None
+
+    def _points(self) -> tuple[EntryPoint, ...]:
+        return _points(self.group)
+
+
+def origin(point: EntryPoint | None) -> str:
+    """Name and version of the installed package that an entry point belongs to; None: it is ours."""
+    if point is None:
+        return "adrefine"
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+
+
+@lru_cache
+def _points(group: str) -> tuple[EntryPoint, ...]:
+    """Entry points of `group`; the same one found twice on the path counts once."""
+    return tuple(dict.fromkeys(entry_points(group=group)))
+
+
+def _load(point: EntryPoint, group: str) -> Any:
+    try:
+        return point.load()
+    except Exception as error:  # whatever a foreign module does when it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"the plug-in `{point.name}` of {origin(point)} ({group}: {point.value}) cannot be loaded, "
+            f"{reason}: mend or uninstall that package"
+        ) from None
