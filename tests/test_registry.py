@@ -1,4 +1,4 @@
-"""One way to register five kinds: what is registered and what params.yaml says agree, and packages can add."""
+"""One way to register five kinds: what is registered and what params.yaml says agree; packages can add."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +17,8 @@ PACKAGE = SOURCE / "adrefine"
 PLUMBING = {
     PACKAGE / name
     for name in (
-        "__init__.py",
-        "errors.py",
-        "io.py",
-        "params.py",
-        "paths.py",
-        "runtime/progress.py",
-        "strict_yaml.py",
+        *("__init__.py", "errors.py", "io.py", "params.py", "paths.py"),
+        *("runtime/progress.py", "registry.py", "sections.py", "strict_yaml.py"),
     )
 }
 MAPS = PACKAGE / "detectors/gradient_maps.py"  # imported by a method that evaluate alone calls
@@ -59,7 +55,8 @@ def _imported(start: Path, without: set[Path]) -> set[Path]:
     while todo:
         file = todo.pop()
         found.add(file)
-        todo |= set(filter(None, map(_file, _names(file)))) - found - without
+        if file not in PLUMBING:  # params.py knows every kind, and decides nothing with it
+            todo |= set(filter(None, map(_file, _names(file)))) - found - without
     return found
 
 
@@ -70,13 +67,24 @@ def _does_something(file: Path) -> bool:
 
 
 def _names(file: Path) -> Iterator[str]:
-    """Everything in `file` that may be the name of a module."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    """Everything in `file` that may be the name of a module, also in a registry; not what only types need."""
+    tree = ast.parse(file.read_text())
+    only_types = [node for node in ast.walk(tree) if _is_for_types(node)]
+    skipped = {inner for node in only_types for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from re.findall(r"^(adrefine[.\w]*):\w+$", node.value)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _file(module: str) -> Path | None:
