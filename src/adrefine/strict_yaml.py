@@ -95,7 +95,7 @@ class _Loader(yaml.SafeLoader):
         except Exception:  # ValueError, KeyError, AttributeError ...: whatever a constructor trips over
             kind = node.tag.removeprefix(_OWN).lstrip("!")
             raise _Refused(
-                f"{where} = {shown}: cannot be read as {kind}: mend it, or put it in quotes"
+                f"{where} = {shown}: cannot be read as {kind}: correct it, or put it in quotes"
             ) from None
 
 

@@ -54,6 +54,8 @@ def test_blocks_are_sound(page: str) -> None:
             assert not done.returncode, f"{page}: {done.stderr}"
         elif block.words[0] == "python":
             compile(block.text, page, "exec")
+            for name in block.words[1:]:
+                assert (REPOSITORY / name).read_text() == block.text, f"{page}: {name} is another text"
         elif block.words[0] == "yaml":
             yaml.safe_load(block.text)
         else:

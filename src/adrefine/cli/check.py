@@ -13,7 +13,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "check",
         help="say at once what is wrong with params.yaml (`dvc repro` reads it only where a stage runs); "
-        "mend DVC's list of locks if DVC was killed while it wrote it",
+        "repair DVC's list of locks if DVC was killed while it wrote it",
         description="Says in one line what is wrong with params.yaml, or that it is sound. Exit code 2: "
         "something is wrong.",
     )

@@ -73,7 +73,7 @@ def _listed(root: Path) -> set[str] | None:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{path} cannot be read as text ({type(error).__name__}): mend it, or remove it to split by "
+            f"{path} cannot be read as text ({type(error).__name__}): correct it, or remove it to split by "
             "dataset.test_fraction"
         ) from None
     names = {Path(line.strip()).name for line in lines if line.strip()}

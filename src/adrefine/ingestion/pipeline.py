@@ -149,7 +149,7 @@ def _without_bad(photos: pd.DataFrame, params: Dataset, quarantine: Path) -> pd.
         raise UserError(
             f"{len(bad)} of {len(photos)} photos ({share:.1%}) cannot be used, more than "
             f"dataset.max_quarantined = {params.max_quarantined:g}; the first: {first['source']}: "
-            f"{first['reason']}. See {quarantine}: mend or remove them, or raise dataset.max_quarantined"
+            f"{first['reason']}. See {quarantine}: repair or remove them, or raise dataset.max_quarantined"
         )
     return usable
 

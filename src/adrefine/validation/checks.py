@@ -89,7 +89,7 @@ def _values(params: Validate) -> list[Check]:
             "mask_area",
             between,
             "a defect mask covers nearly the whole photo (is it inverted?)",
-            "mend the mask, or raise validate.max_mask_area",
+            "correct the mask, or raise validate.max_mask_area",
             min_value=0,
             max_value=params.max_mask_area,
         ),
@@ -108,7 +108,7 @@ def _agreement() -> list[Check]:
         (
             "defect_mask_empty",
             "a defect has a mask without any marked pixel",
-            "mend the mask, or take it away if nobody marked the defect",
+            "correct the mask, or take it away if nobody marked the defect",
         ),
         ("area_without_mask", "a photo without a mask has a masked area", AGAIN),
         ("good_but_typed", "a photo labelled good has a defect type", AGAIN),
