@@ -192,7 +192,7 @@ def test_too_many_bad_photos_stop_the_run_and_leave_nothing_that_looks_complete(
     for number in range(3):
         (root / f"train/good/{number:03d}.png").write_bytes(b"")
     with pytest.raises(
-        UserError, match=r"3 of 20 photos \(15\.0%\).*train/good/000\.png.*quarantine\.csv: mend"
+        UserError, match=r"3 of 20 photos \(15\.0%\).*train/good/000\.png.*quarantine\.csv: repair"
     ) as error:
         ingest(max_quarantined=0.1)
     assert "\n" not in str(error.value)
