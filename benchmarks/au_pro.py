@@ -1,6 +1,6 @@
 """Exact AU-PRO beside the straightforward one, which goes through thresholds, on the same made-up maps.
 
-    python benchmarks/au_pro.py [--images 100] [--side 512] [--thresholds 200]
+    python -m benchmarks.au_pro [--images 100] [--side 512] [--thresholds 200]
 
 The straightforward one numbers the regions once, then compares every map with every threshold, evenly spaced
 over all scores, and reads the overlap of each region off. Peak memory is what either allocates over the maps.

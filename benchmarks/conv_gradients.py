@@ -1,6 +1,6 @@
 """How long the gradients of a PDN take on one core: PyTorch's convolutions and those of `backbones.conv`.
 
-    python benchmarks/conv_gradients.py
+    python -m benchmarks.conv_gradients
 
 Forward and backward of the student (768 channels) on one image, the two kinds in turns, median of the rounds;
 to results/conv_gradients.json.
@@ -14,11 +14,11 @@ from functools import partial
 import torch
 from torch import nn
 
-import common
 from adrefine.backbones import conv
 from adrefine.backbones.pdn import Pdn
 from adrefine.io import write_json
 from adrefine.runtime import hardware
+from benchmarks import common
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """EfficientAD: what each part brings (EAD tables 5.5 to 5.8), and what a prediction costs.
 
-    python benchmarks/efficientad.py --root ../ksdd --generic ../photos --out efficientad_ksdd
-    python benchmarks/efficientad.py --latency
+    python -m benchmarks.efficientad --root ../ksdd --generic ../photos --out efficientad_ksdd
+    python -m benchmarks.efficientad --latency
 
 Four trainings, with and without CDO, with and without OOD; three maps of each: the student's, the
 autoencoder's and both. The quantiles that normalize the maps come from held-out good photos, as in the
@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
-import common
 from adrefine import manifest
 from adrefine.benchmark import prepared
 from adrefine.benchmark.summary import figure
-from adrefine.benchmark.tables import cell, markdown
+from adrefine.benchmark.tables import cell
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad.detector import EfficientAD
 from adrefine.detectors.efficientad.maps import raw
@@ -35,7 +33,9 @@ from adrefine.evaluation import draw, read_mask
 from adrefine.io import write_csv, write_json, write_text
 from adrefine.metrics import detection, localization
 from adrefine.params import parse
-from adrefine.runtime import hardware
+from adrefine.runtime import hardware, progress
+from adrefine.text import markdown
+from benchmarks import common
 
 TRAININGS: dict[str, dict[str, float]] = {
     "hard, AE": {"coeff_cdo": 0.0},
@@ -59,7 +59,7 @@ def main() -> None:
     target = common.RESULTS / f"{args.out}.csv"
     done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=KEYS)
     todo = [(losses, seed) for seed in args.seeds for losses in args.losses]
-    for losses, seed in tqdm(todo, desc=args.out, unit="training"):
+    for losses, seed in progress.over(todo, label=args.out, unit="training"):
         detector = EfficientAD(detector_params(args, losses, seed))
         keys = {name: getattr(detector.settings, name) for name in KEYS[1:]}
         wanted = [losses, *keys.values()]

@@ -1,6 +1,6 @@
 """What the Prefect flow costs beyond `dvc repro` alone.
 
-    PYTHONPATH=tests python benchmarks/flow_overhead.py
+    PYTHONPATH=tests python -m benchmarks.flow_overhead
 
 Makes the tests' tiny project in a temporary folder, starts a Prefect server, and runs `dvc repro` and
 `python flows/pipeline.py` by turns: with nothing to do, and with evaluate to run (another setting each time).

@@ -1,7 +1,7 @@
 """Photos a second and peak memory of ingest and validate on 10,000 generated photos, of 1,000 for comparison,
 and of an ingest again.
 
-    python benchmarks/ingest_10k.py [--photos 10000]
+    python -m benchmarks.ingest_10k [--photos 10000]
 
 Each stage is a process of its own; its peak is the largest sum over it and its children of the proportional
 set size (memory shared by n processes counts 1/n in each), sampled five times a second. Linux only.

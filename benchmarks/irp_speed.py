@@ -1,6 +1,6 @@
 """IRP with 20 rounds, cached features and warm starts, against the naive way, in one run.
 
-    python benchmarks/irp_speed.py --photos 120 --rounds 20
+    python -m benchmarks.irp_speed --photos 120 --rounds 20
 
 Naive: every round embeds the kept photos again and trains anew. Both remove the arg-max of every round (λ
 is so low that every round removes one) from the same start. Generated demo photos; test photos only measure.
@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import common
 from adrefine import detectors, manifest, noise
 from adrefine.detectors.base import Images
 from adrefine.features.embed import embed
 from adrefine.io import write_json
 from adrefine.params import Params, parse
 from adrefine.strategies import refinement
+from benchmarks import common
 
 WAYS = ("cached", "naive")
 

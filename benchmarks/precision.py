@@ -1,6 +1,6 @@
 """What bfloat16 costs or gains on this CPU, on one core: the networks in it and in float32, in turns.
 
-    python benchmarks/precision.py
+    python -m benchmarks.precision
 
 Vectors of one photo (default settings), the small PDN as a teacher (one image of 256²) and as a student
 (forward and backward of one image of 128²); medians of the rounds, to results/precision.json.
@@ -14,12 +14,12 @@ from functools import partial
 
 import torch
 
-import common
 from adrefine.backbones.pdn import Pdn
 from adrefine.features.extract import Extractor
 from adrefine.io import write_json
 from adrefine.params import parse
-from conv_gradients import step
+from benchmarks import common
+from benchmarks.conv_gradients import step
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

@@ -1,6 +1,6 @@
 """What keeps a flow from overfitting a small, clean training set: AUROC of DifferNet variants.
 
-    python benchmarks/regularization.py --name mtd --root ../mtd --n-train 100 --out regularization_mtd_100
+    python -m benchmarks.regularization --name mtd --root ../mtd --n-train 100 --out regularization_mtd_100
 
 Every row changes one thing of the `fast` preset, or starts from nothing. Measured on test photos, to inform:
 choose by several datasets, and do not tune the preset to one.
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-import common
 from adrefine.io import write_text
 from adrefine.params import parse
+from adrefine.runtime import progress
+from benchmarks import common
 
 BARE = {"standardize": False, "feature_noise": 0.0, "holdout": 0.0, "epochs": 60}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -47,11 +47,11 @@ def main() -> None:
     table, prepared = common.prepare(args.name, args.root)
     command = f"--name {args.name} --root {Path(args.root).name} --n-train {args.n_train} --out {args.out}"
     lines = [
-        f"`python benchmarks/regularization.py {command}`", "",
+        f"`python -m benchmarks.regularization {command}`", "",
         f"{args.n_train} clean training photos, seeds {', '.join(map(str, args.seeds))}.", "",
         "| variant | AUROC | epochs | seconds a training |", "|---|---|---|---|",
     ]  # fmt: skip
-    for name, changes in tqdm(VARIANTS.items(), desc=args.out):
+    for name, changes in progress.over(VARIANTS.items(), label=args.out, unit="variant"):
         found = np.array([run(table, prepared, args.n_train, seed, changes) for seed in args.seeds])
         mean, spread = found.mean(axis=0), found.std(axis=0)
         lines.append(f"| {name} | {mean[0]:.3f} ± {spread[0]:.3f} | {mean[1]:.0f} | {mean[2]:.1f} |")

@@ -1,6 +1,6 @@
 """What a changed λ and a run with nothing to do cost beyond the work itself.
 
-    python benchmarks/rerun_cost.py
+    python -m benchmarks.rerun_cost
 
 Clones the repository to a temporary folder, runs the graph on small demo photos, changes `irp.lambda` and
 runs `dvc repro` again. Overhead is the wall time without the seconds that refine and evaluate report for
@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-import common
 from adrefine.io import read_json, write_json
+from benchmarks import common
 
 ROOT = Path(__file__).parent.parent
 SMALL = {

@@ -1,6 +1,8 @@
 """A sweep on two workers of which one dies in the middle: does it end in the same eight experiments?
 
-python benchmarks/two_workers.py        # 10 to 15 minutes on two busy cores; writes results/two_workers.json
+    PYTHONPATH=tests python -m benchmarks.two_workers
+
+Takes 10 to 15 minutes on two busy cores; writes results/two_workers.json.
 
 In a temporary folder: a bare git remote, a DVC remote, a Prefect server, two workers, each with a clone, a
 cache and a temporary folder of its own, and the tiny project of the tests. The sweep of eight runs is started
@@ -25,15 +27,13 @@ from typing import Any
 
 import psutil
 
+from adrefine.dvc_driver.processes import output
+from adrefine.serving.server import answers
+from adrefine.sweeps import experiments, overrides, planning
+from adrefine.sweeps.project import settings
+from pipeline import photos, project
+
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "src")]
-
-from adrefine.dvc_driver.processes import output  # noqa: E402
-from adrefine.serving.server import answers  # noqa: E402
-from adrefine.sweeps import experiments, overrides, planning  # noqa: E402
-from adrefine.sweeps.project import settings  # noqa: E402
-from pipeline import photos, project  # noqa: E402
-
 WANTED = ["refine.strategy=vanilla,osr,irp,mad", "noise.level=0.1,0.2"]
 POOL, WORKERS, DONE_BEFORE = "adrefine", ("worker-a", "worker-b"), 3
 LONGEST = 1800.0  # seconds

@@ -1,6 +1,6 @@
 """What a few answers are worth: as decisions alone, and as defects that `consensus` learns from.
 
-    python benchmarks/refinement/answers.py --mtd ../mtd --ksdd ../ksdd
+    python -m benchmarks.refinement.answers --mtd ../mtd --ksdd ../ksdd
 
 Somebody answers, rightly, for a tenth of the photos: for the first of the review queue (those nearest the
 limit) or for those that score highest (which confirms what was removed). *Alone*: the answers override the
@@ -11,28 +11,24 @@ which behaves like the flow in milliseconds (README.md, section 5). Writes resul
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import ranking
-
-import common
 from adrefine.benchmark.summary import figure
-from adrefine.benchmark.tables import cell, markdown
+from adrefine.benchmark.tables import cell
 from adrefine.io import write_csv, write_text
 from adrefine.metrics.detection import auroc
+from adrefine.runtime import progress
 from adrefine.strategies.evidence import Gaussian, consensus
+from adrefine.text import markdown
+from benchmarks import common
+from benchmarks.refinement import ranking
 
 ANSWERED = 0.1  # share of the photos
 PHOTOS = {"mtd": "tiles", "ksdd": "commutators"}
 FIRST = ("queue", "highest")
 HOW = ("alone", "left out", "taught")
-COMMAND = "python benchmarks/refinement/answers.py --mtd ../mtd --ksdd ../ksdd"
+COMMAND = "python -m benchmarks.refinement.answers --mtd ../mtd --ksdd ../ksdd"
 
 
 def main() -> None:
@@ -42,7 +38,7 @@ def main() -> None:
     for name, layout, root in (("mtd", "mtd", args.mtd), ("ksdd", "mvtec", args.ksdd)):
         table, prepared = common.prepare(layout, root, twins=True)
         runs = [(*setting, seed) for setting in ranking.SETTINGS[name] for seed in args.seeds]
-        for n_train, level, seed in tqdm(runs, desc=name, unit="run"):
+        for n_train, level, seed in progress.over(runs, label=name, unit="run"):
             case = ranking.case(table, prepared, n_train, level, seed)
             for first, found in zip(FIRST, measured(case, seed), strict=True):
                 what = {

@@ -1,6 +1,6 @@
 """Which packaged backbone ranks the hidden defects better, for the voters of `consensus` and for anybody.
 
-    python benchmarks/refinement/backbones.py --mtd ../mtd --ksdd ../ksdd
+    python -m benchmarks.refinement.backbones --mtd ../mtd --ksdd ../ksdd
 
 The final detector is a Gaussian of all dimensions, which behaves like the flow in milliseconds (README.md,
 section 5). Gaps closed are by removing exactly as many photos as hide: by the voters, and by the ceiling, out
@@ -9,25 +9,22 @@ of fold models of the clean photos. Writes results/backbones.csv and backbones.m
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import ranking
-
-import common
-from adrefine.benchmark.tables import markdown
 from adrefine.io import write_csv, write_text
 from adrefine.metrics.detection import auroc
+from adrefine.runtime import progress
 from adrefine.strategies import evidence
+from adrefine.text import markdown
+from benchmarks import common
+from benchmarks.refinement import ranking
 
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1")
 SETTINGS = {"tiles": ranking.SETTINGS["mtd"], "commutators": ranking.SETTINGS["ksdd"]}
-COMMAND = "python benchmarks/refinement/backbones.py --mtd ../mtd --ksdd ../ksdd"
+COMMAND = "python -m benchmarks.refinement.backbones --mtd ../mtd --ksdd ../ksdd"
 
 
 def main() -> None:
@@ -38,7 +35,7 @@ def main() -> None:
         for backbone in BACKBONES:
             table, prepared = common.prepare(layout, root, twins=True, backbone=backbone)
             runs = [(*setting, seed) for setting in SETTINGS[name] for seed in args.seeds]
-            for n_train, level, seed in tqdm(runs, desc=f"{name} {backbone}", unit="run"):
+            for n_train, level, seed in progress.over(runs, label=f"{name} {backbone}", unit="run"):
                 found = measured(table, prepared, n_train, level, seed)
                 what = {"photos": f"{n_train} {name}", "backbone": backbone, "noise": level, "seed": seed}
                 rows.append(what | found)

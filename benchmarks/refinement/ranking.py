@@ -1,6 +1,6 @@
 """How well label-free evidence ranks the hidden defects of a training set: AUROC over its photos.
 
-    python benchmarks/refinement/ranking.py --mtd ../mtd --ksdd ../ksdd
+    python -m benchmarks.refinement.ranking --mtd ../mtd --ksdd ../ksdd
 
 No flow is trained: every kind of evidence is closed-form or a small classifier on the cached vectors (mean
 over views), so that a lab of many variants runs in minutes. `ceiling` is a Gaussian fitted, out of fold, on
@@ -10,7 +10,6 @@ the clean photos only. Writes results/ranking.csv and ranking.md.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +20,16 @@ from scipy.stats import rankdata, spearmanr
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
-from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import common
 from adrefine import manifest
-from adrefine.benchmark.tables import markdown
 from adrefine.features.store import open_store
 from adrefine.io import write_csv, write_text
 from adrefine.metrics import detection
 from adrefine.params import parse
+from adrefine.runtime import progress
 from adrefine.strategies.evidence import Gaussian
+from adrefine.text import markdown
+from benchmarks import common
 
 Array = np.ndarray
 SETTINGS = {
@@ -52,7 +50,7 @@ def main() -> None:
     for name, layout, root in (("mtd", "mtd", args.mtd), ("ksdd", "mvtec", args.ksdd)):
         table, prepared = common.prepare(layout, root, twins=True, backbone=args.backbone)
         for n_train, level in SETTINGS[name]:
-            for seed in tqdm(args.seeds, desc=f"{name} {n_train} at {level}", unit="seed"):
+            for seed in progress.over(args.seeds, label=f"{name} {n_train} at {level}", unit="seed"):
                 found = case(table, prepared, n_train, level, seed)
                 scores = evidence(found.photos, found.twins, found.hidden, seed)
                 aurocs = {kind: detection.auroc(found.hidden, score) for kind, score in scores.items()}
@@ -244,7 +242,7 @@ def report(runs: pd.DataFrame, backbone: str) -> str:
     means = runs.groupby("setting", sort=False)[kinds].mean().T
     reached = ((means - 0.5) / (means.loc["ceiling"] - 0.5)).mean(axis=1)
     lines = [
-        "`python benchmarks/refinement/ranking.py --mtd mtd --ksdd ksdd`", "",
+        "`python -m benchmarks.refinement.ranking --mtd mtd --ksdd ksdd`", "",
         f"AUROC of ranking the hidden defects, vectors of {backbone}, mean over the seeds "
         f"{_listed(runs['seed'].unique())}; "
         "efficiency: (AUROC − .5) / (ceiling − .5), mean over the settings.", "",

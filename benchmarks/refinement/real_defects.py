@@ -1,6 +1,6 @@
 """How far the voters would come if they knew real defects: a limit for what synthetic ones can do.
 
-    python benchmarks/refinement/real_defects.py --mtd ../mtd --ksdd ../ksdd
+    python -m benchmarks.refinement.real_defects --mtd ../mtd --ksdd ../ksdd
 
 `consensus` learns what a defect looks like from synthetic ones. Here its discriminator is given, instead,
 every *real* defect that is not hidden in the training set, with its label, except those of the part that is
@@ -11,27 +11,22 @@ results/real_defects.csv and real_defects.md.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from sklearn.svm import SVC
-from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import ranking
-import repeats
-
-import common
 from adrefine.benchmark.summary import figure
-from adrefine.benchmark.tables import cell, markdown
+from adrefine.benchmark.tables import cell
 from adrefine.io import write_csv, write_text
 from adrefine.manifest import DEFECT
+from adrefine.runtime import progress
 from adrefine.strategies import evidence
+from adrefine.text import markdown
+from benchmarks import common
+from benchmarks.refinement import ranking, repeats
 
 BY = ("synthetic", "real", "ceiling")
-COMMAND = "python benchmarks/refinement/real_defects.py --mtd ../mtd --ksdd ../ksdd"
+COMMAND = "python -m benchmarks.refinement.real_defects --mtd ../mtd --ksdd ../ksdd"
 
 
 def main() -> None:
@@ -43,7 +38,7 @@ def main() -> None:
         details = dict(zip(table["image_id"], map(repeats.detail, table["path"]), strict=True))
         defects = table.loc[table["label"] == DEFECT, "image_id"]
         runs = [(*setting, seed) for setting in repeats.SETTINGS[name] for seed in args.seeds]
-        for n_train, level, seed in tqdm(runs, desc=name, unit="run"):
+        for n_train, level, seed in progress.over(runs, label=name, unit="run"):
             case = ranking.case(table, prepared, n_train, level, seed)
             known = tuple(defects[~defects.isin(case.ids)])
             parts = repeats.parts_of(np.stack([details[image_id] for image_id in case.ids + known]))

@@ -1,6 +1,6 @@
 """How much of the ceiling is other shots of the same part: no method without labels has that.
 
-    python benchmarks/refinement/repeats.py --mtd ../mtd --ksdd ../ksdd
+    python -m benchmarks.refinement.repeats --mtd ../mtd --ksdd ../ksdd
 
 The ceiling scores a photo by models of the clean photos of the other folds. If a part was photographed more
 than once, its other shots are among those if it is good, and are not if it is defective: that tells its
@@ -12,25 +12,21 @@ results/repeats.csv and repeats.md.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import PIL.Image
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import squareform
-from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import ranking
-
-import common
 from adrefine.benchmark.summary import figure
-from adrefine.benchmark.tables import cell, markdown
+from adrefine.benchmark.tables import cell
 from adrefine.io import write_csv, write_text
+from adrefine.runtime import progress
 from adrefine.strategies import evidence
+from adrefine.text import markdown
+from benchmarks import common
+from benchmarks.refinement import ranking
 
 SETTINGS = {  # as far as there are defects to hide
     "tiles": [(n, level) for n in (380, 100) for level in (0.1, 0.2, 0.3, 0.4, 0.5)],
@@ -41,7 +37,7 @@ GRAIN = 3.0  # sigma up to which something is a detail
 LIGHT = 5.0  # sigma of the contrast in whose units details are measured
 SAME = 0.6  # correlation over which two photos are of one part; 96 % of such pairs of tiles have one label
 BY = ("voters", "ceiling", "without its shots", "without its family")
-COMMAND = "python benchmarks/refinement/repeats.py --mtd ../mtd --ksdd ../ksdd"
+COMMAND = "python -m benchmarks.refinement.repeats --mtd ../mtd --ksdd ../ksdd"
 
 
 def main() -> None:
@@ -52,7 +48,7 @@ def main() -> None:
         table, prepared = common.prepare(layout, root, twins=True)
         details = dict(zip(table["image_id"], map(detail, table["path"]), strict=True))
         runs = [(*setting, seed) for setting in SETTINGS[name] for seed in args.seeds]
-        for n_train, level, seed in tqdm(runs, desc=name, unit="run"):
+        for n_train, level, seed in progress.over(runs, label=name, unit="run"):
             case = ranking.case(table, prepared, n_train, level, seed)
             parts = parts_of(np.stack([details[image_id] for image_id in case.ids]))
             what = {"photos": f"{n_train} {name}", "noise": level, "seed": seed, "parts": parts.max()}

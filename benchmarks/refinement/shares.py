@@ -1,6 +1,6 @@
 """How many defects hide: the share that `consensus` finds, and what removing so many is worth.
 
-    python benchmarks/refinement/shares.py --mtd ../mtd --ksdd ../ksdd
+    python -m benchmarks.refinement.shares --mtd ../mtd --ksdd ../ksdd
 
 The final detector is a Gaussian of all dimensions, which behaves like the flow in milliseconds (README.md,
 section 5), the ranking that of the two voters. Coarse vectors: 128 and 64 pixels, two views. Writes
@@ -9,22 +9,20 @@ results/shares.csv, shares.md and shares.png, the two effect sizes of every run.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import ranking
-
-import common
 from adrefine.benchmark.summary import figure
-from adrefine.benchmark.tables import cell, markdown
+from adrefine.benchmark.tables import cell
 from adrefine.io import write_csv, write_text
+from adrefine.runtime import progress
 from adrefine.strategies import evidence
+from adrefine.text import markdown
+from benchmarks import common
+from benchmarks.refinement import ranking
 
 matplotlib.use("Agg")
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -34,7 +32,7 @@ SETTINGS = {  # as far as there are defects to hide
 }
 COARSE = {"scales": [128, 64], "views": 2}
 RULES = ("by the share found", "by the true share", "half")
-COMMAND = "python benchmarks/refinement/shares.py --mtd ../mtd --ksdd ../ksdd"
+COMMAND = "python -m benchmarks.refinement.shares --mtd ../mtd --ksdd ../ksdd"
 
 
 def main() -> None:
@@ -45,7 +43,7 @@ def main() -> None:
         for kind, embed in (("fine", {}), ("coarse", COARSE)):
             table, prepared = common.prepare(layout, root, twins=True, **embed)
             runs = [(*setting, seed) for setting in SETTINGS[name] for seed in args.seeds]
-            for n_train, level, seed in tqdm(runs, desc=f"{name}, {kind}", unit="run"):
+            for n_train, level, seed in progress.over(runs, label=f"{name}, {kind}", unit="run"):
                 what = {"photos": f"{n_train} {name}", "vectors": kind, "noise": level, "seed": seed}
                 case = ranking.case(table, prepared, n_train, level, seed)
                 rows.append(what | measured(case, seed))

@@ -1,6 +1,17 @@
-"""Words for people."""
+"""Words and tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 
 def counted(number: int, noun: str) -> str:
     """`1 photo`, `2 photos`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> list[str]:
+    """Lines of a Markdown table and an empty one; the columns named in `right` are set to the right."""
+    marks = "|".join("---:" if name in right else "---" for name in header)
+    lines = [f"| {' | '.join(map(str, row))} |" for row in (header, *rows)]
+    return [lines[0], f"|{marks}|", *lines[1:], ""]

@@ -95,7 +95,9 @@ def test_values_reach_hydra_as_they_are(value: Any) -> None:
 def test_a_plan_has_each_experiment_once_with_all_its_settings() -> None:
     planned = experiments.plan(BASE, overrides.read(["refine.strategy=osr,irp,osr", "irp.lambda=2"]))
     assert [experiment.name for experiment in planned] == ["osr-irp.lambda2", "irp-irp.lambda2"]
-    assert planned[0].settings == overrides.merged(BASE, {"refine.strategy": "osr", "irp.lambda": 2.0})
+    assert planned[0].settings == overrides.with_overrides(
+        BASE, {"refine.strategy": "osr", "irp.lambda": 2.0}
+    )
     assert planned[0].arguments == [
         *("--name", "osr-irp.lambda2"),
         *("--set-param", "++refine.strategy=osr", "--set-param", "++irp.lambda=2.0"),
@@ -140,7 +142,7 @@ def test_numbers_that_yaml_writes_in_two_ways_are_the_same() -> None:
 @pytest.mark.parametrize("other", [{"noise.level": 0.4}, {"noise.from_another_version": 1}])
 def test_an_experiment_of_that_name_with_other_settings_is_told(other: dict[str, Any]) -> None:
     planned = experiments.plan(BASE, [{"refine.strategy": "osr"}])
-    settings = overrides.merged(planned[0].settings, other)
+    settings = overrides.with_overrides(planned[0].settings, other)
     found = experiments.parse_show(shown(("osr", settings, {"a": 1})))
     with pytest.raises(UserError, match="`osr` of this commit with other settings: `dvc exp rename osr"):
         experiments.done(planned, found)

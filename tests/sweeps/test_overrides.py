@@ -119,7 +119,7 @@ def test_unknown_keys_and_impossible_values_are_refused_by_name(given: dict[str,
 
 def test_merging_changes_a_copy() -> None:
     base = {"refine": {"strategy": "irp", "folds": 5}}
-    assert overrides.merged(base, {"refine.strategy": "osr", "noise.level": 0.1}) == {
+    assert overrides.with_overrides(base, {"refine.strategy": "osr", "noise.level": 0.1}) == {
         "refine": {"strategy": "osr", "folds": 5},
         "noise": {"level": 0.1},
     }

@@ -14,7 +14,8 @@ import pandas as pd
 from adrefine.benchmark import published
 from adrefine.benchmark.config import VANILLA, Benchmark, Entry
 from adrefine.benchmark.summary import Group, Line, mean_of_classes
-from adrefine.benchmark.tables import cell, markdown, method_of
+from adrefine.benchmark.tables import cell, method_of
+from adrefine.text import markdown
 
 _TITLES = {"ksdd2": "KSDD2", published.MVTEC_MEAN: "MVTec AD"}
 

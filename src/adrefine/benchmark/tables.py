@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from math import isnan
 
 from adrefine.benchmark import published
 from adrefine.benchmark.config import LIMIT, ORACLE, VANILLA, Benchmark
 from adrefine.benchmark.summary import Figure, Group, Line
+from adrefine.text import markdown
 
 _MAIN = {
     "auroc": "AUROC", "aupr": "AUPR", "gap": "gap closed", "removed": "removed", "precision": "precision",
@@ -32,12 +33,6 @@ highest scores go, as many as are hidden; it knows the labels, so who removes as
 Efficiency: (rank AUROC − .5) / (ceiling − .5) of the means. Depth: share of the ranked list to read until
 90 % or all of the hidden defects were seen. Precision at their number: hidden defects among as many of the
 highest scores. Seconds: of one training for vanilla and oracle, of one refinement for a strategy."""
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table and an empty one."""
-    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
 def of_group(group: Group, config: Benchmark) -> list[str]:

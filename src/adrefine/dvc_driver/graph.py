@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from adrefine import text
 from adrefine.dvc_driver.plan import Planned, Standing
 
 Done = Literal["ran", "restored", "skipped", "failed", "not run"]
@@ -38,6 +39,7 @@ def markdown(standing: Standing, planned: Sequence[Planned], outcomes: Mapping[s
     """The picture, its legend, and a row per stage: what it did, seconds, why."""
     why = {row.stage: row.why for row in planned}
     done = [outcomes.get(stage, Outcome(stage, "not run", 0.0)) for stage in standing.stages]
+    rows = [(one.stage, one.done, _seconds(one), why.get(one.stage, "")) for one in done]
     kinds = [kind for kind in _MEANS if any(one.done == kind for one in done)]
     return "\n".join(
         [
@@ -47,9 +49,7 @@ def markdown(standing: Standing, planned: Sequence[Planned], outcomes: Mapping[s
             "",
             " · ".join(_MEANS[kind] for kind in kinds) + ". Arrows that follow from others are left out.",
             "",
-            "| stage | | seconds | why |",
-            "|---|---|---:|---|",
-            *(f"| {one.stage} | {one.done} | {_seconds(one)} | {why.get(one.stage, '')} |" for one in done),
+            *text.markdown(["stage", "", "seconds", "why"], rows, right=["seconds"])[:-1],
         ]
     )
 

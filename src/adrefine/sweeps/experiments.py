@@ -13,7 +13,7 @@ from typing import Any
 from adrefine import params
 from adrefine.dvc_driver.processes import output
 from adrefine.errors import UserError
-from adrefine.sweeps.overrides import Overrides, merged, typed
+from adrefine.sweeps.overrides import Overrides, typed, with_overrides
 
 BASELINE = "baseline"  # name of the experiment that overrides nothing
 _WORDS = ("dataset.name", "detector", "refine.strategy")  # their values say alone what they are
@@ -61,7 +61,7 @@ def plan(base: Mapping[str, Any], wanted: Iterable[Overrides]) -> list[Experimen
     for given in wanted:
         overrides = typed(base, given)
         name = name_of(overrides)
-        found.setdefault(name, Experiment(name, overrides, merged(base, overrides)))
+        found.setdefault(name, Experiment(name, overrides, with_overrides(base, overrides)))
     return list(found.values())
 
 

@@ -67,7 +67,7 @@ def _product(grid: Mapping[str, list[Any]]) -> list[Overrides]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def with_overrides(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The content of params.yaml with the overrides made.
 
     Raises:
@@ -91,7 +91,7 @@ def typed(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> Overrides:
     Raises:
         UserError: a key is unknown, a value is impossible; names the key.
     """
-    content = merged(base, overrides)
+    content = with_overrides(base, overrides)
     checked = params.parse(content, "the sweep").model_dump(by_alias=True)
     return {key: _typed(key, value, checked) for key, value in overrides.items()}
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from adrefine import text
 from adrefine.dvc_driver.processes import Failed
 from adrefine.errors import UserError
 from adrefine.sweeps.experiments import Experiment, Result
@@ -173,8 +174,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     """A table in Markdown."""
     if not rows:
         return "No experiment has a result."
-    cells = [list(rows[0]), ["---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+    return "\n".join(text.markdown(list(rows[0]), [list(row.values()) for row in rows])[:-1])
 
 
 def _at(content: Any, key: str) -> Any:
