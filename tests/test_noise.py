@@ -37,6 +37,7 @@ def make(goods=40, test_defects=60, pool_defects=0, label=0, types=("pit", "scra
         width=8,
         height=8,
         mask_area=0.0,
+        scale="0..255",
         source=table["image_id"],
     )[list(manifest.COLUMNS)]
 

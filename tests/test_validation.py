@@ -30,7 +30,13 @@ def photos(train=14, val=4, test=6, defects=5) -> pd.DataFrame:
     table["defect_type"] = defect.map({True: "pit", False: ""})
     table["source"] = [f"photo {i}.jpg" for i in range(len(table))]
     table["mask_area"] = defect * 0.02
-    return table.assign(width=640, height=480)[list(manifest.COLUMNS)]
+    return table.assign(width=640, height=480, scale="0..255")[list(manifest.COLUMNS)]
+
+
+def levels_of(table: pd.DataFrame, **given) -> pd.DataFrame:
+    values = {"grey_levels": 200, "black": 0.01, "saturated": 0.02} | given
+    ours = table if {"image_id", "source"} <= set(table) else table.assign(image_id="", source="")
+    return ours[["image_id", "source"]].assign(**values)
 
 
 def pair(kind="near", source=0, other=20, leak=1, conflict=0) -> pd.DataFrame:
@@ -47,8 +53,8 @@ def touch(table: pd.DataFrame, root: Path) -> Path:
     return root
 
 
-def failures(table, root, pairs=NO_PAIRS, params=None) -> dict[tuple[str, str], run.Outcome]:
-    data = tables.derive(table, pairs, root)
+def failures(table, root, pairs=NO_PAIRS, params=None, levels=None) -> dict[tuple[str, str], run.Outcome]:
+    data = tables.derive(table, pairs, levels_of(table) if levels is None else levels, root)
     outcomes = run.run(data, checks.suite(data, params or Validate()))
     return {
         (outcome.check.table, outcome.check.arguments.get("column", "")): outcome
@@ -176,10 +182,37 @@ def test_ten_thousand_photos_are_quick(tmp_path):
     touch(table.head(1), tmp_path)
     failures(photos().head(1), tmp_path)  # the import is not what is measured
     start = time.perf_counter()
-    data = tables.derive(table, NO_PAIRS, tmp_path)
+    data = tables.derive(table, NO_PAIRS, levels_of(table), tmp_path)
     outcomes = run.run(data, checks.suite(data, Validate()))
     assert time.perf_counter() - start < 8
     assert sum(not outcome.success for outcome in outcomes) == 2  # files missing
+
+
+@pytest.mark.parametrize(
+    ("given", "failed"),
+    [
+        ({"grey_levels": 17}, {("levels", "grey_levels")}),
+        (
+            {"black": 1.0, "grey_levels": 1},
+            {("levels", "grey_levels"), ("levels", "black"), ("dataset", "black_share")},
+        ),
+        ({"saturated": 0.97}, {("levels", "saturated"), ("dataset", "saturated_share")}),
+    ],
+)
+def test_photos_read_on_a_wrong_scale_fail_and_the_setting_is_named(root, given, failed):
+    found = failures(photos(), root, levels=levels_of(photos(), **given))
+    assert set(found) == failed
+    assert "set dataset.bit_depth" in str(run.explain(list(found.values())))
+
+
+def test_one_black_photo_of_many_passes_two_of_twenty_are_named(root):
+    levels = levels_of(photos())
+    levels.loc[3, ["grey_levels", "black"]] = [1, 1.0]
+    assert failures(photos(), root, levels=levels) == {}
+    levels.loc[4, ["grey_levels", "black"]] = [1, 1.0]
+    found = failures(photos(), root, levels=levels)
+    assert set(found) == {("levels", "grey_levels"), ("levels", "black")}
+    assert "photo 3.jpg, photo 4.jpg" in str(run.explain(list(found.values())))
 
 
 @pytest.fixture
@@ -188,6 +221,7 @@ def project(tmp_path, monkeypatch) -> Path:
     touch(photos(), tmp_path)
     manifest.write(tmp_path / "data/ingested/manifest.csv", photos())
     pair().to_csv(tmp_path / "data/ingested/duplicates.csv", index=False)
+    levels_of(photos()).to_csv(tmp_path / "data/ingested/levels.csv", index=False)
     (tmp_path / "params.yaml").write_text("{}\n")
     return tmp_path
 
@@ -196,7 +230,7 @@ def test_stage_writes_the_same_summary_every_time_and_data_docs(project, capsys)
     folder = project / "reports/validation"
     validate.main()
     captured = capsys.readouterr()
-    assert captured.out == "validate: 27 checks passed\n"
+    assert captured.out == "validate: 33 checks passed\n"
     assert captured.err == ""
     assert (folder / "data_docs/index.html").stat().st_size > 1000
     assert "Remedy: " in (folder / "data_docs/expectations/manifest.html").read_text()
@@ -204,16 +238,16 @@ def test_stage_writes_the_same_summary_every_time_and_data_docs(project, capsys)
     validate.main()
     assert sha256_file(folder / "summary.json") == first
     content = json.loads((folder / "summary.json").read_text())
-    assert (content["success"], content["checks"], content["failed"], content["photos"]) == (True, 27, 0, 29)
+    assert (content["success"], content["checks"], content["failed"], content["photos"]) == (True, 33, 0, 29)
     keys = [(result["table"], result["expectation"], result["column"]) for result in content["results"]]
     assert keys == sorted(keys)
-    assert len(set(keys)) == 27
+    assert len(set(keys)) == 33
 
 
 def test_stage_that_fails_leaves_nothing_to_go_on_with(project):
     validate.main()
     manifest.write(project / "data/ingested/manifest.csv", put(("width", 2, 0)))
-    with pytest.raises(UserError, match=r"1 of 27 checks.*\n.*no width \(1 found: photo 2.jpg\)"):
+    with pytest.raises(UserError, match=r"1 of 33 checks.*\n.*no width \(1 found: photo 2.jpg\)"):
         validate.main()
     folder = project / "reports/validation"
     assert not (folder / "summary.json").exists()

@@ -18,7 +18,8 @@ GOOD, DEFECT, UNKNOWN = 0, 1, -1
 SPLITS = ("train", "val", "test", "pool")
 
 # Written by ingest. `width`, `height`: the photo's own size; `mask_area`: masked share of it, 0 without
-# mask; `path`, `mask_path`: relative to the project root; `source`: relative to dataset.root.
+# mask; `path`, `mask_path`: relative to the project root; `source`: relative to dataset.root; `scale`: values
+# of the photo that became black and white, such as 0..4095.
 COLUMNS = (
     "image_id",
     "path",
@@ -30,7 +31,10 @@ COLUMNS = (
     "height",
     "mask_area",
     "source",
+    "scale",
 )
+# Of levels.csv: how many grey levels an image has, and the shares of its pixels that are black and saturated.
+LEVEL_COLUMNS = ("image_id", "source", "grey_levels", "black", "saturated")
 # Of duplicates.csv, which ingest writes and validate checks.
 DUPLICATE_COLUMNS = (
     "kind",
@@ -52,6 +56,7 @@ _TEXT = (
     "split",
     "defect_type",
     "source",
+    "scale",
     "kind",
     "source_id",
     "reviewed",

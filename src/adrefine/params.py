@@ -57,8 +57,14 @@ class Dataset(Section):
     test_fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     max_megapixels: Positive = 100
     max_quarantined: Share = 0.05
+    bit_depth: Literal["auto", 8, 10, 12, 14, 16] = "auto"
     near_duplicate: PositiveShare = 0.995
     seed: int = 0
+
+    @property
+    def depth(self) -> int | None:
+        """Bits of the camera, None to tell from the photos."""
+        return None if self.bit_depth == "auto" else self.bit_depth
 
 
 class Validate(Section):
@@ -66,6 +72,9 @@ class Validate(Section):
     min_val: Count = 2
     max_mask_area: PositiveShare = 0.9
     max_near_leaks: Share = 1.0
+    min_levels: Annotated[int, Field(ge=1, le=256)] = 32
+    max_clipped: PositiveShare = 0.95
+    max_blank: Share = 0.05
 
 
 class Noise(Section):

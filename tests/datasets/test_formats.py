@@ -39,7 +39,7 @@ def test_both_scans_find_the_same_files_and_every_one_is_read(folder: Path) -> N
 
 def test_a_gif_is_refused_whatever_its_suffix(folder: Path) -> None:
     disguised = (folder / "c.gif").rename(folder / "c.png")
-    with pytest.raises(BadPhoto, match="not an image"):
+    with pytest.raises(BadPhoto, match="a GIF, which is not read"):
         photo(disguised.read_bytes(), 1)
     with pytest.raises(UserError, match="remove it"):
         images.read(disguised)

@@ -289,3 +289,57 @@ def _run_stage() -> subprocess.CompletedProcess[str]:
 def _edit(path: Path) -> None:
     with path.open("r+b") as file:
         file.write(b"edited")
+
+
+def _deep(name: str, seed: int, top: int = 4000) -> None:
+    values = trees.pixels(seed).astype(np.float64)
+    values = (values - values.min()) / (values.max() - values.min()) * top
+    trees.save(Path(f"raw/{name}.png"), np.rint(values).astype(np.uint16))
+
+
+def test_a_set_of_twelve_bits_gets_one_scale_and_a_dark_photo_stays_dark() -> None:
+    for number in range(30):
+        _deep(f"{number:02}", number)
+    _deep("dark", 90, top=300)
+    summary, table = ingest("folder", val_fraction=0.2)
+    assert summary.scales == {"0..4095": 31}
+    assert set(table["scale"]) == {"0..4095"}
+    assert "photos of more than 8 bits, values from black to white: 0..4095 (31)" in summary.lines()[-1]
+    reach = {row.source: np.asarray(Image.open(row.path)).max() for row in table.itertuples()}
+    assert reach["dark.png"] < 25
+    assert min(top for name, top in reach.items() if name != "dark.png") > 200
+    assert "1 of 31 photos use at most a quarter of their grey scale, such as dark.png" in summary.warnings[0]
+    levels = pd.read_csv(OUT / "levels.csv").set_index("source")
+    assert levels.loc["dark.png", "grey_levels"] < 25
+    assert levels.drop("dark.png")["grey_levels"].min() > 150
+
+
+def test_photos_are_done_again_only_when_the_scale_of_their_set_changes() -> None:
+    for number in range(12):
+        _deep(f"{number:02}", number)
+    assert ingest("folder", val_fraction=0)[0].decoded == 12
+    _deep("more", 50, top=3500)
+    summary, _ = ingest("folder", val_fraction=0)
+    assert (summary.decoded, summary.reused) == (1, 12)
+    _deep("brighter", 51, top=60000)
+    summary, table = ingest("folder", val_fraction=0)
+    assert summary.decoded == 14
+    assert set(table["scale"]) == {"0..65535"}
+    Path("raw/brighter.png").unlink()
+    summary, table = ingest("folder", val_fraction=0)
+    assert (summary.decoded, set(table["scale"])) == (0, {"0..4095"})
+    summary, table = ingest("folder", val_fraction=0, bit_depth=14)
+    assert (summary.decoded, set(table["scale"])) == (13, {"0..16383"})
+    with pytest.raises(UserError, match=r"dataset\.bit_depth = 10: .*\.png reaches"):
+        ingest("folder", val_fraction=0, bit_depth=10)
+
+
+def test_deep_photos_of_good_and_defective_with_masks() -> None:
+    root = trees.folder(Path("raw"))
+    for path in sorted((root / "defect").rglob("*.jpg")):
+        _deep(path.relative_to("raw").with_suffix("").as_posix(), len(path.name) + int(path.stem))
+        path.unlink()
+    _, table = ingest("folder")
+    assert (table.loc[table["label"] == 1, "mask_area"] > 0).all()
+    assert set(table.loc[table["label"] == 1, "scale"]) == {"0..4095"}
+    assert set(table.loc[table["label"] == 0, "scale"]) == {"0..255"}

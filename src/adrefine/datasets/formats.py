@@ -11,13 +11,52 @@ _FORMAT_OF = {
     ".png": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
     ".bmp": "BMP",
+    ".dib": "DIB",
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".webp": "WEBP",
     ".pgm": "PPM",
     ".ppm": "PPM",
+    ".pbm": "PPM",
+    ".pnm": "PPM",
+    ".jp2": "JPEG2000",
+    ".j2k": "JPEG2000",
 }
 
 SUFFIXES = frozenset(_FORMAT_OF)  # lower case, with the dot: what is looked for on disk
 FORMATS = tuple(dict.fromkeys(_FORMAT_OF.values()))  # Pillow's names of what a file may hold
+
+_PNG = "convert it to PNG"
+UNREAD = {  # pictures that are not read, by suffix, and the remedy
+    **dict.fromkeys(
+        (".gif", ".avif", ".heic", ".heif", ".jxl", ".jxr", ".hdr", ".exr", ".psd", ".tga"), _PNG
+    ),
+    **dict.fromkeys((".svg", ".ico", ".pcx", ".xcf", ".pfm", ".fits", ".fit", ".dcm", ".ima", ".jls"), _PNG),
+    **dict.fromkeys((".jpx", ".jpf", ".jpc", ".j2c", ".emf", ".wmf", ".eps", ".pdf", ".apng", ".mpo"), _PNG),
+    **dict.fromkeys(
+        (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef"), "develop it to PNG"
+    ),
+    **dict.fromkeys((".raw", ".bin", ".npy", ".npz", ".mat", ".h5"), "save its photos as PNG or TIFF"),
+    **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".wmv"), "save its frames as PNG"),
+    **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), "unpack it"),
+}
+_MAGIC = (
+    (b"GIF8", "a GIF, which is not read (convert it to PNG)"),
+    (b"%PDF", "not an image but a PDF"),
+    (b"%!PS", "not an image but PostScript"),
+    (b"<", "not an image but a page or XML"),
+    (b"PK\x03\x04", "not an image but a zip archive (unpack it)"),
+)
+
+
+def name_of(data: bytes) -> str:
+    """What a file is that is not read, by its first bytes."""
+    if data[4:8] == b"ftyp":
+        return f"a picture or film of the kind {data[8:12].decode('ascii', 'replace')}, not read: {_PNG}"
+    for magic, name in _MAGIC:
+        if data.startswith(magic):
+            return name
+    return f"not an image ({', '.join(FORMATS)}), or cut off in its header"

@@ -2,19 +2,24 @@
 
 The bytes are somebody's data, not to be trusted: a decoder may raise anything, a header may announce a
 picture larger than the memory, an `.png` may be a PostScript program. Whatever cannot be read becomes a
-`BadPhoto` with one line of reason.
+`BadPhoto` with one line of reason. Photos of more than 8 bits stay as they are until the scale of the whole
+set is known (`scales`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from adrefine.datasets.formats import FORMATS
+from adrefine.datasets.formats import FORMATS, name_of
+from adrefine.ingestion import damage, deep, marks, scales, tiff
+from adrefine.ingestion.damage import BadPhoto
+from adrefine.ingestion.samples import Samples
 
 # Pillow's own limit cannot be set per dataset; ours is checked from the header instead.
 Image.MAX_IMAGE_PIXELS = None
@@ -31,11 +36,9 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }  # by EXIF orientation
 _ORIENTATION = 0x0112
+_JPEG = b"\xff\xd8"  # first bytes
+_UNPACKED = ("BMP", "PPM", "TIFF")  # formats whose pixels a copy that was cut short leaves as zeros
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
-
-
-class BadPhoto(Exception):
-    """A photo or mask that cannot be used; the message is the reason, in one line."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,9 @@ class Decoded:
     height: int
 
 
-def photo(data: bytes, max_megapixels: float, at_least: int | None = None) -> Decoded:
-    """Decode a photo to 8 bits, mode L or RGB, upright, transparency over black, the first frame of several.
+def read(data: bytes, max_megapixels: float, at_least: int | None = None) -> Decoded | Samples:
+    """Decode a photo upright, the first full-size frame of several: to 8 bits, mode L or RGB, transparency
+    over black; or, if it holds more than 8 bits, to its values.
 
     Args:
         data: content of the file.
@@ -57,32 +61,44 @@ def photo(data: bytes, max_megapixels: float, at_least: int | None = None) -> De
         at_least: pixels a side that are enough: lets the JPEG decoder skip detail that resizing would drop.
 
     Raises:
-        BadPhoto: unreadable, truncated, empty, too large, too small.
+        BadPhoto: unreadable, truncated, empty, too large, too small, of a kind that would come out wrong.
     """
-    decoded = _decode(data, max_megapixels, at_least)
+    found = _decode(data, max_megapixels, at_least)
+    if isinstance(found, Samples):
+        return found
     try:
-        return Decoded(_to_8_bit(decoded.image), decoded.width, decoded.height)
+        return Decoded(_to_8_bit(found.image), found.width, found.height)
     except BadPhoto:
         raise
     except Exception as error:
-        raise BadPhoto(f"colour mode {decoded.image.mode} cannot be converted: {_reason(error)}") from None
+        raise BadPhoto(f"colour mode {found.image.mode} cannot be converted: {_reason(error)}") from None
+
+
+def photo(data: bytes, max_megapixels: float, at_least: int | None = None) -> Decoded:
+    """`read`, with photos of more than 8 bits on the scale that they alone would get."""
+    found = read(data, max_megapixels, at_least)
+    if isinstance(found, Decoded):
+        return found
+    levels = found.levels()
+    return on_scale(found, scales.of(levels, scales.choose({"": levels})))
+
+
+def on_scale(samples: Samples, scale: scales.Scale) -> Decoded:
+    """Values in 8 bits."""
+    image = samples.grey(scale)
+    return Decoded(image, image.width, image.height)
 
 
 def mask(data: bytes, max_megapixels: float) -> Decoded:
-    """Decode a mask: mode L, 255 where the photo is defective, else 0.
-
-    A mask that reaches the upper half of the range is cut there, which drops the ringing that JPEG once left
-    in it (MTD); a darker one holds label numbers, and every number but 0 is a defect, as in masks of more
-    than 8 bits.
-    """
+    """Decode a mask: mode L, 255 where the photo is defective, else 0; see `marks`."""
     found = _decode(data, max_megapixels, None)
-    if _is_wide(found.image.mode):
-        values = np.asarray(found.image) != 0
+    if isinstance(found, Samples):
+        marked = marks.of_values(found.values)
     else:
-        levels = np.asarray(_to_8_bit(found.image))
-        levels = levels if levels.ndim == 2 else levels.max(axis=2)
-        values = levels > (127 if levels.max() > 127 else 0)
-    return Decoded(Image.fromarray(np.where(values, 255, 0).astype(np.uint8)), found.width, found.height)
+        marked = marks.of_image(found.image, lossy=data[:2] == _JPEG)
+    return Decoded(
+        Image.fromarray(np.where(marked, 255, 0).astype(np.uint8)), marked.shape[1], marked.shape[0]
+    )
 
 
 def check_size(width: int, height: int, max_megapixels: float) -> None:
@@ -156,32 +172,58 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _decode(data: bytes, max_megapixels: float, at_least: int | None) -> Decoded:
+def _decode(data: bytes, max_megapixels: float, at_least: int | None) -> Decoded | Samples:
     """Header, limits, pixels, orientation."""
     if not data:
         raise BadPhoto("the file is empty (0 bytes)")
+    check = partial(check_size, max_megapixels=max_megapixels)
+    samples = tiff.read(data, check) if tiff.is_one(data) else deep.pnm(data, check)
+    if samples is not None:
+        damage.check_end(samples.values)
+        return _narrowed(samples)
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except Exception:
-        raise BadPhoto(f"not an image ({', '.join(FORMATS)}), or cut off in its header") from None
-    width, height = image.size
-    check_size(width, height, max_megapixels)
+        raise BadPhoto(name_of(data)) from None
+    check(*image.size)
     try:
-        if image.format == "PNG":
-            image.verify()  # the check sums, which decoding alone ignores; leaves the image unusable
-            image = Image.open(BytesIO(data), formats=FORMATS)
-        if at_least:
-            image.draft(
-                None, (2 * at_least, 2 * at_least)
-            )  # twice: the last halving is for the better filter
-        image.load()
+        return _load(image, data, at_least)
+    except BadPhoto:
+        raise
     except Exception as error:
         raise BadPhoto(f"damaged or truncated: {_reason(error)}") from None
-    turn = _UPRIGHT.get(_orientation(image))
+
+
+def _load(image: Image.Image, data: bytes, at_least: int | None) -> Decoded | Samples:
+    """The pixels of what Pillow has opened."""
+    width, height = image.size
+    if image.format == "PNG":
+        image.verify()  # the check sums, which decoding alone ignores; leaves the image unusable
+        image = Image.open(BytesIO(data), formats=FORMATS)
+        if (samples := deep.png(data)) is not None:
+            return samples.turned(_orientation(image))
+    if at_least:
+        image.draft(None, (2 * at_least, 2 * at_least))  # twice: the last halving is for the better filter
+    image.load()
+    if data[:2] == _JPEG:
+        damage.check_jpeg(data)
+    if image.format in _UNPACKED:
+        rows = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+        damage.check_end(rows[::-1] if image.format == "BMP" else rows)
+    orientation = _orientation(image)
+    if image.mode == "F" or image.mode.startswith("I"):
+        plain = 65535.0 if image.format == "PPM" and image.mode == "I" else None  # spread so by Pillow
+        return Samples(np.asarray(image), full=plain).turned(orientation)
+    turn = _UPRIGHT.get(orientation)
     if turn is None:
         return Decoded(image, width, height)
     swaps = turn not in (_UPRIGHT[2], _UPRIGHT[3], _UPRIGHT[4])
     return Decoded(image.transpose(turn), *((height, width) if swaps else (width, height)))
+
+
+def _narrowed(samples: Samples) -> Decoded | Samples:
+    """What has 8 bits after all, in a frame that Pillow does not get at, needs no scale."""
+    return on_scale(samples, scales.EIGHT_BIT) if samples.values.dtype == np.uint8 else samples
 
 
 def _orientation(image: Image.Image) -> int:
@@ -197,34 +239,17 @@ def _reason(error: Exception) -> str:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Mode L or RGB; transparency over black, unless nobody filled it in and it is 0 everywhere."""
     mode = image.mode
-    if _is_wide(mode):
-        return _grey_from_numbers(np.asarray(image), is_float=mode == "F")
     if mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         clear = image.convert("RGBA")
+        if clear.getchannel("A").getextrema() == (0, 0):
+            return clear.convert("RGB")
         black = Image.new("RGBA", clear.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, clear).convert("RGB")
     if mode in ("L", "1"):
         return image.convert("L")
     return image.convert("RGB")
-
-
-def _is_wide(mode: str) -> bool:
-    return mode == "F" or mode.startswith("I")
-
-
-def _grey_from_numbers(values: npt.NDArray[np.generic], is_float: bool) -> Image.Image:
-    """16 bits are divided by 257; floats are taken as 0 to 1, 0 to 255 or 0 to 65535, by their largest
-    value."""
-    numbers: npt.NDArray[np.float32] = values.astype(np.float32)
-    if not np.isfinite(numbers).all():
-        raise BadPhoto("has pixels that are infinite or not a number")
-    largest = float(numbers.max())
-    if not is_float or largest > 255:
-        numbers /= 257
-    elif largest <= 1:
-        numbers *= 255
-    return Image.fromarray(np.clip(np.rint(numbers), 0, 255).astype(np.uint8))
 
 
 def _geometry(decoded: Decoded, size: int, how: str) -> tuple[Box, tuple[int, int], tuple[int, int]]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import pandas as pd
 
 from adrefine import datasets, io, manifest
 from adrefine.errors import UserError
-from adrefine.ingestion import duplicates, worker
+from adrefine.ingestion import duplicates, scales, worker
 from adrefine.ingestion.worker import Job, Photo, Settings
 from adrefine.params import Dataset
 from adrefine.paths import MANIFEST, side_cache
@@ -28,6 +30,7 @@ from adrefine.runtime.seeds import drawn
 
 IMAGES, MASKS = "images", "masks"
 DUPLICATES, QUARANTINE, SUMMARY = "duplicates.csv", "quarantine.csv", "summary.json"
+LEVELS = "levels.csv"  # grey levels of every image, which validate checks
 BATCH = 16  # photos handed to a process at once
 _SHOWN = 5  # items that a message names
 
@@ -45,6 +48,7 @@ class Summary:
     exact: int
     near: int
     leaks: int
+    scales: dict[str, int]
     warnings: list[str]
 
     def lines(self) -> list[str]:
@@ -55,7 +59,13 @@ class Summary:
             f"{self.quarantined} in quarantine",
             f"duplicates: {self.exact} exact (left out), {self.near} near; between training and test: "
             f"{self.leaks}",
+            *self._scale_line(),
         ]
+
+    def _scale_line(self) -> list[str]:
+        deep = {scale: count for scale, count in self.scales.items() if scale != str(scales.EIGHT_BIT)}
+        named = ", ".join(f"{scale} ({count})" for scale, count in deep.items())
+        return [f"photos of more than 8 bits, values from black to white: {named}"] if deep else []
 
 
 def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
@@ -77,7 +87,7 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     settings = Settings(
         root.resolve(), cache.absolute(), params.image_size, params.fit, params.max_megapixels
     )
-    photos, thumbnails = _process(settings, table, workers)
+    photos, thumbnails = _process(settings, table, params, workers)
     usable = _without_bad(photos, params, out / QUARANTINE)
     _check_masks(usable)
     usable["split"] = _with_val(usable, params)
@@ -85,7 +95,7 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     _check_splits(kept, root)
     near = duplicates.find_near(kept, thumbnails[kept.index], params.near_duplicate)
     twice = pd.concat([exact, near], ignore_index=True)
-    warnings = warnings + _mask_warnings(kept) + _label_warnings(exact)
+    warnings = warnings + _scale_warnings(kept) + _mask_warnings(kept) + _label_warnings(exact)
     summary = _summary(photos, kept, twice, warnings)
     _write(out, settings, kept, twice, summary)
     return summary
@@ -102,21 +112,39 @@ def _summary(photos: pd.DataFrame, kept: pd.DataFrame, twice: pd.DataFrame, warn
         exact=int((twice["kind"] == "exact").sum()),
         near=int((twice["kind"] == "near").sum()),
         leaks=int(twice["leak"].sum()),
+        scales={str(name): int(count) for name, count in sorted(Counter(kept["scale"]).items())},
         warnings=warnings,
     )
 
 
 def _process(
-    settings: Settings, table: pd.DataFrame, workers: int | None
+    settings: Settings, table: pd.DataFrame, params: Dataset, workers: int | None
 ) -> tuple[pd.DataFrame, npt.NDArray[np.float16]]:
     """The scanned table with what each photo turned out to be, and the (n, 256) thumbnails in its order."""
     jobs = [
         Job(index, *names)
         for index, names in enumerate(zip(table["source"], table["mask_source"], strict=True))
     ]
-    found: list[Photo | None] = [None] * len(jobs)
+    found = list(map(Photo, range(len(jobs))))
     thumbnails = np.zeros((len(jobs), worker.decode.THUMBNAIL**2), dtype=np.float16)
-    photos = parallel.stream(
+    for photo in _stream(settings, jobs, workers):
+        _settle(photo, found, thumbnails)
+    deep = {photo.index: photo.levels for photo in found if photo.levels}
+    if deep:  # now that all are known, they get one scale
+        named = {jobs[index].source: levels for index, levels in deep.items()}
+        settings = replace(settings, scales=scales.choose(named, params.depth))
+        again = [replace(jobs[index], levels=levels) for index, levels in deep.items()]
+        for photo in _stream(settings, again, workers):
+            photo.levels = deep[photo.index]
+            _settle(photo, found, thumbnails)
+    columns = [name for name in Photo.__slots__ if name not in ("index", "thumbnail")]
+    results = pd.DataFrame({name: [getattr(photo, name) for photo in found] for name in columns})
+    results["image_id"] = results["sha256"].str[:16]
+    return pd.concat([table, results], axis=1), thumbnails
+
+
+def _stream(settings: Settings, jobs: list[Job], workers: int | None) -> Iterator[Photo]:
+    return parallel.stream(
         partial(worker.process, settings),
         jobs,
         label="ingest",
@@ -126,16 +154,13 @@ def _process(
         batch=BATCH,
         workers=workers,
     )
-    for photo in photos:
-        if len(photo.thumbnail):
-            thumbnails[photo.index] = photo.thumbnail
-            photo.thumbnail = photo.thumbnail[:0].copy()
-        found[photo.index] = photo
-    done = [photo for photo in found if photo is not None]
-    columns = ("sha256", "width", "height", "mask_sha256", "mask_area", "reused", "problem", "clash")
-    results = pd.DataFrame({name: [getattr(photo, name) for photo in done] for name in columns})
-    results["image_id"] = results["sha256"].str[:16]
-    return pd.concat([table, results], axis=1), thumbnails
+
+
+def _settle(photo: Photo, found: list[Photo], thumbnails: npt.NDArray[np.float16]) -> None:
+    if len(photo.thumbnail):
+        thumbnails[photo.index] = photo.thumbnail
+        photo.thumbnail = photo.thumbnail[:0].copy()
+    found[photo.index] = photo
 
 
 def _without_bad(photos: pd.DataFrame, params: Dataset, quarantine: Path) -> pd.DataFrame:
@@ -184,6 +209,22 @@ def _check_splits(kept: pd.DataFrame, root: Path) -> None:
         raise UserError(f"{root}: no photo is left to test on: add photos to the test set")
 
 
+def _scale_warnings(kept: pd.DataFrame) -> list[str]:
+    """Photos that use a small part of the scale of their set: of another camera, most likely."""
+    dim = [
+        levels is not None and scales.dims(levels, scales.parse(scale))
+        for levels, scale in zip(kept["levels"], kept["scale"], strict=True)
+    ]
+    if not any(dim):
+        return []
+    first = kept[dim].sort_values("source").iloc[0]
+    return [
+        f"{sum(dim)} of {len(kept)} photos use at most a quarter of their grey scale, such as "
+        f"{first['source']}, which reaches {first['levels'].high:g} of {first['scale']}: if they come from "
+        "another camera or software, bring them to the same range; see dataset.bit_depth"
+    ]
+
+
 def _mask_warnings(kept: pd.DataFrame) -> list[str]:
     lost = kept[(kept["label"] == manifest.DEFECT) & (kept["mask_sha256"] != "") & (kept["mask_area"] == 0)]
     if lost.empty:
@@ -211,8 +252,8 @@ def _write(out: Path, settings: Settings, kept: pd.DataFrame, twice: pd.DataFram
     table = kept.assign(
         path=[(out / IMAGES / f"{name}.png").as_posix() for name in kept["image_id"]], mask_path=""
     )
-    for path, sha256 in zip(table["path"], table["sha256"], strict=True):
-        _link(worker.image_file(settings.cache, sha256), Path(path))
+    for path, sha256, scale in zip(table["path"], table["sha256"], table["scale"], strict=True):
+        _link(worker.image_file(settings.cache, sha256, scale), Path(path))
     marked = table["mask_area"] > 0
     table.loc[marked, "mask_path"] = [
         (out / MASKS / f"{name}.png").as_posix() for name in table["image_id"][marked]
@@ -220,6 +261,7 @@ def _write(out: Path, settings: Settings, kept: pd.DataFrame, twice: pd.DataFram
     for path, sha256 in zip(table["mask_path"][marked], table["mask_sha256"][marked], strict=True):
         _link(worker.mask_file(settings.cache, sha256), Path(path))
     io.write_csv(out / DUPLICATES, twice)
+    io.write_csv(out / LEVELS, table.sort_values("image_id")[list(manifest.LEVEL_COLUMNS)])
     io.write_json(
         out / SUMMARY,
         {key: value for key, value in vars(summary).items() if key not in ("decoded", "reused")},
@@ -236,7 +278,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _clear(out: Path) -> None:
     """Remove what an earlier run left, the manifest first."""
-    for name in (MANIFEST, SUMMARY, DUPLICATES, QUARANTINE):
+    for name in (MANIFEST, SUMMARY, DUPLICATES, LEVELS, QUARANTINE):
         (out / name).unlink(missing_ok=True)
     for name in (IMAGES, MASKS):
         if (out / name).exists():

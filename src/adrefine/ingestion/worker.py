@@ -1,5 +1,5 @@
 """What happens to one photo, in whatever process: read, hash, look in the side cache, else decode and store
-there.
+there. Photos of more than 8 bits come twice: to be measured, and again when the scale of the set is known.
 
 The side cache holds the finished image of every photo ever ingested, under the hash of its bytes, so a
 changed dataset decodes the changed photos alone. Nothing else is written here: which photos stay is decided
@@ -19,12 +19,15 @@ import numpy.typing as npt
 import PIL
 
 from adrefine import io
-from adrefine.ingestion import decode
-from adrefine.ingestion.decode import BadPhoto
+from adrefine.ingestion import decode, scales
+from adrefine.ingestion.decode import BadPhoto, Decoded
+from adrefine.ingestion.samples import Samples
+from adrefine.ingestion.scales import EIGHT_BIT, Levels, Scale, Scales
 
-CODE_VERSION = 2  # raise when the same photo would come out differently, so that the side cache is not used
+CODE_VERSION = 3  # raise when the same photo would come out differently, so that the side cache is not used
 _LARGEST_PIXEL = 16  # bytes: four channels of 32 bits, uncompressed
 _LARGEST_HEADER = 64 * 2**20
+_END = 3  # grey levels that count as black, and as saturated: resizing and JPEG soften both
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,18 @@ class Settings:
     size: int
     fit: str
     max_megapixels: float
+    scales: Scales = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One photo to prepare; `index` is its row."""
+    """One photo to prepare; `index` is its row, `levels` what it reaches, once a photo of more than 8 bits
+    has been measured."""
 
     index: int
     source: str
     mask_source: str
+    levels: Levels | None = None
 
 
 @dataclass(slots=True)
@@ -52,7 +58,9 @@ class Photo:
     """What is known of a photo afterwards; about 1 kB, 512 bytes of it the thumbnail.
 
     `problem`: why it goes to quarantine; `clash`: how its mask disagrees in size. `sha256`, `mask_sha256`: of
-    the files' bytes, which name the images in the side cache.
+    the files' bytes, which name the images in the side cache. `levels`: set if the photo has to come again
+    when the scale of the set is known. `grey_levels`, `black`, `saturated`: how many different ones its image
+    has, and the shares of its pixels at either end.
     """
 
     index: int
@@ -62,6 +70,11 @@ class Photo:
     mask_sha256: str = ""
     mask_area: float = 0.0
     reused: bool = False
+    scale: str = str(EIGHT_BIT)
+    grey_levels: int = 0
+    black: float = 0.0
+    saturated: float = 0.0
+    levels: Levels | None = None
     problem: str = ""
     clash: str = ""
     thumbnail: npt.NDArray[np.float16] = field(default_factory=lambda: np.zeros(0, np.float16))
@@ -73,9 +86,10 @@ def config_key(size: int, fit: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def image_file(cache: Path, sha256: str) -> Path:
-    """Where the side cache keeps the image of a photo."""
-    return cache / f"{sha256}.png"
+def image_file(cache: Path, sha256: str, scale: str = str(EIGHT_BIT)) -> Path:
+    """Where the side cache keeps the image of a photo on a scale."""
+    deep = "" if scale == str(EIGHT_BIT) else f"-{hashlib.sha256(scale.encode()).hexdigest()[:16]}"
+    return cache / f"{sha256}{deep}.png"
 
 
 def mask_file(cache: Path, sha256: str) -> Path:
@@ -87,11 +101,11 @@ def process(settings: Settings, job: Job) -> Photo:
     """Prepare one photo and its mask; never raises for bad data."""
     photo = Photo(job.index)
     try:
-        _image(settings, job.source, photo)
+        _image(settings, job, photo)
     except BadPhoto as error:
         photo.problem = str(error)
         return photo
-    if job.mask_source:
+    if job.mask_source and photo.levels is None:
         try:
             _mask(settings, job, photo)
         except BadPhoto as error:
@@ -99,24 +113,59 @@ def process(settings: Settings, job: Job) -> Photo:
     return photo
 
 
-def _image(settings: Settings, source: str, photo: Photo) -> None:
-    data = read_bytes(settings.root, source, settings.max_megapixels)
+def _image(settings: Settings, job: Job, photo: Photo) -> None:
+    data = read_bytes(settings.root, job.source, settings.max_megapixels)
     photo.sha256 = hashlib.sha256(data).hexdigest()
-    file = image_file(settings.cache, photo.sha256)
+    scale = scales.of(job.levels, settings.scales) if job.levels else EIGHT_BIT
+    file = image_file(settings.cache, photo.sha256, str(scale))
     record = _cached(file)
     photo.reused = record is not None
     if record is None:
-        decoded = decode.photo(data, settings.max_megapixels, at_least=settings.size)
-        image = decode.as_grey(decode.fit(decoded, settings.size, settings.fit))
-        record = {
-            "width": decoded.width,
-            "height": decoded.height,
-            "thumbnail": decode.thumbnail(image).tobytes().hex(),
-        }
-        _store(file, decode.png(image), record)
+        if job.levels is None and (known := _measured(settings.cache, photo.sha256)):
+            photo.levels = known
+            return
+        found = decode.read(data, settings.max_megapixels, at_least=settings.size)
+        if isinstance(found, Samples) and job.levels is None:
+            photo.levels = found.levels()
+            io.write_json(_levels_file(settings.cache, photo.sha256), photo.levels.as_json())
+            return
+        record = _keep(settings, file, _in_8_bits(found, scale))
+    photo.scale = str(scale)
     photo.width, photo.height = record["width"], record["height"]
+    photo.grey_levels, photo.black, photo.saturated = (record[k] for k in ("levels", "black", "saturated"))
     decode.check_size(photo.width, photo.height, settings.max_megapixels)
     photo.thumbnail = np.frombuffer(bytes.fromhex(record["thumbnail"]), dtype=np.float16)
+
+
+def _in_8_bits(found: Decoded | Samples, scale: Scale) -> Decoded:
+    return found if isinstance(found, Decoded) else decode.on_scale(found, scale)
+
+
+def _keep(settings: Settings, file: Path, decoded: Decoded) -> dict[str, Any]:
+    """Bring a photo to the working size and store it; its record."""
+    image = decode.as_grey(decode.fit(decoded, settings.size, settings.fit))
+    counts = np.asarray(image.convert("L").histogram())
+    record = {
+        "width": decoded.width,
+        "height": decoded.height,
+        "levels": int(np.count_nonzero(counts)),
+        "black": round(float(counts[:_END].sum() / counts.sum()), 4),
+        "saturated": round(float(counts[-_END:].sum() / counts.sum()), 4),
+        "thumbnail": decode.thumbnail(image).tobytes().hex(),
+    }
+    _store(file, decode.png(image), record)
+    return record
+
+
+def _levels_file(cache: Path, sha256: str) -> Path:
+    return cache / "levels" / f"{sha256}.json"
+
+
+def _measured(cache: Path, sha256: str) -> Levels | None:
+    try:
+        return Levels(**io.read_json(_levels_file(cache, sha256)))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _mask(settings: Settings, job: Job, photo: Photo) -> None:

@@ -15,7 +15,8 @@ def main() -> None:
     with timed(REPORTS / "timing.json", "validate"):
         shutil.rmtree(VALIDATION, ignore_errors=True)
         photos = manifest.read(INGESTED / MANIFEST)
-        data = tables.derive(photos, tables.read_duplicates(INGESTED / "duplicates.csv"), Path())
+        pairs = tables.read_duplicates(INGESTED / "duplicates.csv")
+        data = tables.derive(photos, pairs, tables.read_levels(INGESTED / "levels.csv"), Path())
         outcomes = run.run(data, checks.suite(data, section), docs=VALIDATION / "data_docs")
         result = run.summary(data, outcomes)
         write_json(VALIDATION / ("summary.json" if result["success"] else "failed.json"), result)

@@ -34,6 +34,7 @@ def suite(tables: dict[str, pd.DataFrame], params: Validate) -> list[Check]:
     if "photos" in tables:
         dataset = {str(name): float(value) for name, value in tables["dataset"].iloc[0].items()}
         checks += _values(params) + _agreement() + _pairs() + _splits(dataset, params)
+        checks += _grey_levels(params)
     return checks
 
 
@@ -49,6 +50,7 @@ def _columns() -> list[Check]:
         for table, name, columns in (
             ("manifest", "manifest.csv", manifest.COLUMNS),
             ("duplicates", "duplicates.csv", manifest.DUPLICATE_COLUMNS),
+            ("levels", "levels.csv", manifest.LEVEL_COLUMNS),
         )
     ]
 
@@ -93,6 +95,43 @@ def _values(params: Validate) -> list[Check]:
             min_value=0,
             max_value=params.max_mask_area,
         ),
+    ]
+
+
+def _grey_levels(params: Validate) -> list[Check]:
+    """Photos that hold next to nothing, which a wrong grey scale makes of good ones."""
+    depth = (
+        "if they hold more than 8 bits, set dataset.bit_depth to those of the camera (the column scale of "
+        "data/ingested/manifest.csv says how they were read); else mend or remove them, or change"
+    )
+    most = 1 - params.max_blank
+    photos = (
+        ("grey_levels", "photos have few grey levels", "min_levels", {"min_value": params.min_levels}),
+        ("black", "photos are black", "max_clipped", {"max_value": params.max_clipped}),
+        ("saturated", "photos are white", "max_clipped", {"max_value": params.max_clipped}),
+    )
+    checks = [
+        _column(
+            column,
+            "ExpectColumnValuesToBeBetween",
+            f"too many {says}",
+            f"{depth} validate.{key} or validate.max_blank",
+            "levels",
+            mostly=most,
+            **limit,
+        )
+        for column, says, key, limit in photos
+    ]
+    return checks + [
+        _column(
+            f"{name}_share",
+            "ExpectColumnMaxToBeBetween",
+            f"nearly all pixels of the whole set are {name}",
+            f"{depth} validate.max_clipped",
+            "dataset",
+            max_value=params.max_clipped,
+        )
+        for name in ("black", "saturated")
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from adrefine.errors import UserError
-from adrefine.manifest import COLUMNS, DEFECT, GOOD, UNKNOWN
+from adrefine.manifest import COLUMNS, DEFECT, GOOD, LEVEL_COLUMNS, UNKNOWN
 
 LEARNING = ("train", "val")  # splits a model sees before it is tested
 _PAIR_TEXT = ("image_id", "source", "split", "other_image_id", "other_source", "other_split")
@@ -26,21 +26,39 @@ def read_duplicates(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={name: str for name in ("kind", *_PAIR_TEXT)}, keep_default_na=False)
 
 
-def derive(manifest: pd.DataFrame, duplicates: pd.DataFrame, root: Path) -> dict[str, pd.DataFrame]:
-    """The tables that are checked, by name: `manifest`, `duplicates`, `photos`, `pairs` and `dataset`.
+def read_levels(path: Path) -> pd.DataFrame:
+    """Read `levels.csv`."""
+    if not path.exists():
+        raise UserError(f"{path} is missing: run `dvc repro` to make it")
+    return pd.read_csv(path, dtype={"image_id": str, "source": str}, keep_default_na=False)
+
+
+def derive(
+    manifest: pd.DataFrame, duplicates: pd.DataFrame, levels: pd.DataFrame, root: Path
+) -> dict[str, pd.DataFrame]:
+    """The tables that are checked, by name: `manifest`, `duplicates`, `levels`, `photos`, `pairs`, `dataset`.
 
     The last three need the columns of the first two; they are left out if any is missing.
 
     Args:
         manifest: ingested manifest.
         duplicates: pairs of like photos (`duplicates.csv`).
+        levels: grey levels of every photo (`levels.csv`).
         root: folder that `path` and `mask_path` are relative to.
     """
-    tables = {"manifest": manifest, "duplicates": duplicates}
-    if set(COLUMNS) <= set(manifest.columns) and set(_PAIR_COLUMNS) <= set(duplicates.columns):
+    tables = {"manifest": manifest, "duplicates": duplicates, "levels": levels}
+    wanted = ((manifest, COLUMNS), (duplicates, _PAIR_COLUMNS), (levels, LEVEL_COLUMNS))
+    if all(set(columns) <= set(table.columns) for table, columns in wanted):
         pairs = _pairs(manifest, duplicates)
-        tables |= {"photos": _photos(manifest, root), "pairs": pairs, "dataset": _dataset(manifest, pairs)}
+        dataset = _dataset(manifest, pairs).assign(
+            black_share=_mean(levels["black"]), saturated_share=_mean(levels["saturated"])
+        )
+        tables |= {"photos": _photos(manifest, root), "pairs": pairs, "dataset": dataset}
     return tables
+
+
+def _mean(shares: pd.Series) -> float:
+    return round(float(shares.mean()), 6) if len(shares) else 0.0
 
 
 def _photos(manifest: pd.DataFrame, root: Path) -> pd.DataFrame:
