@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import trees
 from adrefine import cli
 from adrefine.errors import UserError
 from adrefine.io import write_json
@@ -109,3 +110,21 @@ def test_a_summary_before_any_run_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="run `dvc repro` first"):
         cli.run(["summary"])
+
+
+def test_check_counts_the_files_and_names_what_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trees.folder(tmp_path / "raw", good=3, defects=2)
+    (tmp_path / "raw/good/phone.heic").write_bytes(b"")
+    (tmp_path / "params.yaml").write_text("dataset: {name: folder, root: raw}\n")
+    cli.run(["check"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "raw: 8 files: 5 photos, 2 masks, 1 ignored"
+    assert lines[2].startswith(
+        "warning: 1 pictures are not used: .heic is not read: convert it to PNG (1, such"
+    )
+    (tmp_path / "raw/defect").rename(tmp_path / "away")
+    with pytest.raises(UserError, match="defect is missing"):
+        cli.run(["check"])

@@ -18,7 +18,7 @@ from adrefine.params import Dataset
 
 
 def read(name: str, root: Path, **more: object) -> tuple[pd.DataFrame, list[str]]:
-    _, table, warnings = datasets.read(Dataset.model_validate({"name": name, "root": str(root), **more}))
+    _, table, warnings, _ = datasets.read(Dataset.model_validate({"name": name, "root": str(root), **more}))
     return table, warnings
 
 
@@ -140,7 +140,9 @@ def test_folder_with_labels(tmp_path: Path) -> None:
 
 def test_folder_names_masks_without_photo(tmp_path: Path) -> None:
     trees.save(trees.folder(tmp_path) / "masks/scratch/typo.png", trees.spot())
-    assert read("folder", tmp_path)[1] == ["1 masks belong to no photo, such as masks/scratch/typo.png"]
+    assert read("folder", tmp_path)[1] == [
+        "1 pictures are not used: a mask that belongs to no photo (1, such as masks/scratch/typo.png)"
+    ]
 
 
 def test_folder_of_photos_without_labels(tmp_path: Path) -> None:
@@ -210,6 +212,6 @@ def test_the_demo_is_generated_into_the_side_cache(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setenv("ADREFINE_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(demo, "generate", lambda root, size, seed: trees.mvtec(root))
-    root, table, _ = datasets.read(Dataset(name="demo", image_size=64, seed=3))
+    root, table, _, _ = datasets.read(Dataset(name="demo", image_size=64, seed=3))
     assert root == tmp_path / "demo" / "64-3"
     assert len(table) == 20

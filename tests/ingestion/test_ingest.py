@@ -304,7 +304,7 @@ def test_a_set_of_twelve_bits_gets_one_scale_and_a_dark_photo_stays_dark() -> No
     summary, table = ingest("folder", val_fraction=0.2)
     assert summary.scales == {"0..4095": 31}
     assert set(table["scale"]) == {"0..4095"}
-    assert "photos of more than 8 bits, values from black to white: 0..4095 (31)" in summary.lines()[-1]
+    assert "photos of more than 8 bits, values from black to white: 0..4095 (31)" in summary.lines()[-2]
     reach = {row.source: np.asarray(Image.open(row.path)).max() for row in table.itertuples()}
     assert reach["dark.png"] < 25
     assert min(top for name, top in reach.items() if name != "dark.png") > 200
@@ -343,3 +343,45 @@ def test_deep_photos_of_good_and_defective_with_masks() -> None:
     assert (table.loc[table["label"] == 1, "mask_area"] > 0).all()
     assert set(table.loc[table["label"] == 1, "scale"]) == {"0..4095"}
     assert set(table.loc[table["label"] == 0, "scale"]) == {"0..255"}
+
+
+def test_several_masks_of_a_photo_are_laid_together_and_an_empty_one_says_nothing() -> None:
+    root = trees.mvtec(Path("raw"), defects=("bent",), each=3)
+    for number in range(3):
+        (root / f"ground_truth/bent/{number:03}_mask.png").unlink()
+    low = trees.spot()[::-1].copy()
+    trees.save(root / "ground_truth/bent/000/000.png", trees.spot())  # as MVTec LOCO has them
+    trees.save(root / "ground_truth/bent/000/001.png", low)
+    trees.save(root / "ground_truth/bent/001_mask.png", trees.spot())
+    trees.save(root / "ground_truth/bent/001_GT.png", np.zeros_like(low))
+    trees.save(root / "ground_truth/bent/002_mask_1.png", trees.spot())
+    trees.save(root / "ground_truth/bent/002_mask_2.png", low)
+    summary, table = ingest()
+    assert table[table["label"] == 1].set_index("source")["mask_area"].to_dict() == {
+        "test/bent/000.png": 1 / 8,
+        "test/bent/001.png": 1 / 16,
+        "test/bent/002.png": 1 / 8,
+    }
+    assert summary.files["masks"] == 6
+    trees.save(root / "ground_truth/bent/001_GT.png", low)
+    with pytest.raises(
+        UserError, match=r"test/bent/001\.png: its masks .*001_GT\.png and .*001_mask\.png mark"
+    ):
+        ingest()
+
+
+def test_the_summary_accounts_for_every_file() -> None:
+    root = trees.mvtec(Path("raw"))
+    (root / "train/good/again.png").write_bytes((root / "train/good/000.png").read_bytes())
+    (root / "train/good/cut.png").write_bytes(b"")
+    (root / "train/good/phone.heic").write_bytes(b"")
+    summary, _ = ingest(max_quarantined=0.5)
+    files = summary.files
+    assert files["ignored"] == {".heic is not read: convert it to PNG": 1, "not a photo (.txt)": 1}
+    counted = sum(files[name] for name in ("photos", "masks", "duplicates", "quarantined"))
+    assert files["total"] == counted + 2 == len([path for path in root.rglob("*") if path.is_file()])
+    assert (files["photos"], files["masks"], files["duplicates"], files["quarantined"]) == (20, 4, 1, 1)
+    assert summary.lines()[-1].startswith(
+        "files under the root: 28, of which 20 photos, 4 masks, 1 duplicates"
+    )
+    assert pd.read_csv(OUT / "ignored.csv")["source"].tolist() == ["license.txt", "train/good/phone.heic"]

@@ -324,7 +324,7 @@ def test_photos_from_the_inbox_are_never_tested_on(tmp_path: Path) -> None:
         save(tmp_path / "good" / inbox_name(f"{number:016x}", f"{number}.png"), pixels(number, 8, 8))
         save(tmp_path / f"good/{number}.png", pixels(100 + number, 8, 8))
     save(tmp_path / "defect/0.png", pixels(300, 8, 8))
-    _, table, _ = datasets.read(Dataset(name="folder", root=str(tmp_path), test_fraction=0.5))
+    _, table, _, _ = datasets.read(Dataset(name="folder", root=str(tmp_path), test_fraction=0.5))
     ours = table["source"].map(from_inbox)
     assert set(table.loc[ours, "split"]) == {"train"}
     assert set(table.loc[~ours & (table["label"] == 0), "split"]) == {"train", "test"}

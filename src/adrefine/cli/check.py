@@ -1,11 +1,16 @@
-"""`adrefine check`: what is wrong with params.yaml, before a run finds out."""
+"""`adrefine check`: what is wrong with params.yaml and the folder of photos, before a run finds out."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adrefine.cli.output import add_json, print_json
 from adrefine.errors import UserError
+
+if TYPE_CHECKING:
+    from adrefine.params import Params
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,6 +40,7 @@ def check(chosen: argparse.Namespace) -> None:
         print(mended)
     try:
         settings = params.load()
+        files, warnings = _files(settings)
     except UserError as error:
         if chosen.json:
             print_json({"sound": False, "error": str(error), "mended": mended})
@@ -45,6 +51,25 @@ def check(chosen: argparse.Namespace) -> None:
         "strategy": settings.refine.strategy,
     }
     if chosen.json:
-        print_json({"sound": True, **names, "mended": mended})
+        print_json({"sound": True, **names, "mended": mended, "files": files, "warnings": warnings})
     else:
         print(f"params.yaml is sound: {', '.join(names.values())}")
+        if files:
+            print(f"{settings.dataset.root}: {files}")
+        for line in warnings:
+            print(f"warning: {line}")
+
+
+def _files(settings: Params) -> tuple[str, list[str]]:
+    """What is under dataset.root, counted without decoding, and what is odd about it; "" for the demo, and
+    where there is no such folder yet.
+
+    Raises:
+        UserError: the photos are not laid out as dataset.name says.
+    """
+    from adrefine import datasets
+
+    if settings.dataset.name == "demo" or not Path(settings.dataset.root).expanduser().is_dir():
+        return "", []
+    _, _, warnings, found = datasets.read(settings.dataset)
+    return found.line(), warnings

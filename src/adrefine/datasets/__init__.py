@@ -13,6 +13,7 @@ from adrefine.registry import Registry
 if TYPE_CHECKING:
     import pandas as pd
 
+    from adrefine.datasets.account import Account
     from adrefine.datasets.base import Layout
     from adrefine.params import Dataset
 
@@ -75,22 +76,26 @@ def arrivals(params: Dataset) -> Path:
     return root / layout(params.name).arrivals(root)
 
 
-def read(params: Dataset) -> tuple[Path, pd.DataFrame, list[str]]:
+def read(params: Dataset) -> tuple[Path, pd.DataFrame, list[str], Account]:
     """Find and list the photos that `params` names.
 
     Returns:
-        Their root, SCAN_COLUMNS sorted by `source`, and warnings, such as counts that differ from the
-        official ones.
+        Their root, SCAN_COLUMNS sorted by `source`, warnings, such as counts that differ from the official
+        ones, and what became of every file.
 
     Raises:
         UserError: a folder or list is missing, or there is no photo.
     """
+    from adrefine.datasets import account
     from adrefine.datasets.files import tally
 
     root, kind = locate(params), layout(params.name)
     table = kind.scan(root, params)
     if table.empty:
-        raise UserError(f"{root} holds no photo: put some there, or set dataset.root and dataset.name")
+        raise UserError(
+            f"{root} holds no photo{account.nothing(root)}: put some there, or set dataset.root and "
+            "dataset.name"
+        )
     counts = tally(table)
     differ = [
         f"{key} {counts.get(key, 0)} instead of {number}"
@@ -102,4 +107,5 @@ def read(params: Dataset) -> tuple[Path, pd.DataFrame, list[str]]:
         if differ
         else []
     )
-    return root, table, official + kind.warnings(root, table)
+    files = account.of(root, table, kind)
+    return root, table, official + kind.warnings(root, table) + files.warnings(), files

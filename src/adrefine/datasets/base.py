@@ -49,3 +49,7 @@ class Layout(ABC):
         """What is odd about a scanned dataset without being an error: one line each, such as a file that
         nothing uses."""
         return []
+
+    def unused(self, root: Path, source: str) -> str:
+        """Why a picture below the root is in no row of the table, for `account`: one line."""
+        return "has no place in this layout"

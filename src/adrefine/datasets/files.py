@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -58,6 +58,27 @@ def photos_below(root: Path, folder: str) -> list[str]:
         elif _is_folder(entry) or Path(entry.name).suffix.lower() in SUFFIXES:
             found.append(name)
     return sorted(found)
+
+
+def everything(root: Path, folder: str = "") -> Iterator[str]:
+    """Every file below the root, hidden ones too, and links to folders, which are not followed: paths
+    relative to the root, in the order of their names. No file is opened."""
+    try:
+        entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"{root / folder} cannot be read: {error.strerror}") from None
+    for entry in entries:
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        if _is_folder(entry) and not entry.is_symlink():
+            yield from everything(root, name)
+        else:
+            yield name
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """Names for a message."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 def held_out(source: str, params: Any) -> bool:

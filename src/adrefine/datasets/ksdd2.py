@@ -57,6 +57,12 @@ class KSDD2(Layout):
         """See `Layout.official`."""
         return {"train good": 2085, "pool defect": 246, "test good": 894, "test defect": 110}
 
+    def unused(self, root: Path, source: str) -> str:
+        """See `Layout.unused`."""
+        if Path(source).stem.endswith("_GT"):
+            return "a mask: of a photo without defect, or that is not part of the dataset"
+        return "not part of the dataset: its photos are called NNNNN.png"
+
 
 def _row(source: str, mask: str, defective: bool | None, split: str) -> dict[str, object]:
     if not defective:  # None: keep the unreadable ground truth in the row, so that ingest says so

@@ -63,6 +63,12 @@ class MTD(Layout):
             else []
         )
 
+    def unused(self, root: Path, source: str) -> str:
+        """See `Layout.unused`."""
+        if source.startswith(f"{GOOD_FOLDER}/") and Path(source).suffix.lower() == ".png":
+            return "a mask: of a photo without defect"
+        return f"not in {GOOD_FOLDER} or MT_<Kind>/Imgs"
+
 
 def _listed(root: Path) -> set[str] | None:
     """Stems of the photos that the split list names; None without a list."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +20,8 @@ import pandas as pd
 
 from adrefine import datasets, io, manifest
 from adrefine.errors import UserError
-from adrefine.ingestion import duplicates, scales, worker
+from adrefine.ingestion import duplicates, scales, summary, worker
+from adrefine.ingestion.summary import Summary
 from adrefine.ingestion.worker import Job, Photo, Settings
 from adrefine.params import Dataset
 from adrefine.paths import MANIFEST, side_cache
@@ -30,47 +30,15 @@ from adrefine.runtime.seeds import drawn
 
 IMAGES, MASKS = "images", "masks"
 DUPLICATES, QUARANTINE, SUMMARY = "duplicates.csv", "quarantine.csv", "summary.json"
+IGNORED = "ignored.csv"  # files under the root that are neither photo nor mask, with the reason
 LEVELS = "levels.csv"  # grey levels of every image, which validate checks
 BATCH = 16  # photos handed to a process at once
 _SHOWN = 5  # items that a message names
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What ingest did. `decoded` and `reused` (from the side cache) differ from run to run, the rest does
-    not."""
-
-    photos: int
-    splits: dict[str, int]
-    decoded: int
-    reused: int
-    quarantined: int
-    exact: int
-    near: int
-    leaks: int
-    scales: dict[str, int]
-    warnings: list[str]
-
-    def lines(self) -> list[str]:
-        """For people."""
-        splits = ", ".join(f"{name} {count}" for name, count in self.splits.items())
-        return [
-            f"{self.photos} images ({splits}); {self.decoded} decoded, {self.reused} reused, "
-            f"{self.quarantined} in quarantine",
-            f"duplicates: {self.exact} exact (left out), {self.near} near; between training and test: "
-            f"{self.leaks}",
-            *self._scale_line(),
-        ]
-
-    def _scale_line(self) -> list[str]:
-        deep = {scale: count for scale, count in self.scales.items() if scale != str(scales.EIGHT_BIT)}
-        named = ", ".join(f"{scale} ({count})" for scale, count in deep.items())
-        return [f"photos of more than 8 bits, values from black to white: {named}"] if deep else []
-
-
 def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
-    """Write `images/`, `masks/`, `manifest.csv`, `duplicates.csv`, `quarantine.csv` and `summary.json` to
-    `out`.
+    """Write `images/`, `masks/`, `manifest.csv`, `duplicates.csv`, `quarantine.csv`, `ignored.csv`,
+    `levels.csv` and `summary.json` to `out`.
 
     Args:
         params: which dataset, and how its photos are prepared.
@@ -81,7 +49,7 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
         UserError: nothing found, a split is empty, a mask does not fit its photo, too many photos are
             unusable.
     """
-    root, table, warnings = datasets.read(params)  # a wrong root must not cost what is there
+    root, table, warnings, found = datasets.read(params)  # a wrong root must not cost what is there
     _clear(out)
     cache = side_cache("ingest") / worker.config_key(params.image_size, params.fit)
     settings = Settings(
@@ -95,26 +63,10 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     _check_splits(kept, root)
     near = duplicates.find_near(kept, thumbnails[kept.index], params.near_duplicate)
     twice = pd.concat([exact, near], ignore_index=True)
-    warnings = warnings + _scale_warnings(kept) + _mask_warnings(kept) + _label_warnings(exact)
-    summary = _summary(photos, kept, twice, warnings)
-    _write(out, settings, kept, twice, summary)
-    return summary
-
-
-def _summary(photos: pd.DataFrame, kept: pd.DataFrame, twice: pd.DataFrame, warnings: list[str]) -> Summary:
-    usable = photos[photos["problem"] == ""]
-    return Summary(
-        photos=len(kept),
-        splits={name: int((kept["split"] == name).sum()) for name in manifest.SPLITS},
-        decoded=int((~usable["reused"]).sum()),
-        reused=int(usable["reused"].sum()),
-        quarantined=len(photos) - len(usable),
-        exact=int((twice["kind"] == "exact").sum()),
-        near=int((twice["kind"] == "near").sum()),
-        leaks=int(twice["leak"].sum()),
-        scales={str(name): int(count) for name, count in sorted(Counter(kept["scale"]).items())},
-        warnings=warnings,
-    )
+    made = summary.of(photos, kept, twice, found, warnings)
+    io.write_csv(out / IGNORED, found.ignored)
+    _write(out, settings, kept, twice, made)
+    return made
 
 
 def _process(
@@ -180,6 +132,9 @@ def _without_bad(photos: pd.DataFrame, params: Dataset, quarantine: Path) -> pd.
 
 
 def _check_masks(photos: pd.DataFrame) -> None:
+    torn = [text for text in photos["torn"] if text]
+    if torn:
+        raise UserError(f"{torn[0]} ({len(torn)} such photos): keep the right one")
     clashes = [text for text in photos["clash"] if text]
     if clashes:
         rest = f" and {len(clashes) - _SHOWN} more" if len(clashes) > _SHOWN else ""
@@ -209,44 +164,7 @@ def _check_splits(kept: pd.DataFrame, root: Path) -> None:
         raise UserError(f"{root}: no photo is left to test on: add photos to the test set")
 
 
-def _scale_warnings(kept: pd.DataFrame) -> list[str]:
-    """Photos that use a small part of the scale of their set: of another camera, most likely."""
-    dim = [
-        levels is not None and scales.dims(levels, scales.parse(scale))
-        for levels, scale in zip(kept["levels"], kept["scale"], strict=True)
-    ]
-    if not any(dim):
-        return []
-    first = kept[dim].sort_values("source").iloc[0]
-    return [
-        f"{sum(dim)} of {len(kept)} photos use at most a quarter of their grey scale, such as "
-        f"{first['source']}, which reaches {first['levels'].high:g} of {first['scale']}: if they come from "
-        "another camera or software, bring them to the same range; see dataset.bit_depth"
-    ]
-
-
-def _mask_warnings(kept: pd.DataFrame) -> list[str]:
-    lost = kept[(kept["label"] == manifest.DEFECT) & (kept["mask_sha256"] != "") & (kept["mask_area"] == 0)]
-    if lost.empty:
-        return []
-    return [
-        f"{len(lost)} defective photos have a mask that marks nothing (dataset.fit = crop can cut a defect "
-        f"off), such as {lost['source'].min()}: kept as defective photos without mask"
-    ]
-
-
-def _label_warnings(exact: pd.DataFrame) -> list[str]:
-    torn = exact[exact["label_conflict"] == 1]
-    if torn.empty:
-        return []
-    row = torn.iloc[0]
-    return [
-        f"{len(torn)} photos are there as good and as defective, such as {row['source']} and "
-        f"{row['other_source']}: the second was kept"
-    ]
-
-
-def _write(out: Path, settings: Settings, kept: pd.DataFrame, twice: pd.DataFrame, summary: Summary) -> None:
+def _write(out: Path, settings: Settings, kept: pd.DataFrame, twice: pd.DataFrame, made: Summary) -> None:
     for folder in (IMAGES, MASKS):
         (out / folder).mkdir(parents=True)
     table = kept.assign(
@@ -264,7 +182,7 @@ def _write(out: Path, settings: Settings, kept: pd.DataFrame, twice: pd.DataFram
     io.write_csv(out / LEVELS, table.sort_values("image_id")[list(manifest.LEVEL_COLUMNS)])
     io.write_json(
         out / SUMMARY,
-        {key: value for key, value in vars(summary).items() if key not in ("decoded", "reused")},
+        {key: value for key, value in vars(made).items() if key not in ("decoded", "reused")},
     )
     manifest.write(out / MANIFEST, table[list(manifest.COLUMNS)])
 
@@ -278,7 +196,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _clear(out: Path) -> None:
     """Remove what an earlier run left, the manifest first."""
-    for name in (MANIFEST, SUMMARY, DUPLICATES, LEVELS, QUARANTINE):
+    for name in (MANIFEST, SUMMARY, DUPLICATES, LEVELS, IGNORED, QUARANTINE):
         (out / name).unlink(missing_ok=True)
     for name in (IMAGES, MASKS):
         if (out / name).exists():

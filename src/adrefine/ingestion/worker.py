@@ -10,24 +10,32 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import PIL
+from PIL import Image
 
 from adrefine import io
+from adrefine.datasets import pairing
 from adrefine.ingestion import decode, scales
 from adrefine.ingestion.decode import BadPhoto, Decoded
 from adrefine.ingestion.samples import Samples
 from adrefine.ingestion.scales import EIGHT_BIT, Levels, Scale, Scales
 
+R = TypeVar("R")
 CODE_VERSION = 3  # raise when the same photo would come out differently, so that the side cache is not used
 _LARGEST_PIXEL = 16  # bytes: four channels of 32 bits, uncompressed
 _LARGEST_HEADER = 64 * 2**20
 _END = 3  # grey levels that count as black, and as saturated: resizing and JPEG soften both
+
+
+class TornMasks(Exception):
+    """Several masks of a photo contradict each other; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One photo to prepare; `index` is its row, `levels` what it reaches, once a photo of more than 8 bits
-    has been measured."""
+    """One photo to prepare; `index` is its row, `mask_source` its masks (`pairing.joined`), `levels` what it
+    reaches, once a photo of more than 8 bits has been measured."""
 
     index: int
     source: str
@@ -57,7 +65,8 @@ class Job:
 class Photo:
     """What is known of a photo afterwards; about 1 kB, 512 bytes of it the thumbnail.
 
-    `problem`: why it goes to quarantine; `clash`: how its mask disagrees in size. `sha256`, `mask_sha256`: of
+    `problem`: why it goes to quarantine; `clash`: how its mask disagrees in size; `torn`: how
+    its masks disagree with each other. `sha256`, `mask_sha256`: of
     the files' bytes, which name the images in the side cache. `levels`: set if the photo has to come again
     when the scale of the set is known. `grey_levels`, `black`, `saturated`: how many different ones its image
     has, and the shares of its pixels at either end.
@@ -77,6 +86,7 @@ class Photo:
     levels: Levels | None = None
     problem: str = ""
     clash: str = ""
+    torn: str = ""
     thumbnail: npt.NDArray[np.float16] = field(default_factory=lambda: np.zeros(0, np.float16))
 
 
@@ -108,8 +118,10 @@ def process(settings: Settings, job: Job) -> Photo:
     if job.mask_source and photo.levels is None:
         try:
             _mask(settings, job, photo)
+        except TornMasks as error:
+            photo.torn = f"{job.source}: {error}"
         except BadPhoto as error:
-            photo.problem = f"its mask {job.mask_source}: {error}"
+            photo.problem = f"its mask {error}"
     return photo
 
 
@@ -169,12 +181,21 @@ def _measured(cache: Path, sha256: str) -> Levels | None:
 
 
 def _mask(settings: Settings, job: Job, photo: Photo) -> None:
-    data = read_bytes(settings.root, job.mask_source, settings.max_megapixels)
-    photo.mask_sha256 = hashlib.sha256(data).hexdigest()
+    sources = pairing.split(job.mask_source)
+    data = [_named(source, read_bytes, settings.root, source, settings.max_megapixels) for source in sources]
+    hashes = [hashlib.sha256(one).hexdigest() for one in data]
+    together = hashlib.sha256("".join(hashes).encode()).hexdigest()
+    photo.mask_sha256 = hashes[0] if len(hashes) == 1 else together
     file = mask_file(settings.cache, photo.mask_sha256)
     record = _cached(file)
     if record is None:
-        decoded = decode.mask(data, settings.max_megapixels)
+        decoded = _one_mask(
+            sources,
+            [
+                _named(source, decode.mask, one, settings.max_megapixels)
+                for source, one in zip(sources, data, strict=True)
+            ],
+        )
         image = decode.fit(decoded, settings.size, settings.fit, is_mask=True)
         area = float(np.count_nonzero(np.asarray(image))) / settings.size**2
         record = {"width": decoded.width, "height": decoded.height, "area": area}
@@ -182,9 +203,34 @@ def _mask(settings: Settings, job: Job, photo: Photo) -> None:
     photo.mask_area = record["area"]
     if (record["width"], record["height"]) != (photo.width, photo.height):
         photo.clash = (
-            f"{job.source} is {photo.width}x{photo.height} pixels, its mask {job.mask_source} "
+            f"{job.source} is {photo.width}x{photo.height} pixels, its mask {sources[0]} "
             f"{record['width']}x{record['height']}"
         )
+
+
+def _named(source: str, read: Callable[..., R], *arguments: Any) -> R:
+    """What `read` gives; its complaint begins with the mask's name."""
+    try:
+        return read(*arguments)
+    except BadPhoto as error:
+        raise BadPhoto(f"{source}: {error}") from None
+
+
+def _one_mask(sources: list[str], masks: list[Decoded]) -> Decoded:
+    """Masks of one photo laid together; an empty one beside others says nothing.
+
+    Raises:
+        TornMasks: several versions of the mask mark different pixels.
+        BadPhoto: they differ in size.
+    """
+    if len({(mask.width, mask.height) for mask in masks}) > 1:
+        raise BadPhoto(f"{' and '.join(sources)}: of different sizes")
+    marks = [np.asarray(mask.image) for mask in masks]
+    some = {source: one for source, one in zip(sources, marks, strict=True) if one.any()}
+    if not pairing.add_up(list(some)) and len({one.tobytes() for one in some.values()}) > 1:
+        raise TornMasks(f"its masks {' and '.join(some)} mark different pixels")
+    union = np.maximum.reduce(marks)
+    return Decoded(Image.fromarray(union), masks[0].width, masks[0].height)
 
 
 def read_bytes(root: Path, source: str, max_megapixels: float) -> bytes:

@@ -1,0 +1,127 @@
+"""What ingest did, counted and in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from adrefine import manifest
+from adrefine.datasets import account
+from adrefine.datasets.account import Account
+from adrefine.ingestion import scales
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ingest did. `decoded` and `reused` (from the side cache) differ from run to run, the rest does
+    not."""
+
+    photos: int
+    splits: dict[str, int]
+    decoded: int
+    reused: int
+    quarantined: int
+    exact: int
+    near: int
+    leaks: int
+    scales: dict[str, int]
+    files: dict[str, Any]
+    warnings: list[str]
+
+    def lines(self) -> list[str]:
+        """For people."""
+        splits = ", ".join(f"{name} {count}" for name, count in self.splits.items())
+        return [
+            f"{self.photos} images ({splits}); {self.decoded} decoded, {self.reused} reused, "
+            f"{self.quarantined} in quarantine",
+            f"duplicates: {self.exact} exact (left out), {self.near} near; between training and test: "
+            f"{self.leaks}",
+            *self._scale_line(),
+            self._file_line(),
+        ]
+
+    def _file_line(self) -> str:
+        ignored = ", ".join(f"{count} {reason}" for reason, count in self.files["ignored"].items())
+        counts = ", ".join(
+            f"{count} {name}" for name, count in self.files.items() if name not in ("ignored", "total")
+        )
+        return f"files under the root: {self.files['total']}, of which {counts}; ignored: {ignored or 'none'}"
+
+    def _scale_line(self) -> list[str]:
+        deep = {scale: count for scale, count in self.scales.items() if scale != str(scales.EIGHT_BIT)}
+        named = ", ".join(f"{scale} ({count})" for scale, count in deep.items())
+        return [f"photos of more than 8 bits, values from black to white: {named}"] if deep else []
+
+
+def of(
+    photos: pd.DataFrame, kept: pd.DataFrame, twice: pd.DataFrame, found: Account, warnings: list[str]
+) -> Summary:
+    """Count what ingest made of `photos`, all that were found: `kept`, `twice` (duplicates.csv)."""
+    usable = photos[photos["problem"] == ""]
+    exact = twice[twice["kind"] == "exact"]
+    return Summary(
+        photos=len(kept),
+        splits={name: int((kept["split"] == name).sum()) for name in manifest.SPLITS},
+        decoded=int((~usable["reused"]).sum()),
+        reused=int(usable["reused"].sum()),
+        quarantined=len(photos) - len(usable),
+        exact=len(exact),
+        near=int((twice["kind"] == "near").sum()),
+        leaks=int(twice["leak"].sum()),
+        files=_files(photos, kept, found),
+        scales={str(name): int(count) for name, count in sorted(Counter(kept["scale"]).items())},
+        warnings=warnings + _scale_warnings(kept) + _mask_warnings(kept) + _label_warnings(exact),
+    )
+
+
+def _files(photos: pd.DataFrame, kept: pd.DataFrame, found: Account) -> dict[str, Any]:
+    """Every file under the root once: what it is, or why it was left out."""
+    bad = int((photos["problem"] != "").sum())
+    return {
+        "total": found.total,
+        "photos": len(kept),
+        "masks": found.masks,
+        "duplicates": len(photos) - bad - len(kept),
+        "quarantined": bad,
+        "ignored": account.reasons(found.ignored["reason"]),
+    }
+
+
+def _scale_warnings(kept: pd.DataFrame) -> list[str]:
+    """Photos that use a small part of the scale of their set: of another camera, most likely."""
+    dim = [
+        levels is not None and scales.dims(levels, scales.parse(scale))
+        for levels, scale in zip(kept["levels"], kept["scale"], strict=True)
+    ]
+    if not any(dim):
+        return []
+    first = kept[dim].sort_values("source").iloc[0]
+    return [
+        f"{sum(dim)} of {len(kept)} photos use at most a quarter of their grey scale, such as "
+        f"{first['source']}, which reaches {first['levels'].high:g} of {first['scale']}: if they come from "
+        "another camera or software, bring them to the same range; see dataset.bit_depth"
+    ]
+
+
+def _mask_warnings(kept: pd.DataFrame) -> list[str]:
+    lost = kept[(kept["label"] == manifest.DEFECT) & (kept["mask_sha256"] != "") & (kept["mask_area"] == 0)]
+    if lost.empty:
+        return []
+    return [
+        f"{len(lost)} defective photos have a mask that marks nothing (dataset.fit = crop can cut a defect "
+        f"off), such as {lost['source'].min()}: kept as defective photos without mask"
+    ]
+
+
+def _label_warnings(exact: pd.DataFrame) -> list[str]:
+    torn = exact[exact["label_conflict"] == 1]
+    if torn.empty:
+        return []
+    row = torn.iloc[0]
+    return [
+        f"{len(torn)} photos are there as good and as defective, such as {row['source']} and "
+        f"{row['other_source']}: the second was kept"
+    ]
