@@ -46,7 +46,7 @@ def device() -> torch.device:
 
 
 def inference_dtype() -> torch.dtype:
-    """bfloat16 where the hardware multiplies matrices of it (twice as fast as float32 or more), else float32.
+    """bfloat16 where the processor has matrix units for it (at least twice as fast as float32), else float32.
 
     On a CPU those are the tiles of AMX. Without them oneDNN takes bfloat16, too, and is slower than with
     float32: 1.6 times where channels are many (`benchmarks/precision.py`).

@@ -96,7 +96,7 @@ def check_folders(inbox: Path, root: Path) -> None:
 def take(
     inbox: Path, names: list[str], root: Path, arrivals: Path, undecided: Path, max_megapixels: float
 ) -> Taken:
-    """Move photos from the inbox to the dataset; what is no readable photo goes to `inbox/rejected`.
+    """Move photos from the inbox to the dataset; unreadable files go to `inbox/rejected`.
 
     Killed at any moment, the next call goes on; nothing is lost or doubled.
 
