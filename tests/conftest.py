@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from adrefine.params import Embed
+from adrefine.paths import FEATURES
 from trees import pixels, save
 
 # The same examples at every run, so that a change is blamed only for what it broke; new ones with
@@ -37,5 +38,6 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
     paths = [str(save(folder / f"{name}.png", pixels(seed, 32, 32))) for seed, name in enumerate(names)]
     images = pd.DataFrame({"image_id": names, "path": paths})
     params = Embed(scales=[32], views=2)
-    embed(images, params, folder / "store", folder / "cache")
-    return Embedded(images, params, folder / "store", folder / "cache")
+    store = folder / "prepared" / FEATURES
+    embed(images, params, store, folder / "cache")
+    return Embedded(images, params, store, folder / "cache")

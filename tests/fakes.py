@@ -11,6 +11,7 @@ import numpy as np
 
 from adrefine.detectors.base import Detector, Images, Scores
 from adrefine.features.store import write_store
+from adrefine.paths import FEATURES
 from adrefine.runtime.seeds import derived_seed
 from adrefine.strategies.meta_iqr import MetaIqr
 
@@ -90,7 +91,7 @@ def vector_store(folder: Path, count: int = 40, dim: int = 6, views: int = 2, ou
     vectors = rng.normal(size=(count, views, dim)) @ rng.normal(size=(dim, dim)) / np.sqrt(dim)
     vectors[count - outliers :] += 4
     images = image_set(count, folder)
-    write_store(folder, list(images.ids), vectors.astype(np.float16), (views, dim), {"dim": dim})
+    write_store(folder / FEATURES, list(images.ids), vectors.astype(np.float16), (views, dim), {"dim": dim})
     return images
 
 

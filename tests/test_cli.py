@@ -53,7 +53,8 @@ def test_what_comes_first_imports_nothing_heavy(arguments):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    assert not HEAVY & set(done.stderr.split())
+    needed = {"numpy"} if arguments == ["check"] else set()  # strategies and defects, whose sections it reads
+    assert not (HEAVY - needed) & set(done.stderr.split())
 
 
 def test_the_help_names_the_commands_and_the_order(capsys):

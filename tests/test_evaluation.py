@@ -125,6 +125,7 @@ def inputs(tmp_path) -> Inputs:
         summary={"stop_reason": "converged", "rounds": 2},
         noise={"requested": 0.31, "realised": 0.3, "n_train": 10, "mode": "overlap"},
         prepared=Path("prepared"),
+        reads=("pixels",),
     )
 
 
@@ -344,11 +345,12 @@ def test_another_alpha_than_that_of_the_rounds_is_said(inputs, of_maps, said):
 
 def test_the_report_says_where_the_detectors_inputs_come_from(inputs, tmp_path):
     assert measure(inputs).distillation is None
-    write_json(tmp_path / "meta.json", {"size": "small", "teacher": "resnet18", "steps": 3, "side": 256})
-    (tmp_path / "loss.csv").write_text("step,loss\n1,0.9\n2,0.8\n3,0.7\n")
+    pixels = tmp_path / "pixels"
+    write_json(pixels / "meta.json", {"size": "small", "teacher": "resnet18", "steps": 3, "side": 256})
+    (pixels / "loss.csv").write_text("step,loss\n1,0.9\n2,0.8\n3,0.7\n")
     data = measure(replace(inputs, prepared=tmp_path))
     assert data.distillation.to_dict("list") == {"step": [1, 2, 3], "loss": [0.9, 0.8, 0.7]}
     expected = {"dataset": "fake", "PDN": "small", "distilled from": "resnet18", "distillation steps": 3}
     assert data.settings == expected
-    (tmp_path / "loss.csv").write_text("step,loss\n")
+    (pixels / "loss.csv").write_text("step,loss\n")
     assert measure(replace(inputs, prepared=tmp_path)).distillation is None

@@ -16,6 +16,7 @@ from adrefine.errors import UserError
 from adrefine.io import read_json
 from adrefine.metrics import cleaning, detection, localization, ranking, reviewing
 from adrefine.params import Evaluate
+from adrefine.paths import PIXELS
 from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
 from adrefine.runtime.seeds import derived_seed
@@ -29,8 +30,8 @@ class Inputs:
     """Everything evaluate reads.
 
     `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined manifest with labels;
-    `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `throughput`: images a
-    second of the distillation, if it is known.
+    `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `prepared`: data/prepared,
+    of which the detector `reads` these folders; `throughput`: images a second of the distillation, if known.
     """
 
     models: dict[str, Detector]
@@ -41,6 +42,7 @@ class Inputs:
     summary: dict[str, Any]
     noise: dict[str, Any]
     prepared: Path
+    reads: tuple[str, ...]
     throughput: float | None = None
 
 
@@ -57,7 +59,7 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
     }
     metrics = _metrics(inputs, params, train, test, scores, thresholds)
     data = ReportData(
-        settings=settings | _of_inputs(inputs.prepared),
+        settings=settings | _of_inputs(inputs),
         metrics=metrics,
         train=train,
         history=inputs.history,
@@ -67,7 +69,7 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
         stop_reason=inputs.summary["stop_reason"],
         queue=inputs.queue,
         notes=_notes(table, test, metrics, settings),
-        distillation=_distillation(inputs.prepared),
+        distillation=_distillation(inputs.prepared / PIXELS),
         throughput=inputs.throughput,
     )
     return replace(data, maps=_gallery_maps(inputs, data, params.gallery))
@@ -207,19 +209,20 @@ def _gallery_maps(inputs: Inputs, data: ReportData, limit: int) -> dict[str, np.
     return {} if maps is None else dict(zip(ids, maps, strict=True))
 
 
-def _of_inputs(prepared: Path) -> dict[str, Any]:
+def _of_inputs(inputs: Inputs) -> dict[str, Any]:
     """What the report says of the detector's inputs."""
-    meta = read_json(prepared / "meta.json") if (prepared / "meta.json").exists() else {}
+    files = [inputs.prepared / name / "meta.json" for name in inputs.reads]
+    meta = {key: value for file in files if file.exists() for key, value in read_json(file).items()}
     titles = {"backbone": "backbone", "views": "views", "size": "PDN", "teacher": "distilled from"}
     titles |= {"init": "PDN starts from", "steps": "distillation steps"}
     return {title: meta[name] for name, title in titles.items() if name in meta}
 
 
-def _distillation(prepared: Path) -> pd.DataFrame | None:
+def _distillation(pixels: Path) -> pd.DataFrame | None:
     """The loss curve of pretrain_pdn; None if it did no step or the detector needs none."""
-    if not (prepared / "loss.csv").exists():
+    if not (pixels / "loss.csv").exists():
         return None
-    curve = pd.read_csv(prepared / "loss.csv")
+    curve = pd.read_csv(pixels / "loss.csv")
     return None if curve.empty else curve
 
 

@@ -298,6 +298,22 @@ def load(path: Path = Path("params.yaml")) -> Params:
     return parse(content if content is not None else {}, str(path))
 
 
+def load_whole(path: Path = Path("params.yaml")) -> Params:
+    """As `load`, for a file that a run needs: the sections that the stages of dvc.yaml name are all there.
+
+    Raises:
+        UserError: as of `load`; a section is missing.
+    """
+    settings = load(path)
+    needed = ["dataset", "validate", "noise", "synthesize", "embed", "pretrain_pdn", "refine", "evaluate"]
+    needed += [settings.detector, settings.refine.strategy]
+    there = strict_yaml.read(path) or {}
+    for name in needed:
+        if name not in there:
+            raise UserError(f"{path} has no section `{name}`, which the stages read: add `{name}: {{}}`")
+    return settings
+
+
 def parse(content: Any, where: str = "params.yaml") -> Params:
     """Check the content of a params file; see `load`."""
     return checked(Params, content, where)

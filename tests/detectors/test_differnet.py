@@ -16,6 +16,7 @@ from adrefine.detectors.differnet.detector import DifferNet
 from adrefine.detectors.differnet.settings import Settings
 from adrefine.errors import UserError
 from adrefine.features.store import Store
+from adrefine.paths import FEATURES
 from fakes import image_set, weights
 
 SMALL = {"hidden": 8, "layers": 1, "blocks": 2, "epochs": 8, "patience": 8, "finetune_epochs": 2}
@@ -77,7 +78,7 @@ def test_scores_follow_the_order_asked_and_no_neighbour(fitted, images):
 
 
 def test_the_score_is_the_mean_of_the_squared_latents_over_views(fitted, images):
-    vectors = torch.from_numpy(Store(images.prepared).vectors(images.ids[:2]))
+    vectors = torch.from_numpy(Store(images.prepared / FEATURES).vectors(images.ids[:2]))
     with torch.no_grad():
         z, _ = fitted.flow((vectors.reshape(-1, 6) - fitted.centre) / fitted.spread)
     expected = z.square().reshape(2, -1).mean(dim=1)
@@ -206,7 +207,7 @@ def test_a_warm_start_learns_all_images_and_never_stops_early(images, monkeypatc
         detector, "_epoch", lambda rows, *rest: (seen.append(len(rows)), epoch(rows, *rest))[1]
     )
     detector.fit(images, warm_start=True)
-    assert seen == [len(Store(images.prepared).vectors(images.ids).reshape(-1, 6))] * 2
+    assert seen == [len(Store(images.prepared / FEATURES).vectors(images.ids).reshape(-1, 6))] * 2
 
 
 def test_without_held_out_images_every_epoch_is_run(images):
@@ -221,7 +222,7 @@ def test_held_out_images_are_not_learned_before_the_number_of_epochs_is_known(im
     monkeypatch.setattr(detector, "_epoch", lambda rows, *rest: (seen.append(rows), epoch(rows, *rest))[1])
     detector.fit(images)
     held = detector._held_out(images.ids)
-    vectors = torch.from_numpy(Store(images.prepared).vectors(images.ids))
+    vectors = torch.from_numpy(Store(images.prepared / FEATURES).vectors(images.ids))
     assert held.sum() == 8
     assert torch.equal(seen[0], vectors[~held].reshape(-1, 6))
     assert torch.equal(seen[-1], vectors.reshape(-1, 6))

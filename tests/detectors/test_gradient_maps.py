@@ -46,7 +46,7 @@ def test_a_bright_blob_that_makes_the_score_is_where_the_map_is_highest(tmp_path
 
 def test_maps_of_a_real_detector_have_the_shape_of_the_photos_and_are_not_negative(embedded):
     detector = DifferNet(Settings(hidden=4, blocks=1, epochs=1, holdout=0))
-    images = Images(tuple(embedded.images["image_id"]), embedded.store)
+    images = Images(tuple(embedded.images["image_id"]), embedded.store.parent)
     detector.fit(images)
     files = [Path(path) for path in embedded.images["path"]]
     maps = detector.maps(images, files)

@@ -11,6 +11,7 @@ from adrefine.detectors.differnet.settings import Settings
 from adrefine.detectors.flow import negative_log_likelihood
 from adrefine.errors import UserError
 from adrefine.features.store import Store
+from adrefine.paths import FEATURES
 from adrefine.strategies.meta_iqr import MetaIqr
 from fakes import FakeDetector, image_set, weights
 
@@ -96,7 +97,7 @@ def test_a_cold_start_forgets_what_was_learned_before(learned, images):
 
 
 def test_the_likelihood_is_that_of_the_loss_in_the_features_own_scale(learned, images):
-    vectors = torch.from_numpy(Store(images.prepared).vectors(images.ids[:3]))
+    vectors = torch.from_numpy(Store(images.prepared / FEATURES).vectors(images.ids[:3]))
     with torch.no_grad():
         for number, rows in enumerate((vectors - learned.centre) / learned.spread):
             expected = -float(negative_log_likelihood(*learned.flow(rows)))  # of the standardized features

@@ -45,7 +45,7 @@ def test_dvc_runs_again_after_a_check(
 ) -> None:
     """As a user meets it; should DVC mend this itself one day, the first half fails."""
     (project / RWLOCK).write_text(WHOLE[:9])
-    (project / "params.yaml").write_text("dataset: {name: demo}\n")
+    (project / "params.yaml").write_text((Path(__file__).parents[2] / "params.yaml").read_text())
     command = [sys.executable, "-m", "dvc", "repro"]
     broken = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert "Unable to read RWLock-file" in broken.stderr

@@ -18,7 +18,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAGES = (
     *("ingest", "validate", "inject_noise", "synthesize", "embed", "pretrain_pdn"),
-    *("train", "refine", "evaluate"),
+    *("select", "train", "refine", "evaluate"),
 )
 PHOTOS = "photos"
 TINY = {
@@ -80,10 +80,14 @@ class Run:
 
 
 class Project:
-    """A project folder under test. Settings are always those committed plus the ones given."""
+    """A project folder under test. Settings are always those committed plus the ones given.
+
+    `paths`: folders of installed packages, beside those of this Python.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.paths: tuple[Path, ...] = ()
         self._committed = yaml.safe_load(self.git("show", "HEAD:params.yaml"))
 
     def set(self, changes: Mapping[str, Any]) -> None:
@@ -170,7 +174,7 @@ class Project:
         """`python` is this one, it imports this copy, and nothing outside the copy is read or written."""
         there = {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-            "PYTHONPATH": str(self.root / "src"),
+            "PYTHONPATH": os.pathsep.join(map(str, [self.root / "src", *self.paths])),
             "ADREFINE_CACHE_DIR": str(self.root / ".adrefine" / "cache"),
             "ADREFINE_DEVICE": "cpu",
             "OMP_NUM_THREADS": "1",

@@ -129,6 +129,9 @@ def test_unfit_photos_stop_at_validate(ready: Project) -> None:
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "ingest"])
 def test_stage_before_its_inputs(fresh: Project, stage: str) -> None:
+    fresh.set(
+        {"detector": "efficientad" if stage == "pretrain_pdn" else "differnet"}
+    )  # what reads its output
     _assert_refused(fresh.stage(stage), "run `dvc repro")
     assert not (fresh.root / "models").exists()
 

@@ -30,7 +30,8 @@ def chosen(ready: Project) -> tuple[Project, Run]:
 
 def test_only_the_learning_runs_and_leaves_all_that_is_promised(chosen: tuple[Project, Run]) -> None:
     project, run = chosen
-    assert run.ran == LEARNING
+    assert run.ran == {"embed", "pretrain_pdn", "select"} | LEARNING
+    assert "nothing to do, efficientad reads no features" in run.out
     metrics = json.loads((project.root / "reports/metrics.json").read_text())
     models = {"initial", "refined", "oracle"}
     assert set(metrics["detection"]) == set(metrics["localization"]) == models
@@ -49,8 +50,10 @@ def test_only_the_learning_runs_and_leaves_all_that_is_promised(chosen: tuple[Pr
     [
         ({"evaluate.alpha": 0.4}, {"evaluate"}),
         ({"differnet.learning_rate": 1.0e-3, "differnet.epochs": 2}, set()),
+        ({"embed.views": 1}, {"embed"}),
+        ({"pretrain_pdn.steps": 1}, {"pretrain_pdn", "select"} | LEARNING),
     ],
-    ids=["alpha", "detector not chosen"],
+    ids=["alpha", "detector not chosen", "not read", "read"],
 )
 def test_a_change_costs_what_it_must(chosen: tuple[Project, Run], changes: dict, ran: set[str]) -> None:
     project, _ = chosen

@@ -24,19 +24,19 @@ def inject(table: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, tuple[str
     return noisy, tuple(train["image_id"]), tuple(train.loc[train["injected"] == 0, "image_id"])
 
 
-def fit(params: Params, ids: tuple[str, ...], features: Path) -> Detector:
+def fit(params: Params, ids: tuple[str, ...], inputs: Path) -> Detector:
     """A detector of `params` trained from scratch on the images `ids`."""
     model = detectors.create(params)
-    model.fit(Images(ids, features))
+    model.fit(Images(ids, inputs))
     return model
 
 
-def tested(model: Detector, noisy: pd.DataFrame, features: Path) -> dict[str, float]:
+def tested(model: Detector, noisy: pd.DataFrame, inputs: Path) -> dict[str, float]:
     """Image `auroc` and `aupr` on the labelled test photos; nothing where they are of one kind."""
     test = noisy[(noisy["in_test"] == 1) & (noisy["label"] != manifest.UNKNOWN)]
     if test["label"].nunique() < 2:
         return {}
-    scores = model.score(Images(tuple(test["image_id"]), features)).image
+    scores = model.score(Images(tuple(test["image_id"]), inputs)).image
     return {
         "auroc": detection.auroc(test["label"], scores),
         "aupr": detection.aupr(test["label"], scores),
@@ -71,7 +71,7 @@ def precision_at_defects(hidden: ArrayLike, scores: ArrayLike) -> float:
 
 
 def ceiling_scores(
-    oracle: Detector, ids: tuple[str, ...], clean: tuple[str, ...], features: Path, folds: int, seed: int
+    oracle: Detector, ids: tuple[str, ...], clean: tuple[str, ...], inputs: Path, folds: int, seed: int
 ) -> pd.Series:
     """Scores of `ids` by models of the clean photos: no label-free ranking can hope to be better.
 
@@ -86,8 +86,8 @@ def ceiling_scores(
     if not hidden or folds < 2:
         return pd.Series(dtype=float)
     scorer = OutOfFold(oracle, clean, folds, seed)
-    good = scorer.scores(oracle, Images(clean, features))
-    bad = np.mean([model.score(Images(hidden, features)).image for model in scorer.models], axis=0)
+    good = scorer.scores(oracle, Images(clean, inputs))
+    bad = np.mean([model.score(Images(hidden, inputs)).image for model in scorer.models], axis=0)
     return pd.concat([good, pd.Series(bad, index=list(hidden))])
 
 
@@ -103,11 +103,11 @@ def ceiling(scores: pd.Series, clean: tuple[str, ...]) -> dict[str, float]:
 
 
 def limit(
-    params: Params, scores: pd.Series, clean: tuple[str, ...], noisy: pd.DataFrame, features: Path
+    params: Params, scores: pd.Series, clean: tuple[str, ...], noisy: pd.DataFrame, inputs: Path
 ) -> dict[str, float]:
     """Test AUROC after the `ceiling_scores` removed as many photos as are hidden defects; nothing without."""
     if scores.empty:
         return {}
     kept = scores.sort_values(kind="stable").index[: len(clean)]
-    found = tested(fit(params, tuple(sorted(kept)), features), noisy, features)
+    found = tested(fit(params, tuple(sorted(kept)), inputs), noisy, inputs)
     return {"ceiling_auroc": found["auroc"]} if found else {}

@@ -77,8 +77,8 @@ def _runs(config: Benchmark, entry: Entry, cell: Cell) -> Iterator[Run]:
     for name in names_of(config):
         sections = config.strategies.get(name, {})
         params = settings(config, entry, cell, sections or _NOTHING)
-        reads = prepared.read_by(params.detector, config.twins)
-        shared = ["dataset", "noise", reads[0], "detector", params.detector, *reads[1:]]
+        inputs = prepared.sections(params.chosen_detector.reads, config.twins)
+        shared = ["dataset", "noise", "detector", params.detector, *inputs]
         base = base or digest(params, shared)
         decides = {VANILLA: shared, ORACLE: shared}.get(
             name, [*shared, "refine", params.refine.strategy, *sections]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,28 +14,31 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from adrefine import manifest
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.params import Params
-from adrefine.paths import MANIFEST
+from adrefine.paths import FEATURES, MANIFEST, PIXELS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WORK = Path(".adrefine/benchmarks")
+_INPUTS = "prepared"
 _MARK = "prepared.json"  # written last: what the folder was made of
 
 
 class Prepared(NamedTuple):
-    """Manifest of a dataset and the folder that the detector reads."""
+    """Manifest of a dataset, and the folder of what the detector reads, as data/prepared."""
 
     table: pd.DataFrame
-    features: Path
+    inputs: Path
 
 
 def folder(params: Params, twins: bool = False) -> Path:
     """Where the dataset of `params` is prepared with these settings."""
-    sections = ["dataset", *read_by(params.detector, twins)]
-    made_of: dict[str, Any] = {name: getattr(params, name).model_dump() for name in sections}
+    reads = params.chosen_detector.reads
+    made_of: dict[str, Any] = {"reads": list(reads)}
+    for name in ("dataset", *sections(reads, twins)):
+        made_of[name] = params.section(name).model_dump()
     made_of["dataset"]["root"] = str(Path(params.dataset.root).expanduser().resolve())
-    if params.detector == "efficientad":
+    if PIXELS in reads:
         from adrefine.backbones.pdn import BUNDLED
 
         made_of["bundled"] = sha256_file(BUNDLED)  # another version may bring other weights
@@ -42,11 +46,10 @@ def folder(params: Params, twins: bool = False) -> Path:
     return WORK / f"{params.dataset.name}-{Path(params.dataset.root).name}-{digest}"
 
 
-def read_by(detector: str, twins: bool) -> list[str]:
-    """Sections of params.yaml that decide what a detector reads, beside the dataset's."""
-    if detector == "efficientad":
-        return ["pretrain_pdn", "synthesize"]
-    return ["embed", "synthesize"] if twins else ["embed"]
+def sections(reads: Iterable[str], twins: bool) -> list[str]:
+    """Sections of params.yaml that decide what is in the folders `reads`, beside the dataset's."""
+    found = {section for name in reads for section in _MAKERS[name].sections}
+    return sorted(found | ({"synthesize"} if twins else set()))
 
 
 def prepare(params: Params, twins: bool = False) -> Prepared:
@@ -55,8 +58,7 @@ def prepare(params: Params, twins: bool = False) -> Prepared:
     Only one process may prepare: others may read what is there.
 
     Args:
-        twins: also the features of the synthetic defects of every photo that could train;
-            EfficientAD sees these anyway.
+        twins: also of the synthetic defects of every photo that could train.
 
     Raises:
         UserError: the photos are missing or unusable.
@@ -77,7 +79,7 @@ def read(work: Path) -> Prepared:
 
 @lru_cache(maxsize=2)
 def _read(work: Path, written: int) -> Prepared:
-    return Prepared(manifest.read(work / "ingested" / MANIFEST), work / "features")
+    return Prepared(manifest.read(work / "ingested" / MANIFEST), work / _INPUTS)
 
 
 def _make(params: Params, work: Path, twins: bool) -> None:
@@ -86,16 +88,15 @@ def _make(params: Params, work: Path, twins: bool) -> None:
 
     ingest(params.dataset, work / "ingested")
     table = manifest.read(work / "ingested" / MANIFEST)
-    made = table[:0]
-    if "synthesize" in read_by(params.detector, twins):
+    reads, made = params.chosen_detector.reads, table[:0]
+    if "synthesize" in sections(reads, twins):
         made = make_all(sources(table), work / "synthetic", params.synthesize)
-    if params.detector == "efficientad":
-        _list(params, table, made, work / "features")
-    else:
-        _embed(params, table, made, work / "features")
+    for name in reads:
+        _MAKERS[name].make(params, table, made, work / _INPUTS / name)
 
 
 def _embed(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
+    """As stage embed: features of photos and synthetic defects."""
     import pandas as pd
 
     from adrefine.features.embed import embed
@@ -105,11 +106,24 @@ def _embed(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -
 
 
 def _list(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
-    """As stage pretrain_pdn: the patch network and the list of what EfficientAD will see."""
+    """As stage pretrain_pdn: the patch network and the list of what a detector will see."""
     from adrefine.distillation import images, index, pretrain
 
     index.write(out, table, made, images.find(Path(params.pretrain_pdn.images)))
     pretrain.pretrain(pretrain.sources(table), params.pretrain_pdn, out, WORK / "pdn")
+
+
+class _Maker(NamedTuple):
+    """How a folder that detectors read is made, and the sections of params.yaml that decide what is in it."""
+
+    sections: tuple[str, ...]
+    make: Callable[[Params, pd.DataFrame, pd.DataFrame, Path], None]
+
+
+_MAKERS = {
+    FEATURES: _Maker(("embed",), _embed),
+    PIXELS: _Maker(("pretrain_pdn", "synthesize"), _list),
+}
 
 
 def _files(params: Params) -> str:

@@ -33,12 +33,12 @@ def execute(run: Run) -> Row:
     """
     try:
         with hardware.one_core_each(), _quiet():
-            table, features = prepared.read(prepared.folder(run.params, run.twins))
+            table, inputs = prepared.read(prepared.folder(run.params, run.twins))
             noisy, ids, clean = measure.inject(table, run.params)
             if run.strategy == ORACLE:
-                found = _oracle(run, noisy, ids, clean, features)
+                found = _oracle(run, noisy, ids, clean, inputs)
             else:
-                found = _refined(run, noisy, ids, features)
+                found = _refined(run, noisy, ids, inputs)
     except UserError as error:
         raise UserError(f"{run}: {error}") from None
     return {**heading(run, noisy), **found}
@@ -74,41 +74,39 @@ def unreachable(run: Run, table: pd.DataFrame) -> Row | None:
     return None
 
 
-def _refined(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], features: Path) -> Row:
+def _refined(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], inputs: Path) -> Row:
     """A strategy from the initial model on; vanilla removes nothing, and its seconds are the training's."""
-    trained = _initial(run, ids, features)
+    trained = _initial(run, ids, inputs)
     start = time.perf_counter()
-    found = refinement.run(run.params, manifest.unlabelled(noisy), features, trained)
+    found = refinement.run(run.params, manifest.unlabelled(noisy), inputs, trained)
     seconds = time.perf_counter() - start
     if run.strategy == VANILLA:
         seconds = read_json(trained / "seconds.json")
     return {
         "seconds": round(seconds, 2),
-        **measure.tested(found.model, noisy, features),
+        **measure.tested(found.model, noisy, inputs),
         **measure.cleaned(noisy, found.outcome),
     }
 
 
-def _oracle(
-    run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], clean: tuple[str, ...], features: Path
-) -> Row:
+def _oracle(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], clean: tuple[str, ...], inputs: Path) -> Row:
     """The detector of the clean photos, the ceiling; without hidden defects it is the initial model."""
     from adrefine import detectors
 
     start = time.perf_counter()
     if clean == ids:
-        trained = _initial(run, ids, features)
+        trained = _initial(run, ids, inputs)
         model, seconds = detectors.create(run.params), read_json(trained / "seconds.json")
         model.load(trained)
     else:
-        model = measure.fit(run.params, clean, features)
+        model = measure.fit(run.params, clean, inputs)
         seconds = time.perf_counter() - start
-    scores = measure.ceiling_scores(model, ids, clean, features, run.ceiling_folds, run.cell.seed)
+    scores = measure.ceiling_scores(model, ids, clean, inputs, run.ceiling_folds, run.cell.seed)
     return {
         "seconds": round(seconds, 2),
-        **measure.tested(model, noisy, features),
+        **measure.tested(model, noisy, inputs),
         **measure.ceiling(scores, clean),
-        **measure.limit(run.params, scores, clean, noisy, features),
+        **measure.limit(run.params, scores, clean, noisy, inputs),
     }
 
 
@@ -117,14 +115,14 @@ def model_folder(run: Run) -> Path:
     return prepared.folder(run.params, run.twins) / "models" / run.base
 
 
-def _initial(run: Run, ids: tuple[str, ...], features: Path) -> Path:
+def _initial(run: Run, ids: tuple[str, ...], inputs: Path) -> Path:
     """Folder of the initial model and `seconds.json`; trained if it is not there."""
     target = model_folder(run)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as place:
             start = time.perf_counter()
-            model = measure.fit(run.params, ids, features)
+            model = measure.fit(run.params, ids, inputs)
             model.save(Path(place) / "model")
             write_json(Path(place) / "model" / "seconds.json", round(time.perf_counter() - start, 2))
             with suppress(OSError):  # another benchmark on the same photos was first: the same model

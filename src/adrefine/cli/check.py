@@ -39,7 +39,7 @@ def check(chosen: argparse.Namespace) -> None:
     if mended and not chosen.json:
         print(mended)
     try:
-        settings = params.load()
+        settings = params.load_whole()
         files, warnings = _files(settings)
     except UserError as error:
         if chosen.json:

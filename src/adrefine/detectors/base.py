@@ -26,7 +26,7 @@ _BROKEN = (OSError, EOFError, UnpicklingError, ValueError, TypeError, KeyError, 
 
 @dataclass(frozen=True)
 class Images:
-    """Images by id, without label, split or file name; `prepared` is the folder data/prepared/<detector>."""
+    """Images by id, without label, split or file name; `prepared` is the folder data/prepared."""
 
     ids: tuple[str, ...]
     prepared: Path

@@ -1,4 +1,4 @@
-"""Which files a detector that looks at pixels finds in data/prepared/efficientad.
+"""Which files a detector that looks at pixels finds in data/prepared/pixels.
 
 Every row carries a digest of its file's content, so that data/prepared changes with each photo.
 """

@@ -19,7 +19,7 @@ from adrefine.params import Params
 from adrefine.serving.promotion import LIKELIHOOD, Record
 
 MODEL, INPUTS = "model", "inputs"
-_INPUTS = ("meta.json", "pdn.pt")  # of data/prepared/<detector>: how a photo becomes an input of the model
+_INPUTS = ("meta.json", "pdn.pt")  # of what the detector reads: how a photo becomes an input of the model
 _LOCK = Path("dvc.lock")
 
 
@@ -55,17 +55,17 @@ def of_workspace(settings: Params, held: pd.DataFrame) -> Candidate:
     Raises:
         UserError: the graph has not run.
     """
-    prepared = paths.PREPARED / settings.detector
     found = {paths.MANIFEST: paths.REFINED / paths.MANIFEST, "params.yaml": Path("params.yaml")}
     found |= {"dvc.lock": _LOCK} if _LOCK.exists() else {}
     found |= {f"{MODEL}/{path.name}": path for path in sorted((paths.MODELS / "refined").glob("*"))}
-    inputs = {f"{INPUTS}/{name}": prepared / name for name in _INPUTS if (prepared / name).exists()}
+    places = [f"{read}/{name}" for read in settings.chosen_detector.reads for name in _INPUTS]
+    inputs = {f"{INPUTS}/{name}": file for name in places if (file := paths.PREPARED / name).exists()}
     shape = f"{settings.detector} {settings.dataset.image_size} {settings.dataset.fit} {_hash(inputs)}"
-    record = Record("the new model", shape, _scores(settings, prepared, held))
+    record = Record("the new model", shape, _scores(settings, held))
     return Candidate(found | inputs, record, _facts(settings))
 
 
-def _scores(settings: Params, prepared: Path, held: pd.DataFrame) -> pd.DataFrame:
+def _scores(settings: Params, held: pd.DataFrame) -> pd.DataFrame:
     """image_id, score, likelihood (NaN for a detector without one)."""
     from adrefine.detectors.base import Images
     from adrefine.detectors.training import load
@@ -73,7 +73,7 @@ def _scores(settings: Params, prepared: Path, held: pd.DataFrame) -> pd.DataFram
     model = load(settings, paths.MODELS / "refined")
     assert model is not None  # only the oracle may be absent
     model.set_alpha(settings.evaluate.alpha)
-    images = Images(tuple(held["image_id"]), prepared)
+    images = Images(tuple(held["image_id"]), paths.PREPARED)
     table = held[["image_id"]].assign(score=model.score(images).image if len(images) else [])
     try:
         likely = model.log_likelihood(images) if len(images) else np.zeros(0)

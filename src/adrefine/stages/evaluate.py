@@ -31,7 +31,8 @@ def main() -> None:
             queue=pd.read_csv(paths.REVIEW_QUEUE, dtype={"image_id": str}, keep_default_na=False),
             summary=read_json(paths.REFINED / "summary.json"),
             noise=read_json(paths.NOISY / "summary.json"),
-            prepared=paths.PREPARED / settings.detector,
+            prepared=paths.PREPARED,
+            reads=settings.chosen_detector.reads,
             throughput=summary.throughput(timings(timing)),
         )
         data = evaluation.evaluate(inputs, settings.evaluate, settings.headline())

@@ -1,21 +1,31 @@
 """Stage pretrain_pdn: a patch description network, distilled from a frozen backbone, and what it will see."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
-from adrefine import manifest, params
-from adrefine.distillation import images, index, pretrain
+from adrefine import inputs, params, paths
 from adrefine.errors import exit_cleanly
 from adrefine.io import timed
-from adrefine.paths import INGESTED, MANIFEST, PREPARED, REPORTS, SYNTHETIC, side_cache
 
 
 def main() -> None:
-    section, out = params.load().pretrain_pdn, PREPARED / "efficientad"
-    ingested, seen = manifest.read(INGESTED / MANIFEST), dict[str, float]()
-    with timed(REPORTS / "timing.json", "pretrain_pdn", lambda: seen):
-        generic = images.find(Path(section.images))
-        index.write(out, ingested, manifest.read(SYNTHETIC / MANIFEST), generic)
-        done = pretrain.pretrain(pretrain.sources(ingested), section, out, side_cache("pdn"))
+    """Read both manifests and the generic photos, write data/prepared/pixels/, if the detector reads that."""
+    settings, out = params.load(), paths.PREPARED / paths.PIXELS
+    if paths.PIXELS not in settings.chosen_detector.reads:
+        inputs.leave_unused(out)
+        print(f"pretrain_pdn: nothing to do, {settings.detector} reads no pixels")
+        return
+    from adrefine import manifest
+    from adrefine.distillation import images, index, pretrain
+
+    section, seen = settings.pretrain_pdn, dict[str, float]()
+    ingested, synthetic = (
+        manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)
+    )
+    with timed(paths.REPORTS / "timing.json", "pretrain_pdn", lambda: seen):
+        index.write(out, ingested, synthetic, images.find(Path(section.images)))
+        done = pretrain.pretrain(pretrain.sources(ingested), section, out, paths.side_cache("pdn"))
         seen.update(steps=done["steps"], images_per_second=done["images_per_second"])
     learned = f"{done['photos']} photos and {done['generic']} generic images"
     print(f"pretrain_pdn: {done['steps']} steps on {learned}, {done['images_per_second']:g} images a second")

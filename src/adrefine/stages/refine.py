@@ -26,7 +26,7 @@ def main() -> None:
         found = refinement.run(
             settings,
             manifest.unlabelled(noisy),
-            paths.PREPARED / settings.detector,
+            paths.PREPARED,
             paths.MODELS / "initial",
             review.verdicts(answers),
         )

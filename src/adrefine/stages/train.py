@@ -17,7 +17,7 @@ def main() -> None:
         epochs = train(
             settings,
             noisy,
-            paths.PREPARED / settings.detector,
+            paths.PREPARED,
             paths.MODELS / "initial",
             paths.MODELS / "oracle",
         )

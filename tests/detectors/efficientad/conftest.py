@@ -13,6 +13,7 @@ from adrefine.backbones import pdn
 from adrefine.detectors.base import Images
 from adrefine.distillation import index
 from adrefine.io import write_json
+from adrefine.paths import PIXELS
 from trees import save
 
 COUNT, SIDE = 12, 64
@@ -43,10 +44,10 @@ def write_photos(folder: Path) -> Images:
         )
     other = save(folder / "generic/g.png", np.random.default_rng(9).integers(0, 255, (80, 70, 3), np.uint8))
     prepared = folder / "prepared"
-    index.write(prepared, pd.DataFrame(rows), pd.DataFrame(twins), [other])
-    shutil.copyfile(pdn.BUNDLED, prepared / "pdn.pt")
+    index.write(prepared / PIXELS, pd.DataFrame(rows), pd.DataFrame(twins), [other])
+    shutil.copyfile(pdn.BUNDLED, prepared / PIXELS / "pdn.pt")
     flat = {"channel_mean": [0.0] * 384, "channel_std": [1.0] * 384}
-    write_json(prepared / "meta.json", {"size": "small", **flat})
+    write_json(prepared / PIXELS / "meta.json", {"size": "small", **flat})
     return Images(tuple(names), prepared)
 
 

@@ -12,11 +12,12 @@ from adrefine.detectors.efficientad.sampling import batches, draw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.training import mask_of_features
 from adrefine.errors import UserError
+from adrefine.paths import PIXELS
 from trees import pixels, save
 
 
 def photos(striped, side: int = 64, tiles: bool = False) -> Photos:
-    return Photos(striped.prepared, side, tiles, 0.25)
+    return Photos(striped.prepared / PIXELS, side, tiles, 0.25)
 
 
 def settings(**changes) -> Settings:

@@ -20,6 +20,7 @@ from adrefine.detectors.efficientad.training import PARTS, Trainer
 from adrefine.distillation import index
 from adrefine.errors import UserError
 from adrefine.params import parse
+from adrefine.paths import PIXELS
 from adrefine.strategies import engine, scorers
 from fakes import weights
 from trees import pixels, save
@@ -57,7 +58,7 @@ def test_the_paper_preset_is_the_documents_and_explicit_keys_overrule():
 def test_the_first_layers_start_as_the_teachers_if_asked(striped, init):
     detector = untrained(init=init, learning_rate=1e-9, steps=1)
     detector.fit(striped)
-    teacher = open_teacher(striped.prepared, 64, True).net
+    teacher = open_teacher(striped.prepared / PIXELS, 64, True).net
     learned = detector.networks.student
     near = [
         torch.allclose(learned.get_parameter(name), teacher.get_parameter(name).float(), atol=1e-6)
@@ -78,7 +79,7 @@ def test_scores_are_positive_in_the_order_asked_and_maxima_of_the_maps(fitted, s
     assert (scores > 0).all()
     turned = striped.only(striped.ids[::3])
     np.testing.assert_array_equal(fitted.score(turned).image, scores[::3])
-    photos = ead_data.open_photos(striped.prepared, 64, False, 0.25)
+    photos = ead_data.open_photos(striped.prepared / PIXELS, 64, False, 0.25)
     maps = fitted.maps(striped, [Path(photos.path(name)) for name in striped.ids])
     assert maps.shape == (12, 64, 64)
     assert maps.dtype == np.float32
@@ -229,8 +230,8 @@ def test_unchanged_pixels_use_the_kept_teacher_output_and_give_the_same(striped)
     kept = trainer._wanted(items, None)
     computed = torch.cat([teacher(item.pixels[None]) for item in items])
     torch.testing.assert_close(kept, computed)
-    assert open_teacher(striped.prepared, 64, True) is teacher
-    assert open_teacher(striped.prepared, 128, True) is not teacher
+    assert open_teacher(striped.prepared / PIXELS, 64, True) is teacher
+    assert open_teacher(striped.prepared / PIXELS, 128, True) is not teacher
 
 
 def test_without_padding_and_held_out_images(striped):
@@ -243,10 +244,12 @@ def large_photos(striped: Images, folder: Path) -> Images:
     """Three photos of 152 x 100 pixels without synthetic defects."""
     paths = [save(folder / f"{name}.png", pixels(seed, 152, 100)) for seed, name in enumerate("abc")]
     for name in ("pdn.pt", "meta.json"):
-        (folder / name).write_bytes((striped.prepared / name).read_bytes())
+        target = folder / PIXELS / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes((striped.prepared / PIXELS / name).read_bytes())
     rows = pd.DataFrame({"image_id": list("abc"), "path": [str(path) for path in paths]})
     none = pd.DataFrame(columns=["image_id", "path", "mask_path", "source_id"], dtype=str)
-    index.write(folder, rows, none, [])
+    index.write(folder / PIXELS, rows, none, [])
     return Images(tuple("abc"), folder)
 
 

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from adrefine import manifest
 from adrefine.detectors.base import (
-    Detector,
     Images,
     Scores,
-    no_twins,
     read_log,
     reading,
     write_log,
@@ -24,8 +21,8 @@ from adrefine.detectors.base import (
 from adrefine.detectors.differnet.settings import Settings
 from adrefine.detectors.flow import adam, build_flow, latent_score, negative_log_likelihood, row_nll
 from adrefine.detectors.maml import MetaLearner, outer_optimizer
+from adrefine.detectors.on_features import OnFeatures
 from adrefine.errors import UserError
-from adrefine.features.store import open_store
 from adrefine.io import read_json, write_json
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import drawn, seed_everything
@@ -38,7 +35,7 @@ _ROWS = 4096  # vectors scored at once
 _SMALL = 512  # hidden units up to which a second core costs more in waiting than it gives
 
 
-class DifferNet(Detector):
+class DifferNet(OnFeatures):
     """Flow on the vectors of every view; the image score is the mean of z² over dimensions and views."""
 
     def __init__(self, settings: Settings) -> None:
@@ -62,9 +59,9 @@ class DifferNet(Detector):
         if warm_start and self.flow is not None:
             self.flow.load_state_dict(self.cold)
             epochs = self.settings.finetune_epochs
-            self.log = self._train(self._inputs(_training_vectors(images)), epochs) if epochs else []
+            self.log = self._train(self._inputs(self._learnable(images)), epochs) if epochs else []
             return self.log
-        vectors = _training_vectors(images)
+        vectors = self._learnable(images)
         watched = [] if self.epochs else self._watched(vectors, self._held_out(images.ids))
         self.epochs = self.epochs or (int(np.argmin(watched)) + 1 if watched else self.settings.epochs)
         self._start(vectors.reshape(-1, vectors.shape[-1]))
@@ -78,7 +75,7 @@ class DifferNet(Detector):
         self, images: Images, params: MetaIqr, *, warm_start: bool = False
     ) -> list[dict[str, float]]:
         """See `Detector.meta_fit`: MAML (META eq. 1 and 2) on tasks drawn from the views of `images`."""
-        vectors, s = _training_vectors(images), self.settings
+        vectors, s = self._learnable(images), self.settings
         epochs = params.finetune_epochs
         if not warm_start or self.meta is None:
             epochs = params.epochs
@@ -101,19 +98,11 @@ class DifferNet(Detector):
         """Mean over views of the mean of z²; about 1 on the training distribution."""
         return Scores(self._of_images(images, lambda z, log_det: latent_score(z)))
 
-    def describe(self, images: Images, *, twins: bool = False) -> np.ndarray:
-        """Frozen features, mean over views."""
-        store = open_store(images.prepared)
-        ids = [manifest.synthetic_id(image_id) for image_id in images.ids] if twins else list(images.ids)
-        if twins and not store.has(ids):
-            raise no_twins()
-        return store.vectors(ids).mean(axis=1).astype(np.float64)
-
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Absolute input gradient of the score, mean over channels and views, smoothed (IRP sect. 3.1)."""
         from adrefine.detectors.gradient_maps import gradient_maps
 
-        return gradient_maps(self.latent, open_store(images.prepared).meta, files)
+        return gradient_maps(self.latent, self.store(images).meta, files)
 
     def latent(self, vectors: torch.Tensor) -> torch.Tensor:
         """Image score (n,) of raw feature vectors (n, dim); differentiable."""
@@ -139,6 +128,12 @@ class DifferNet(Detector):
             self.flow.load_state_dict(state["flow"])
             self.cold = state["flow"]
             self.log = read_log(folder)
+
+    def _learnable(self, images: Images) -> np.ndarray:
+        """(n, views, dim) raw vectors of images to learn."""
+        if len(images) < 2:
+            raise UserError(f"DifferNet needs at least 2 training images, got {len(images)}")
+        return self.vectors(images)
 
     def _ready(self) -> torch.nn.Module:
         if self.flow is None:
@@ -234,17 +229,10 @@ class DifferNet(Detector):
     @torch.inference_mode()
     def _of_images(self, images: Images, value: Callable[..., torch.Tensor]) -> np.ndarray:
         """(n,): the mean over views of `value(z, log_det)` of each vector, in bounded batches."""
-        vectors = open_store(images.prepared).vectors(images.ids)
+        vectors = self.vectors(images)
         flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1]))
         values = [value(*self._flow_of(part.to(self.device))).cpu() for part in flat.split(_ROWS)]
         return torch.cat(values).view(vectors.shape[:2]).double().mean(dim=1).numpy()
-
-
-def _training_vectors(images: Images) -> np.ndarray:
-    """(n, views, dim) raw vectors of images to learn."""
-    if len(images) < 2:
-        raise UserError(f"DifferNet needs at least 2 training images, got {len(images)}")
-    return open_store(images.prepared).vectors(images.ids)
 
 
 def _on_cpu(value: Any) -> Any:

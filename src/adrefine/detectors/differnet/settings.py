@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from adrefine.detectors.base import DetectorSettings
+from adrefine.paths import FEATURES
 from adrefine.sections import FROM_PRESET, AtLeastOne, Count, NotNegative, Positive, UnderOne
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Settings(DetectorSettings):
             "finetune_epochs": 400,
         },
     }
-    reads: ClassVar = ("features",)
+    reads: ClassVar = (FEATURES,)
 
     preset: Literal["fast", "paper"] = "fast"
     standardize: bool = FROM_PRESET

@@ -1,4 +1,4 @@
-"""Photos of data/prepared/efficientad as windows: whole photos at the training size, or tiles of it.
+"""Photos of data/prepared/pixels as windows: whole photos at the training size, or tiles of it.
 
 What has been read stays in memory, up to a bound.
 """

@@ -20,6 +20,7 @@ from adrefine.detectors.efficientad.teacher import Teacher, open_teacher
 from adrefine.detectors.efficientad.training import Networks, Trainer
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
+from adrefine.paths import PIXELS
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import drawn, seed_everything
 from adrefine.runtime.threads import in_order, workers
@@ -28,7 +29,7 @@ _STATE = "efficientad.pt"
 
 
 class EfficientAD(Detector):
-    """Student and autoencoder on the photos of data/prepared/efficientad; the image score is max H."""
+    """Student and autoencoder on the photos of data/prepared/pixels; the image score is max H."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -139,10 +140,10 @@ class EfficientAD(Detector):
 
     def _photos(self, images: Images) -> Photos:
         s = self.settings
-        return open_photos(images.prepared, s.side, s.tiles, s.overlap)
+        return open_photos(images.prepared / PIXELS, s.side, s.tiles, s.overlap)
 
     def _teacher(self, images: Images) -> Teacher:
-        return open_teacher(images.prepared, self.settings.side, self.settings.padding)
+        return open_teacher(images.prepared / PIXELS, self.settings.side, self.settings.padding)
 
     def _trainer(self, photos: Photos, teacher: Teacher) -> Trainer:
         return Trainer(self._ready(), teacher, photos, self.settings)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from adrefine.detectors.base import DetectorSettings
+from adrefine.paths import PIXELS
 from adrefine.sections import FROM_PRESET, AtLeastOne, NotNegative, Positive, Share, UnderOne
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Settings(DetectorSettings):
             "finetune_steps": 7000,
         },
     }
-    reads: ClassVar = ("pixels",)
+    reads: ClassVar = (PIXELS,)
 
     preset: Literal["fast", "paper"] = "fast"
     side: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = FROM_PRESET

@@ -1,0 +1,24 @@
+"""Stage select: what the chosen detector reads, by digest; other changes rerun nothing after it."""
+
+from __future__ import annotations
+
+from adrefine import inputs, params, paths
+from adrefine.detectors import DETECTORS
+from adrefine.errors import exit_cleanly
+from adrefine.io import write_json
+from adrefine.registry import origin
+
+
+def main() -> None:
+    """Read the folders of data/prepared, write data/prepared/selected.json."""
+    settings = params.load()
+    reads = settings.chosen_detector.reads
+    found: dict[str, object] = {"reads": inputs.digests(paths.PREPARED, reads)}
+    if package := DETECTORS.added(settings.detector):
+        found["package"] = origin(package)
+    write_json(paths.SELECTED, found)
+    print(f"select: {settings.detector} reads {', '.join(reads)}")
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)
