@@ -119,7 +119,9 @@ def test_check_counts_the_files_and_names_what_is_not_used(
     monkeypatch.chdir(tmp_path)
     trees.folder(tmp_path / "raw", good=3, defects=2)
     (tmp_path / "raw/good/phone.heic").write_bytes(b"")
-    (tmp_path / "params.yaml").write_text("dataset: {name: folder, root: raw}\n")
+    others = ("validate", "noise", "synthesize", "embed", "pretrain_pdn", "differnet", "refine", "consensus")
+    sections = ["dataset: {name: folder, root: raw}", *(f"{name}: {{}}" for name in (*others, "evaluate"))]
+    (tmp_path / "params.yaml").write_text("\n".join(sections))
     cli.run(["check"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "raw: 8 files: 5 photos, 2 masks, 1 ignored"

@@ -81,7 +81,7 @@ def test_efficientad_reads_what_it_needs_and_can_be_refined_by_consensus(project
     assert set(rows["strategy"]) == {"vanilla", "consensus", "oracle"}
     assert rows["auroc"].between(0, 1).all()
     (folder,) = prepared.WORK.glob("mvtec-cable-*")
-    assert {path.name for path in (folder / "features").iterdir()} >= {"pdn.pt", "synthetic.csv"}
+    assert {path.name for path in (folder / "prepared/pixels").iterdir()} >= {"pdn.pt", "synthetic.csv"}
 
 
 def test_other_bundled_weights_are_another_folder(tmp_path, monkeypatch):
