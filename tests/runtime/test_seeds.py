@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 from adrefine.runtime.seeds import derived_seed, drawn
 
 
@@ -25,3 +29,17 @@ def test_a_share_is_drawn_by_name_alone_and_a_larger_one_holds_it():
     assert draws[0.1] < draws[0.3] < draws[1] == set(names)
     assert abs(len(draws[0.3]) / len(names) - 0.3) < 0.04
     assert draws[0.3] != {name for name in names if drawn(0.3, "use", 1, name)}
+
+
+def test_global_seeds_make_torch_deterministic_without_its_compiler():
+    """A fresh process: importing the compiler takes a second of every stage that trains."""
+    code = """if True:
+        import sys, torch
+        from adrefine.runtime.seeds import seed_everything
+        generator = seed_everything(3)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert generator.initial_seed() == torch.initial_seed() == 3
+        assert "torch._dynamo" not in sys.modules"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

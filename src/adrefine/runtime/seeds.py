@@ -28,5 +28,6 @@ def seed_everything(seed: int) -> torch.Generator:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002  FrEIA permutes with numpy's global generator
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As `use_deterministic_algorithms(True, warn_only=True)`, which also imports torch's compiler: a second.
+    torch.set_deterministic_debug_mode("warn")
     return torch.Generator().manual_seed(seed)
