@@ -13,7 +13,10 @@ efficientad := -S efficientad.steps=200 -S refine.folds=3 -S refine.max_rounds=3
 # Kernels of a processor without AMX and AVX-512, on any x86: photos' features are then float32, not bfloat16.
 avx2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 
-.PHONY: demo serve test test-portable test-ui screenshots lint install clean help
+# Two processes; a file stays in one, for its tests share projects and servers.
+pytest := OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo serve test test-all test-portable test-ui screenshots lint install clean help
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/	/'
 
@@ -24,7 +27,10 @@ demo: $(VENV)/.installed ## install, check params.yaml, run the graph (dvc repro
 	$(if $(DETECTOR),@echo "params.yaml holds the settings of this run; back: git checkout params.yaml")
 
 test: $(VENV)/.dev lint ## ruff, mypy and pytest
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser"
+	$(pytest) -m "not browser"
+
+test-all: $(VENV)/.dev lint ## test and test-ui in one run, which shares what both need
+	$(pytest)
 
 test-portable: $(VENV)/.dev ## the tests of numbers again, as a processor without AMX and AVX-512 computes
 	$(avx2) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist worksteal tests/backbones tests/detectors tests/features tests/strategies

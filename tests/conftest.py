@@ -20,6 +20,25 @@ settings.register_profile("explore", max_examples=1000)
 settings.load_profile("repeatable")
 
 
+# Files of minutes, longest first: started last, one would keep a single process busy at the end.
+_LONG = (
+    "rerun",
+    "inbox_real",
+    "prefect_flow",
+    "bad_input",
+    "reproducible",
+    "sweep_resume",
+    "browser",
+    "outputs",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files for processes that take one file at a time; the tests of a file stay in theirs."""
+    ranks = {f"test_{name}": place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
+
+
 class Embedded(NamedTuple):
     """Eight grey photos of 32 × 32 pixels and their features."""
 

@@ -5,72 +5,32 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import psutil
 import pytest
 
 from adrefine.sweeps.experiments import parse_show
 from adrefine.sweeps.project import RUNS
-from pipeline import project
 from pipeline.project import Project, Run
+from prefect_server import Server
 
 pytestmark = pytest.mark.pipeline
 STRATEGIES = ("osr", "vanilla")
 
 
-@pytest.fixture(scope="module")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A Prefect server; the variables of its clients."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/api"
-    variables = {
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-        "PREFECT_API_URL": url,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-    server = subprocess.Popen(
-        command, env={**project._git_environment(), **variables}, stdout=subprocess.DEVNULL
-    )
-    try:
-        end = time.monotonic() + 120
-        while not _answers(f"{url}/health"):
-            assert time.monotonic() < end, "no Prefect server"
-            time.sleep(0.5)
-        yield variables
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return bool(urlopen(url, timeout=5).status == 200)
-    except OSError:
-        return False
-
-
-def test_a_killed_sweep_goes_on_and_ends_as_dvc_alone(
-    ready: Project, tmp_path: Path, prefect: dict[str, str]
-) -> None:
+def test_a_killed_sweep_goes_on_and_ends_as_dvc_alone(ready: Project, tmp_path: Path, server: Server) -> None:
     ready.repro()
     alone, swept = (_copy(ready, tmp_path / name) for name in ("alone", "swept"))
     for strategy in STRATEGIES:
         _dvc(alone, "exp", "run", "--name", strategy, "-S", f"refine.strategy={strategy}")
 
     command = [sys.executable, "flows/sweep.py", f"refine.strategy={','.join(STRATEGIES)}"]
-    environment = swept.environment() | prefect
+    environment = swept.environment() | server.variables
     sweep = subprocess.Popen(command, cwd=swept.root, env=environment, stdout=subprocess.DEVNULL)
     runs = swept.root / RUNS
     _wait(lambda: sweep.poll() is not None or _stage_runs_in(runs / STRATEGIES[1]))
