@@ -30,6 +30,8 @@ _LONG = (
     "sweep_resume",
     "browser",
     "outputs",
+    "efficientad_graph",
+    "deployments",
 )
 
 

@@ -58,6 +58,8 @@ def refused(path: Path, content: bytes | str) -> str:
         ("0x_", "cannot be read as int"),
         ("9" * 5000, "cannot be read as int"),
         ("1e26", "valid integer"),
+        ("1" + 26 * "0", "at most 2^63 - 1"),
+        ("-9223372036854775808", "at most 2^63 - 1"),
         ("1.0e+26", "as an integer"),
         ("010", "without leading 0"),
         ("1:30", "without leading 0 or `:`"),

@@ -52,3 +52,11 @@ class Section(BaseModel):
         if isinstance(value, bool) and kind not in (bool, bool | None):
             raise ValueError("neither true nor false is possible here")
         return value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _fits_64_bits(cls, value: Any) -> Any:
+        """Seeds and counts go to libraries that count with 64 bits: a larger one would fail in a stage."""
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError("a whole number here is at most 2^63 - 1")
+        return value
