@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,4 +131,15 @@ def test_check_counts_the_files_and_names_what_is_not_used(
     )
     (tmp_path / "raw/defect").rename(tmp_path / "away")
     with pytest.raises(UserError, match="defect is missing"):
+        cli.run(["check"])
+
+
+def test_a_tilde_in_the_root_is_refused_with_the_full_path(tmp_path, monkeypatch):
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(re.sub(r"(?m)^  root: \S+", "  root: ~/photos", text, count=1))
+    monkeypatch.chdir(tmp_path)
+    full = re.escape(str(Path.home() / "photos"))
+    with pytest.raises(
+        UserError, match=rf"`dataset.root` = '~/photos': DVC does not know `~`: write '{full}'"
+    ):
         cli.run(["check"])

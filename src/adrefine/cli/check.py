@@ -40,6 +40,7 @@ def check(chosen: argparse.Namespace) -> None:
         print(mended)
     try:
         settings = params.load_whole()
+        _refuse_home(settings.dataset.root)
         files, warnings = _files(settings)
     except UserError as error:
         if chosen.json:
@@ -58,6 +59,13 @@ def check(chosen: argparse.Namespace) -> None:
             print(f"{settings.dataset.root}: {files}")
         for line in warnings:
             print(f"warning: {line}")
+
+
+def _refuse_home(root: str) -> None:
+    """`~` is a folder of that name to DVC, which reads `dataset.root` from params.yaml by itself."""
+    if root.startswith("~"):
+        there = str(Path(root).expanduser())
+        raise UserError(f"params.yaml: `dataset.root` = {root!r}: DVC does not know `~`: write {there!r}")
 
 
 def _files(settings: Params) -> tuple[str, list[str]]:
