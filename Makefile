@@ -39,7 +39,7 @@ test-ui: $(VENV)/.dev ## Prefect's pages in a real browser (needs Chromium: apt-
 	OMP_NUM_THREADS=1 python -m pytest -m browser
 
 screenshots: export SCREENSHOTS := 1
-screenshots: test-ui ## the README's pictures of Prefect anew
+screenshots: test-ui ## the pictures of Prefect in docs/ anew
 
 lint: $(VENV)/.dev
 	ruff check .

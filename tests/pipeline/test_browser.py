@@ -1,7 +1,7 @@
 """Prefect's pages in a real browser: the run, its tasks and artifacts, the form, and a cancel by click.
 
 make test-ui           # what CI runs; Chromium is Debian's package
-make screenshots       # the same, and the pictures of the README anew
+make screenshots       # the same, and the pictures in docs/ anew
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def shown(first: tuple[Project, Any, str], server: Server) -> tuple[Project, dic
 
 @pytest.fixture
 def picture(page: Any) -> Callable[[str], None]:
-    """Write docs/NAME.png, if the README's pictures are to be made anew."""
+    """Write docs/NAME.png, if the pictures of the docs are to be made anew."""
 
     def write(name: str) -> None:
         if os.environ.get("SCREENSHOTS"):
