@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -36,6 +37,7 @@ from pipeline import photos, project
 HERE = Path(__file__).resolve().parent
 WANTED = ["refine.strategy=vanilla,osr,irp,mad", "noise.level=0.1,0.2"]
 POOL, WORKERS, DONE_BEFORE = "adrefine", ("worker-a", "worker-b"), 3
+SECRET = f"two:{secrets.token_urlsafe()}"
 LONGEST = 1800.0  # seconds
 PERSON = {
     f"GIT_{who}_{what}": f"{what.lower()}@example.org"
@@ -92,6 +94,8 @@ def common(root: Path) -> dict[str, str]:
         "PREFECT_HOME": str(root / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_API_AUTH_STRING": SECRET,
+        "PREFECT_API_AUTH_STRING": SECRET,
         "DO_NOT_TRACK": "1",
         "PREFECT_WORKER_QUERY_SECONDS": "3",
         "ADREFINE_DEVICE": "cpu",
@@ -124,7 +128,7 @@ def prove(
 
     (root / "home").mkdir()
     port = common["PREFECT_API_URL"].split(":")[2].split("/")[0]
-    start("server", root, common, "prefect", "server", "start", "--port", port)
+    start("server", root, common, sys.executable, "-m", "adrefine.serving.guard", "--port", port)
     wait("the server", lambda: answers(common["PREFECT_API_URL"]))
     desk = clone(root, "desk", common)
     for command in (

@@ -3,8 +3,9 @@
     python flows/deployments.py                        # `make serve` does the same
     python flows/deployments.py --cron "30 3 * * 1-5"  # on working days at half past three
 
-Uses the Prefect server that PREFECT_API_URL names. Where none answers on this machine it starts one, which
-ends with it. One run at a time: runs that come together wait for each other.
+Uses the Prefect server that PREFECT_API_URL names, if that asks for a password. Where none answers on this
+machine it starts one, with a password, which ends with it. One run at a time: runs that come together wait
+for each other.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from adrefine import datasets, params, paths
-from adrefine.errors import UserError, exit_cleanly
+from adrefine.errors import UserError, exit_cleanly, redacted
 from adrefine.io import locked
-from adrefine.serving import versions
+from adrefine.serving import password, versions
 from adrefine.serving.intake import Watch, look
-from adrefine.serving.server import server
+from adrefine.serving.server import home, server
 
 STATE = Path(".adrefine/serve")
 STOPPED = threading.Event()
@@ -42,7 +43,9 @@ def main() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     log = STATE / "server.log"
     with locked(STATE / "lock", "this folder is being served already"), server(log) as (url, ours):
-        print(f"Prefect    {url.removesuffix('/api')}" + (f" (its log: {log})" if ours else ""))
+        print(f"Prefect    {redacted(url).removesuffix('/api')}" + (f" (its log: {log})" if ours else ""))
+        if ours:
+            print(f"password   {password.told(os.environ['PREFECT_API_AUTH_STRING'], home())}")
         print(f"nightly    {chosen.cron}, {_timezone()}: adrefine/{chosen.name}")
         print(f"inbox      {_inbox_folder(settings)}: adrefine-inbox/{chosen.name}")
         print("Ctrl-C stops all of it.", flush=True)

@@ -22,7 +22,8 @@ from prefect.cache_policies import NO_CACHE
 from adrefine import datasets, params, paths
 from adrefine.dvc_driver.processes import stream
 from adrefine.dvc_driver.repro import events
-from adrefine.serving import intake, promotion, versions
+from adrefine.errors import exit_cleanly
+from adrefine.serving import intake, promotion, server, versions
 
 
 @task(cache_policy=NO_CACHE, name="take photos")
@@ -100,5 +101,11 @@ def inbox() -> str:
     return said
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """One run, now."""
+    server.admit()
     print(inbox())
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

@@ -24,9 +24,11 @@ from adrefine.dvc_driver.graph import Outcome, direct
 from adrefine.dvc_driver.plan import Planned, Standing, plan
 from adrefine.dvc_driver.processes import Failed
 from adrefine.dvc_driver.repro import Event, Repro
+from adrefine.errors import exit_cleanly
 from adrefine.io import read_json
 from adrefine.params import DetectorName, LayoutName, NoiseLevel, Positive, StrategyName
 from adrefine.report.summary import summary_lines
+from adrefine.serving import server
 
 
 def arguments() -> dict[str, Any]:
@@ -175,6 +177,7 @@ def run(dvc: Repro, standing: Standing, force: bool, outcomes: dict[str, Outcome
 
 
 if __name__ == "__main__":
+    exit_cleanly(server.admit)
     # The heartbeat would keep the finished run waiting for up to a second; runs that a server starts have it.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         pipeline(**CHOSEN)

@@ -36,7 +36,7 @@ from prefect.states import Cancelling, Crashed, Failed
 
 from adrefine.dvc_driver.processes import output
 from adrefine.errors import UserError
-from adrefine.sweeps import isolated, planning
+from adrefine.sweeps import isolated, origin, planning
 from adrefine.sweeps.experiments import Experiment
 from adrefine.sweeps.machines import Phase, Sight
 
@@ -149,12 +149,12 @@ class Pool:
 
 
 def repository(root: Path, commit: str) -> str:
-    """URL of the git remote `origin`, from which workers clone.
+    """URL of the git remote `origin`, from which workers clone, each with its own credentials.
 
     Raises:
         UserError: it does not have the commit.
     """
-    url = output(["git", "remote", "get-url", "origin"], folder=root).strip()
+    url = origin.url(root)
     output(["git", "fetch", "--quiet", "origin"], folder=root)
     if not output(["git", "branch", "--remotes", "--contains", commit], folder=root).strip():
         raise UserError(f"workers clone {url}, which does not have commit {commit[:8]}: git push")

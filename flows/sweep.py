@@ -25,6 +25,7 @@ from prefect.states import Cancelled, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from adrefine.errors import UserError, exit_cleanly
+from adrefine.serving import server
 from adrefine.sweeps import experiments, isolated, machines, overrides, planning, project
 from adrefine.sweeps.planning import Slots, Step
 
@@ -219,6 +220,7 @@ def main() -> None:
         finished = experiments.done(planned, experiments.results(root, revision))
         print("\n".join(f"{'done' if e.name in finished else 'to do':6} {e.name}" for e in planned))
         return
+    server.admit()
     state = run_sweep(
         [e.overrides for e in planned], chosen.parallel, chosen.gpus, chosen.pool, return_state=True
     )

@@ -15,23 +15,30 @@ from pathlib import Path
 from typing import Any
 
 from adrefine.dvc_driver.processes import end_group
-from adrefine.serving.server import answers
+from adrefine.serving.password import credentials
+from adrefine.serving.server import answers, basic
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0  # seconds
 
 
 class Server:
-    """A server that runs. `variables`: what a program's environment needs to use it."""
+    """A server that runs. `variables`: what a program needs to use it; `secret`: its password."""
 
     def __init__(self, address: str, home: Path) -> None:
-        self.address = address
-        self.variables = {"PREFECT_API_URL": f"{address}/api", "PREFECT_HOME": str(home)}
+        self.address, self.secret = address, credentials(home)
+        self.variables = {
+            "PREFECT_API_URL": f"{address}/api",
+            "PREFECT_HOME": str(home),
+            "PREFECT_API_AUTH_STRING": self.secret,
+        }
 
     def ask(self, what: str, **query: Any) -> Any:
         """The answer of the API to a POST."""
         request = urllib.request.Request(
-            f"{self.address}/api/{what}", json.dumps(query).encode(), {"Content-Type": "application/json"}
+            f"{self.address}/api/{what}",
+            json.dumps(query).encode(),
+            {"Content-Type": "application/json", "Authorization": basic(self.secret)},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
@@ -77,10 +84,10 @@ def started(home: Path) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = Server(f"http://127.0.0.1:{port}", home)
-    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_UI_API_URL": f"{server.address}/api"}
+    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_API_AUTH_STRING": server.secret}
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+            [sys.executable, "-m", "adrefine.serving.guard", "--port", str(port)],
             cwd=REPOSITORY,
             env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | own,
             stdout=log,

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from adrefine.errors import UserError, exit_cleanly
+from adrefine.errors import UserError, exit_cleanly, redacted
 
 
 def fail_with(error: BaseException):
@@ -62,3 +62,19 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly():
 def test_another_broken_pipe_is_not_hidden():
     with pytest.raises(BrokenPipeError):
         exit_cleanly(fail_with(BrokenPipeError()))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("clone https://bob:SECRET@host/r.git failed", "clone https://***@host/r.git failed"),
+        ("'http://SECRET@host:80/r'", "'http://***@host:80/r'"),
+        ("http://bob:SE@CRET@host", "http://***@host"),
+        ("s3+https://bob:SECRET@host and ssh://bob:SECRET@host", "s3+https://***@host and ssh://***@host"),
+        ("ssh://git@host/r.git", "ssh://git@host/r.git"),  # no secret
+        ("git@host:r.git, a@b, https://host/@v1/x@2", "git@host:r.git, a@b, https://host/@v1/x@2"),
+    ],
+)
+def test_no_message_holds_a_password_of_a_url(text, shown):
+    assert redacted(text) == shown
+    assert str(UserError(text)) == shown

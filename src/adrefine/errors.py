@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 from collections.abc import Callable
 
+_USER = re.compile(r"(\w[\w+.-]*://)([^\s/'\"]+)@")  # of a URL: scheme, then user and password
+
 
 class UserError(Exception):
-    """A mistake in data or parameters that the user can mend. Printed as one line, never as a traceback."""
+    """A mistake in data or parameters that the user can mend. Printed as one line, never as a traceback.
+
+    Passwords and tokens in URLs are left out of the message.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
+
+
+def redacted(text: str) -> str:
+    """`text` with `***` for the user, password or token in its URLs; `ssh://git@host` names a user alone."""
+    return _USER.sub(lambda found: found[0] if _is_name(*found.groups()) else f"{found[1]}***@", text)
+
+
+def _is_name(scheme: str, user: str) -> bool:
+    """Whether what stands before the host is no secret; HTTP takes a token there without a password."""
+    return ":" not in user and not scheme.lower().startswith("http")
 
 
 def exit_cleanly(main: Callable[[], None]) -> None:

@@ -69,3 +69,17 @@ def test_output_leaves_warnings_out_and_says_why_it_failed() -> None:
     assert output(shell("echo warning >&2; echo '{}'")) == "{}\n"
     with pytest.raises(Failed, match="broken"):
         output(shell("echo broken >&2; exit 1"))
+
+
+def test_no_line_and_no_failure_holds_a_password_of_a_url() -> None:
+    url = "https://bob:SECRET@host/r.git"
+    lines = stream(shell(f"echo from {url}; echo no {url} >&2; exit 1 # {url}"))
+    assert next(lines) == "from https://***@host/r.git"
+    with pytest.raises(Failed) as failure:
+        list(lines)
+    assert "SECRET" not in str(failure.value)
+    assert failure.value.lines == ["from https://***@host/r.git", "no https://***@host/r.git"]
+    with pytest.raises(Failed) as failure:
+        output(shell(f"echo {url}; exit 1"))
+    assert "SECRET" not in str(failure.value) + "".join(failure.value.lines)
+    assert output(shell(f"echo {url}")) == f"{url}\n"  # data, not for people

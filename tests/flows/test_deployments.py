@@ -18,6 +18,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from adrefine.serving.password import credentials
+from adrefine.serving.server import basic
 from pipeline.project import REPOSITORY
 from trees import mvtec, pixels, save
 
@@ -78,9 +80,8 @@ class Served:
 
     def ask(self, what: str) -> list[dict[str, Any]]:
         """All of a kind in the API; none while it does not answer."""
-        request = Request(
-            f"{self.api}/{what}/filter", data=b"{}", headers={"content-type": "application/json"}
-        )
+        headers = {"content-type": "application/json", "authorization": basic(credentials(self.home))}
+        request = Request(f"{self.api}/{what}/filter", data=b"{}", headers=headers)
         try:
             with urlopen(request, timeout=5) as answer:
                 found: list[dict[str, Any]] = json.load(answer)
@@ -138,6 +139,7 @@ def test_from_start_to_stop(served: Served) -> None:
     assert schedule["schedule"]["cron"] == "30 3 * * *"
     assert {deployment["name"] for deployment in found} == {"bottle"}
     assert served.api.removesuffix("/api") in served.log()
+    assert credentials(served.home) not in served.log()  # others may read a log
 
     time.sleep(1.5)
     assert served.runs() == []  # nothing in the inbox, no run and no noise

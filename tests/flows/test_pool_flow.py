@@ -186,3 +186,22 @@ def test_the_deployment_is_of_this_flow_and_named_after_its_pool(flow: ModuleTyp
     assert deployment["name"] == deployment["work_pool"]["name"]
     heartbeat = deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
     assert int(heartbeat) >= 30  # Prefect refuses less
+
+
+def test_no_run_is_given_a_token_of_the_remote(flow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What workers clone becomes a parameter of their runs, which the server keeps and shows."""
+    remote = "https://bob:SECRET@host.example/r.git"
+
+    def git(command: list[str], folder: Path) -> str:
+        return "origin/main" if "branch" in command else remote
+
+    monkeypatch.setattr(flow, "output", git)
+    monkeypatch.setattr(flow.origin, "output", git)
+    assert flow.repository(Path(), "0" * 40) == "https://host.example/r.git"
+    monkeypatch.setattr(flow, "output", lambda command, folder: "")
+    with pytest.raises(UserError, match="does not have commit") as told:
+        flow.repository(Path(), "0" * 40)
+    assert "SECRET" not in str(told.value)
+    (deployment,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    (build,) = deployment["build"]
+    assert build["prefect.deployments.steps.run_shell_script"]["script"] == "python -m adrefine.sweeps.origin"

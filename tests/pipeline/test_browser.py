@@ -55,6 +55,10 @@ def page(browser: Any, server: Server) -> Iterator[Any]:
             route.abort()
 
     page.route("http*://**", only_the_server)
+    page.goto(server.address)
+    page.locator("input").first.fill(server.secret)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Dashboard").first.wait_for()
     yield page
     page.close()
     # Prefect's page asks for the settings of its analytics, which are off; it works without an answer.

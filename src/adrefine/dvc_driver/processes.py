@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from adrefine.errors import UserError
+from adrefine.errors import UserError, redacted
 
 GRACE = 8.0  # seconds between asking a process group to end, insisting, and ending it; Prefect waits for 30
 
@@ -22,7 +22,7 @@ class Failed(UserError):
         said = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
         super().__init__(f"`{' '.join(command)}` failed (exit code {code}): {said}")
         self.code = code
-        self.lines = lines
+        self.lines = [redacted(line) for line in lines]
 
 
 def stream(
@@ -65,13 +65,15 @@ def start(
 
 
 def follow(process: subprocess.Popen[str], command: list[str]) -> Generator[str]:
-    """The lines of a program that runs; see `stream`. command: what messages call it."""
+    """The lines of a program that runs, without passwords in URLs; see `stream`. command: what messages call
+    it."""
     last: list[str] = []
     assert process.stdout is not None
     try:
         for line in process.stdout:
-            last = [*last[-19:], line.rstrip()]
-            yield line.rstrip()
+            line = redacted(line.rstrip())
+            last = [*last[-19:], line]
+            yield line
         code = process.wait()
     finally:
         end_group(process)
