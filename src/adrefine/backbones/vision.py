@@ -34,6 +34,21 @@ class Vision(Backbone):
         net = _load(name, weights, section)
         steps = ("features",) if name == "alexnet" else _STEM
         self.steps = torch.nn.ModuleDict({step: getattr(net, step) for step in steps})
+        if name != "alexnet":
+            self.deep, self.early = (2, 3), (1, 2, 3)
+            first = self.channels[0] // 2  # each stage has twice the channels of the one before
+            self.widths = {f"layer{stage}": first * 2 ** (stage - 1) for stage in self.early}
+
+    def choose(self, blocks: tuple[int, ...]) -> None:
+        """See `Backbone.choose`; a ResNet's blocks are its stages 1 to 3."""
+        if not self.deep:
+            return super().choose(blocks)
+        if not set(blocks) <= set(self.early):
+            raise UserError(
+                f"embed.places.blocks = {list(blocks)}: the blocks of a ResNet are its stages 1, 2 and 3"
+            )
+        self.layers = tuple(f"layer{stage}" for stage in sorted(blocks))
+        self.channels = tuple(self.widths[layer] for layer in self.layers)
 
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         found = []

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,6 +27,17 @@ _READERS = 4  # threads that hash files
 _COMMIT = 64
 
 
+class Network(Protocol):
+    """What turns images into arrays of one `shape`: a frozen backbone and what is made of its maps."""
+
+    device: torch.device
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    def extract(self, images: torch.Tensor) -> np.ndarray:
+        """Arrays (b, *shape) float16 of images (b, 1 or 3, h, w) in 0..1."""
+
+
 def embed(images: pd.DataFrame, params: Embed, out: Path, cache: Path) -> dict[str, int]:
     """Write the features of `images` (columns image_id, path) to the store `out`.
 
@@ -33,15 +47,9 @@ def embed(images: pd.DataFrame, params: Embed, out: Path, cache: Path) -> dict[s
         {"images": all, "computed": those that went through the backbone}.
     """
     extractor = Extractor(params)
-    shape = (params.views, extractor.dim)
-    ordered = images.sort_values("image_id")
-    paths = [Path(path) for path in ordered["path"]]
-    with ThreadPoolExecutor(_READERS) as pool:
-        keys = list(pool.map(sha256_file, paths))
-    known = VectorCache(cache, _config(params, extractor), shape)
-    todo = {key: path for key, path in zip(keys, paths, strict=True)}
-    todo = {key: todo[key] for key in known.missing(todo)}
-    _compute(todo, extractor, known)
+    settings = params.model_dump(exclude={"weights", "places"})
+    config = configuration(CODE_VERSION, settings, params.weights, extractor)
+    found = through(extractor, images, config, cache)
     meta = {
         "backbone": params.backbone,
         "scales": list(params.scales),
@@ -50,31 +58,53 @@ def embed(images: pd.DataFrame, params: Embed, out: Path, cache: Path) -> dict[s
         "dim": extractor.dim,
         "weights": params.weights,
     }
-    write_store(out, ordered["image_id"].tolist(), known.stream(keys), shape, meta)
-    return {"images": len(ordered), "computed": len(todo)}
+    write_store(out, found.ids, found.arrays, extractor.shape, meta)
+    return {"images": len(found.ids), "computed": found.computed}
 
 
-def _config(params: Embed, extractor: Extractor) -> str:
-    weights = sha256_file(Path(params.weights)) if params.weights else "packaged"
-    device = extractor.device.type
-    return f"{CODE_VERSION} {params.model_dump(exclude={'weights'})} {weights} {device} {extractor.dtype}"
+def configuration(version: int, settings: Mapping[str, object], weights: str | None, network: Network) -> str:
+    """Everything that decides what `network` makes of an image: what the cache's entries go by."""
+    digest = sha256_file(Path(weights)) if weights else "packaged"
+    return f"{version} {settings} {digest} {network.device.type} {network.dtype}"
 
 
-def _compute(todo: dict[str, Path], extractor: Extractor, known: VectorCache) -> None:
+@dataclass(frozen=True)
+class Found:
+    """Arrays of the images `ids`, in that order, and how many of them had to be computed."""
+
+    ids: list[str]
+    arrays: Iterator[np.ndarray]
+    computed: int
+
+
+def through(network: Network, images: pd.DataFrame, config: str, cache: Path) -> Found:
+    """Arrays of `images` (columns image_id, path), sorted by id, from the cache where it knows the content."""
+    ordered = images.sort_values("image_id")
+    paths = [Path(path) for path in ordered["path"]]
+    with ThreadPoolExecutor(_READERS) as pool:
+        keys = list(pool.map(sha256_file, paths))
+    known = VectorCache(cache, config, network.shape)
+    todo = {key: path for key, path in zip(keys, paths, strict=True)}
+    todo = {key: todo[key] for key in known.missing(todo)}
+    _compute(todo, network, known)
+    return Found(ordered["image_id"].tolist(), known.stream(keys), len(todo))
+
+
+def _compute(todo: dict[str, Path], network: Network, known: VectorCache) -> None:
     """Send batches through a few threads, each with one CPU core or a share of the GPU; store the vectors.
 
     On a CPU, threads of one core each never wait for each other inside a layer: as fast as one network on all
     cores when the machine is idle, several times faster when it is not.
     """
     items = list(todo.items())
-    size = _BATCH[extractor.device.type]
+    size = _BATCH[network.device.type]
     jobs = (items[start : start + size] for start in range(0, len(items), size))
     done: list[tuple[str, np.ndarray]] = []
     with (
         progress.bar(total=len(items), label="embed", unit="image") as bar,
         workers(on_gpu=2) as pool,
     ):
-        for ready in in_order(pool, lambda job: _vectors(job, extractor), jobs):
+        for ready in in_order(pool, lambda job: _vectors(job, network), jobs):
             bar.update(len(ready))
             done += ready
             if len(done) >= _COMMIT:
@@ -83,13 +113,13 @@ def _compute(todo: dict[str, Path], extractor: Extractor, known: VectorCache) ->
     known.put(done)
 
 
-def _vectors(job: list[tuple[str, Path]], extractor: Extractor) -> list[tuple[str, np.ndarray]]:
+def _vectors(job: list[tuple[str, Path]], network: Network) -> list[tuple[str, np.ndarray]]:
     """Vectors by key of one batch; images of one shape go through together."""
     images = [read_image(path) for _, path in job]
     found: dict[str, np.ndarray] = {}
     for shape in sorted({image.shape for image in images}):
         members = [(key, image) for (key, _), image in zip(job, images, strict=True) if image.shape == shape]
         batch = torch.stack([image for _, image in members])
-        batch = batch.pin_memory() if extractor.device.type == "cuda" else batch
-        found |= zip([key for key, _ in members], extractor.extract(batch), strict=True)
+        batch = batch.pin_memory() if network.device.type == "cuda" else batch
+        found |= zip([key for key, _ in members], network.extract(batch), strict=True)
     return list(found.items())

@@ -30,6 +30,7 @@ class Extractor:
         self.dtype = dtype or hardware.inference_dtype()
         net = backbones.load(params)
         self.dim = 2 * sum(net.channels) * len(params.scales)
+        self.shape = (params.views, self.dim)
         self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
@@ -52,7 +53,7 @@ class Extractor:
         for scale in self.params.scales:
             resized = resize(images, scale).expand(-1, 3, -1, -1).to(self.dtype)
             for maps in self.net(resized.contiguous(memory_format=torch.channels_last)):
-                parts += _mean_and_deviation(maps.to(precise))
+                parts += mean_and_deviation(maps.to(precise))
         return torch.cat(parts, dim=1)
 
 
@@ -63,7 +64,8 @@ def resize(images: torch.Tensor, side: int) -> torch.Tensor:
     return F.interpolate(images, (side, side), mode="bilinear", antialias=True, align_corners=False)
 
 
-def _mean_and_deviation(maps: torch.Tensor) -> list[torch.Tensor]:
+def mean_and_deviation(maps: torch.Tensor) -> list[torch.Tensor]:
+    """Over the space of maps (b, c, h, w): the mean and the standard deviation of each channel, (b, c) each."""
     variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0)
     return [
         mean,

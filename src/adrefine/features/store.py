@@ -1,4 +1,4 @@
-"""Feature vectors on disk: a memory-mapped float16 array and the image of each of its rows."""
+"""What a frozen backbone saw, on disk: memory-mapped float16 arrays and the image of each of their rows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,52 +17,76 @@ from adrefine.errors import UserError
 from adrefine.io import read_json, write_csv, write_json
 
 
-class Store:
-    """Read-only features: `features.npy` (n, views, dim) float16, `index.csv` (image_id by row), `meta.json`.
-
-    Rows are read on demand; opening a store of any size costs no memory for its features.
+class Rows:
+    """Read-only arrays on disk with a row an image: `<name>.npy` float16, `index.csv` (image_id by row) and
+    `meta.json`. Rows are read on demand: opening arrays of any size costs no memory for their content.
     """
+
+    arrays: tuple[str, ...]
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "meta.json").exists():
-            raise UserError(f"{folder} holds no features: run `dvc repro embed`")
+            raise UserError(f"{folder} holds no {self.arrays[0]}: run `dvc repro embed`")
         self.folder, self.meta = folder, read_json(folder / "meta.json")
         index = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
         self.ids = index["image_id"].tolist()
         self._row = {image_id: row for row, image_id in enumerate(self.ids)}
-        self.features = np.load(folder / "features.npy", mmap_mode="r")
+        self._content = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in self.arrays}
 
     def has(self, ids: Iterable[str]) -> bool:
         """Whether all of `ids` are here."""
         return all(image_id in self._row for image_id in ids)
 
-    def vectors(self, ids: Iterable[str]) -> np.ndarray:
-        """Features (n, views, dim) float32 of the images `ids`, in that order."""
+    def read(self, name: str, ids: Iterable[str]) -> np.ndarray:
+        """Rows (n, ...) float16 of the array `name`, of the images `ids` in that order."""
         try:
             rows = [self._row[image_id] for image_id in ids]
         except KeyError as error:
             raise UserError(
-                f"{self.folder} has no features of image {error}: run `dvc repro embed`"
+                f"{self.folder} has no {self.arrays[0]} of image {error}: run `dvc repro embed`"
             ) from None
-        return self.features[rows].astype(np.float32)
+        return np.asarray(self._content[name][rows])
+
+
+class Store(Rows):
+    """Read-only pooled vectors: `features.npy` (n, views, dim)."""
+
+    arrays = ("features",)
+
+    @property
+    def features(self) -> np.ndarray:
+        """All vectors (n, views, dim) float16, not in memory."""
+        return self._content["features"]
+
+    def vectors(self, ids: Iterable[str]) -> np.ndarray:
+        """Features (n, views, dim) float32 of the images `ids`, in that order."""
+        return self.read("features", ids).astype(np.float32)
+
+
+S = TypeVar("S", bound=Rows)
 
 
 def open_store(folder: Path) -> Store:
-    """The store in `folder`, read once by each process, and again when it was written anew.
+    """The vectors in `folder`; see `opened`."""
+    return opened(Store, folder)
 
-    A refinement asks for it at every fit and score of every fold and round.
+
+def opened(kind: type[S], folder: Path) -> S:
+    """The arrays in `folder`, opened once by each process, and again when they were written anew.
+
+    A refinement asks for them at every fit and score of every fold and round.
     """
     try:
         found = (folder / "meta.json").stat()
     except FileNotFoundError:
-        return Store(folder)  # which says what to run
-    return _opened(folder, found.st_dev, found.st_ino, found.st_mtime_ns)
+        return kind(folder)  # which says what to run
+    return _opened(kind, folder, found.st_dev, found.st_ino, found.st_mtime_ns)
 
 
-@lru_cache(maxsize=2)
-def _opened(folder: Path, *written: int) -> Store:
-    """`written`: which meta.json it is; `write_store` replaces that file last, and never changes it."""
-    return Store(folder)
+@lru_cache(maxsize=4)
+def _opened(kind: type[S], folder: Path, *written: int) -> S:
+    """`written`: which meta.json it is; `write_rows` replaces that file last, and never changes it."""
+    return kind(folder)
 
 
 def write_store(
@@ -72,17 +97,37 @@ def write_store(
     meta: Mapping[str, object],
 ) -> None:
     """Stream `vectors` (each (views, dim) = `shape`) of the images `ids` into a new store."""
+    write_rows(folder, ids, ((vector,) for vector in vectors), {"features": shape}, meta)
+
+
+def write_rows(
+    folder: Path,
+    ids: list[str],
+    rows: Iterable[tuple[np.ndarray, ...]],
+    shapes: Mapping[str, tuple[int, ...]],
+    meta: Mapping[str, object],
+) -> None:
+    """Stream arrays to disk, see `Rows`.
+
+    Args:
+        rows: of each of the images `ids`, one array for each of `shapes`.
+        shapes: by an array's name, the shape of one row of it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if not ids:
         raise UserError("there is no image to embed: data/ingested/manifest.csv is empty")
-    for name in ("meta.json", "features.npy"):  # not changed in place: somebody may have them open
-        (folder / name).unlink(missing_ok=True)
-    target = np.lib.format.open_memmap(
-        folder / "features.npy", mode="w+", dtype=np.float16, shape=(len(ids), *shape)
-    )
-    for row, vector in enumerate(vectors):
-        target[row] = vector
-    target.flush()
+    files = {name: folder / f"{name}.npy" for name in shapes}
+    for file in (folder / "meta.json", *files.values()):  # not changed in place: somebody may have them open
+        file.unlink(missing_ok=True)
+    targets = [
+        np.lib.format.open_memmap(files[name], mode="w+", dtype=np.float16, shape=(len(ids), *shape))
+        for name, shape in shapes.items()
+    ]
+    for number, parts in enumerate(rows):
+        for target, part in zip(targets, parts, strict=True):
+            target[number] = part
+    for target in targets:
+        target.flush()
     write_csv(folder / "index.csv", pd.DataFrame({"image_id": ids}))
     write_json(folder / "meta.json", meta)  # last: a store without it is not complete
 
@@ -93,7 +138,7 @@ class VectorCache:
     Keys are digests of the image file. Deleting the file costs time, never correctness.
     """
 
-    def __init__(self, folder: Path, config: str, shape: tuple[int, int]) -> None:
+    def __init__(self, folder: Path, config: str, shape: tuple[int, ...]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{hashlib.sha256(config.encode()).hexdigest()[:16]}.sqlite"
         self.shape = shape
