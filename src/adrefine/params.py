@@ -104,12 +104,22 @@ class Synthesize(Section):
     seed: int = 0
 
 
+class EmbedPlaces(Section):
+    side: Annotated[int, Field(ge=16, le=4096)] = 320
+    grid: Annotated[int, Field(ge=1, le=128)] = 10
+    blocks: Literal["deep", "early"] | Annotated[list[Count], Field(min_length=1)] = "deep"
+    reduce: Literal["projection", "choice"] = "projection"
+    components: AtLeastOne = 48
+    seed: int = 0
+
+
 class Embed(Section):
     backbone: BackboneName = "efficientnet_lite1"
     weights: str | None = None
     scales: Annotated[list[Side], Field(min_length=1)] = Field(default=[448, 224, 112])
     views: AtLeastOne = 4
     rotate: bool = True
+    places: EmbedPlaces = EmbedPlaces()
 
 
 class PretrainPdn(Section):

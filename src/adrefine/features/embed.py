@@ -78,7 +78,7 @@ class Found:
 
 
 def through(network: Network, images: pd.DataFrame, config: str, cache: Path) -> Found:
-    """Arrays of `images` (columns image_id, path), sorted by id, from the cache where it knows the content."""
+    """Arrays of `images` (columns image_id, path) by id, from the cache where it knows their content."""
     ordered = images.sort_values("image_id")
     paths = [Path(path) for path in ordered["path"]]
     with ThreadPoolExecutor(_READERS) as pool:

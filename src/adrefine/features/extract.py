@@ -30,7 +30,7 @@ class Extractor:
         self.dtype = dtype or hardware.inference_dtype()
         net = backbones.load(params)
         self.dim = 2 * sum(net.channels) * len(params.scales)
-        self.shape = (params.views, self.dim)
+        self.shape: tuple[int, ...] = (params.views, self.dim)
         self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
@@ -65,7 +65,7 @@ def resize(images: torch.Tensor, side: int) -> torch.Tensor:
 
 
 def mean_and_deviation(maps: torch.Tensor) -> list[torch.Tensor]:
-    """Over the space of maps (b, c, h, w): the mean and the standard deviation of each channel, (b, c) each."""
+    """Mean and standard deviation of each channel, (b, c) each, over the space of maps (b, c, h, w)."""
     variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0)
     return [
         mean,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -80,11 +80,13 @@ def opened(kind: type[S], folder: Path) -> S:
         found = (folder / "meta.json").stat()
     except FileNotFoundError:
         return kind(folder)  # which says what to run
-    return _opened(kind, folder, found.st_dev, found.st_ino, found.st_mtime_ns)
+    rows = _opened(kind, folder, found.st_dev, found.st_ino, found.st_mtime_ns)
+    assert isinstance(rows, kind)
+    return rows
 
 
 @lru_cache(maxsize=4)
-def _opened(kind: type[S], folder: Path, *written: int) -> S:
+def _opened(kind: Callable[[Path], Rows], folder: Path, *written: int) -> Rows:
     """`written`: which meta.json it is; `write_rows` replaces that file last, and never changes it."""
     return kind(folder)
 
@@ -93,7 +95,7 @@ def write_store(
     folder: Path,
     ids: list[str],
     vectors: Iterable[np.ndarray],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     meta: Mapping[str, object],
 ) -> None:
     """Stream `vectors` (each (views, dim) = `shape`) of the images `ids` into a new store."""
