@@ -80,7 +80,8 @@ def opened(kind: type[S], folder: Path) -> S:
         found = (folder / "meta.json").stat()
     except FileNotFoundError:
         return kind(folder)  # which says what to run
-    rows = _opened(kind, folder, found.st_dev, found.st_ino, found.st_mtime_ns)
+    make: Callable[[Path], S] = kind
+    rows = _opened(make, folder, found.st_dev, found.st_ino, found.st_mtime_ns)
     assert isinstance(rows, kind)
     return rows
 

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adrefine import backbones, runtime
+from adrefine import backbones
 from adrefine.features.extract import mean_and_deviation, resize
 from adrefine.params import Embed, EmbedPlaces
-from adrefine.seeds import derived_seed
+from adrefine.runtime import hardware
+from adrefine.runtime.seeds import derived_seed
 
 _CHUNK = {"cpu": 2, "cuda": 64}  # images that go through at once: as `features.extract`
 
@@ -27,8 +28,8 @@ class PlacesExtractor:
     """
 
     def __init__(self, params: Embed, dtype: torch.dtype | None = None) -> None:
-        self.settings, self.device = params.places, runtime.device()
-        self.dtype = dtype or runtime.inference_dtype()
+        self.settings, self.device = params.places, hardware.device()
+        self.dtype = dtype or hardware.inference_dtype()
         net = backbones.load(params)
         blocks = self.settings.blocks
         if chosen := getattr(net, blocks) if isinstance(blocks, str) else tuple(blocks):
