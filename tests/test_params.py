@@ -86,6 +86,8 @@ def test_an_unknown_key_is_named_with_the_likely_one(content, named):
         ({"embed": {"scales": []}}, "embed.scales"),
         ({"embed": {"scales": [448, 1]}}, "embed.scales.1"),
         ({"embed": {"backbone": "resnet99"}}, "embed.backbone"),
+        ({"embed": {"places": {"grid": 0}}}, "embed.places.grid"),
+        ({"embed": {"places": {"blocks": []}}}, "embed.places.blocks"),
         ({"refine": {"strategy": "magic"}}, "refine.strategy"),
         ({"refine": {"min_keep": 0}}, "refine.min_keep"),
         ({"refine": {"folds": 1}}, "refine.folds"),

@@ -105,11 +105,19 @@ class Synthesize(Section):
 
 
 class EmbedPlaces(Section):
-    side: Annotated[int, Field(ge=16, le=4096)] = 320
-    grid: Annotated[int, Field(ge=1, le=128)] = 10
-    blocks: Literal["deep", "early"] | Annotated[list[Count], Field(min_length=1)] = "deep"
-    reduce: Literal["projection", "choice"] = "projection"
-    components: AtLeastOne = 48
+    """`fast`: as docs/methods.md measured; `paper`: PaDiM's, 32 times the bytes (arXiv 2011.08785)."""
+
+    PRESETS: ClassVar = {
+        "fast": {"side": 320, "grid": 10, "blocks": "deep", "reduce": "projection", "components": 48},
+        "paper": {"side": 224, "grid": 56, "blocks": "early", "reduce": "choice", "components": 100},
+    }
+
+    preset: Literal["fast", "paper"] = "fast"
+    side: Side = FROM_PRESET
+    grid: Annotated[int, Field(ge=1, le=128)] = FROM_PRESET
+    blocks: Literal["deep", "early"] | Annotated[list[Count], Field(min_length=1)] = FROM_PRESET
+    reduce: Literal["projection", "choice"] = FROM_PRESET
+    components: AtLeastOne = FROM_PRESET
     seed: int = 0
 
 

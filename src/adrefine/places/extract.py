@@ -19,9 +19,9 @@ class PlacesExtractor:
     """Maps (places, channels) and pooled vector (dim,) of an image, of two or more blocks of the backbone.
 
     Each block's map is averaged to `grid` x `grid` places, the rows of the photo one after the other, and its
-    channels are mixed down to `components` by a fixed random orthonormal matrix, which keeps distances far
-    better than the random choice of channels that PaDiM makes (arXiv 2011.08785, sect. III.C; docs/places.md
-    compares). The pooled vector is the mean and deviation of each full channel, block by block.
+    channels are mixed down to `components` by a fixed random orthonormal matrix; PaDiM chooses channels at
+    random instead (arXiv 2011.08785, sect. III.C). The pooled vector is the mean and deviation of each full
+    channel, block by block.
 
     Attributes:
         maps: shape of the maps. pooled: length of the vector. shape: that of both together.
