@@ -10,6 +10,7 @@ NOISY = Path("data/noisy")
 SYNTHETIC = Path("data/synthetic")
 PREPARED = Path("data/prepared")
 FEATURES = "features"  # folder of PREPARED: pooled vectors of every image, view and scale, made by embed
+PLACES = "places"  # folder of PREPARED: maps of places and a pooled vector of every image, made by embed
 PIXELS = "pixels"  # folder of PREPARED: the distilled PDN and lists of the photos, made by pretrain_pdn
 SELECTED = PREPARED / "selected.json"  # what of these the chosen detector reads, made by select
 REFINED = Path("data/refined")

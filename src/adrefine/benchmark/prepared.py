@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from adrefine import manifest
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.params import Params
-from adrefine.paths import FEATURES, MANIFEST, PIXELS
+from adrefine.paths import FEATURES, MANIFEST, PIXELS, PLACES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ class Prepared(NamedTuple):
 
 def folder(params: Params, twins: bool = False) -> Path:
     """Where the dataset of `params` is prepared with these settings."""
-    reads = params.chosen_detector.reads
+    reads = _reads(params)
     made_of: dict[str, Any] = {"reads": list(reads)}
     for name in ("dataset", *sections(reads, twins)):
         made_of[name] = params.section(name).model_dump()
@@ -44,6 +44,11 @@ def folder(params: Params, twins: bool = False) -> Path:
         made_of["bundled"] = sha256_file(BUNDLED)  # another version may bring other weights
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:8]
     return WORK / f"{params.dataset.name}-{Path(params.dataset.root).name}-{digest}"
+
+
+def _reads(params: Params) -> list[str]:
+    """Folders to make: what the detector reads, and places, which evidence and maps of all detectors read."""
+    return sorted({PLACES, *params.chosen_detector.reads})
 
 
 def sections(reads: Iterable[str], twins: bool) -> list[str]:
@@ -88,7 +93,7 @@ def _make(params: Params, work: Path, twins: bool) -> None:
 
     ingest(params.dataset, work / "ingested")
     table = manifest.read(work / "ingested" / MANIFEST)
-    reads, made = params.chosen_detector.reads, table[:0]
+    reads, made = _reads(params), table[:0]
     if "synthesize" in sections(reads, twins):
         made = make_all(sources(table), work / "synthetic", params.synthesize)
     for name in reads:
@@ -103,6 +108,16 @@ def _embed(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -
 
     images = pd.concat([found[["image_id", "path"]] for found in (table, made)])
     embed(images, params.embed, out, WORK / "features")
+
+
+def _embed_places(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
+    """As stage embed: maps of places of photos and synthetic defects."""
+    import pandas as pd
+
+    from adrefine.places.store import embed_places
+
+    images = pd.concat([found[["image_id", "path"]] for found in (table, made)])
+    embed_places(images, params.embed, out, WORK / "features")
 
 
 def _list(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
@@ -122,6 +137,7 @@ class _Maker(NamedTuple):
 
 _MAKERS = {
     FEATURES: _Maker(("embed",), _embed),
+    PLACES: _Maker(("embed",), _embed_places),
     PIXELS: _Maker(("pretrain_pdn", "synthesize"), _list),
 }
 

@@ -1,4 +1,4 @@
-"""Stage embed: frozen-backbone features of every ingested and synthetic image."""
+"""Stage embed: what a frozen backbone sees in every ingested and synthetic image."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from adrefine.io import timed
 
 
 def main() -> None:
-    """Read both manifests, write data/prepared/features/, if the chosen detector reads that."""
-    settings, out = params.load(), paths.PREPARED / paths.FEATURES
-    if paths.FEATURES not in settings.chosen_detector.reads:
-        inputs.leave_unused(out)
-        print(f"embed: nothing to do, {settings.detector} reads no features")
-        return
+    """Read both manifests, write data/prepared/places/, and features/ if the chosen detector reads that."""
     import pandas as pd
 
     from adrefine import manifest
     from adrefine.features.embed import embed
+    from adrefine.places.store import embed_places
 
+    settings, cache = params.load(), paths.side_cache("features")
     tables = [manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)]
     images = pd.concat([table[["image_id", "path"]] for table in tables], ignore_index=True)
     with timed(paths.REPORTS / "timing.json", "embed"):
-        done = embed(images, settings.embed, out, paths.side_cache("features"))
-    print(f"embed: {done['images']} images, {done['computed']} new, the rest from the cache")
+        done = embed_places(images, settings.embed, paths.PREPARED / paths.PLACES, cache)
+        print(f"embed: {done['images']} images, {done['computed']} new, the rest from the cache")
+        features = paths.PREPARED / paths.FEATURES
+        if paths.FEATURES in settings.chosen_detector.reads:
+            done = embed(images, settings.embed, features, cache)
+            print(f"embed: features of {done['images']} images, {done['computed']} new")
+        else:
+            inputs.leave_unused(features)
 
 
 if __name__ == "__main__":
