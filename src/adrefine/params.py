@@ -360,7 +360,8 @@ def checked(kind: type[M], content: Any, where: str) -> M:
 
 
 def _explain(item: Any, kind: type[BaseModel]) -> str:
-    key = " ".join(".".join(str(part) for part in item["loc"]).split())
+    names = (str(part) for part in item["loc"] if "[" not in str(part))  # a union names its kinds, too
+    key = " ".join(".".join(names).split())
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(kind, item["loc"][:-1]), n=1)
         return f"unknown key `{key}`" + (
