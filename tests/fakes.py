@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def likelihood(image_id: str, seen: frozenset[str]) -> float:
 
 
 class MetaDetector(FakeDetector):
-    """It can meta-learn too, remembers each meta-fit, and describes images by their number."""
+    """It can meta-learn too, and remembers each meta-fit."""
 
     def __init__(self, rule: Rule = drifting, likely: Rule = likelihood) -> None:
         super().__init__(rule)
@@ -74,10 +74,6 @@ class MetaDetector(FakeDetector):
 
     def log_likelihood(self, images: Images) -> np.ndarray:
         return np.array([self.likely(image_id, self.seen) for image_id in images.ids])
-
-    def describe(self, images: Images, *, twins: bool = False) -> np.ndarray:
-        photos, defects, _ = vectors(hidden=4)
-        return (defects if twins else photos)[[int(image_id[2:]) for image_id in images.ids]]
 
 
 def image_set(count: int, prepared: Path = Path("nowhere")) -> Images:
@@ -95,16 +91,41 @@ def vector_store(folder: Path, count: int = 40, dim: int = 6, views: int = 2, ou
     return images
 
 
-def vectors(
-    hidden: int, seed: int = 0, n: int = 80, dim: int = 12
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Photos and twins; the first `hidden` photos have the defect, which is a step along one direction."""
-    rng = np.random.default_rng(seed)
-    good = rng.normal(size=(n, dim)) * np.linspace(3, 0.5, dim)
-    step = 4 * np.eye(dim)[-1]
-    photos = good + np.outer(np.arange(n) < hidden, step)
-    twins = photos + step * rng.uniform(0.2, 1.8, (n, 1))  # weak and strong ones
-    return photos, twins, np.arange(n) < hidden
+class MapStore:
+    """Maps of 5 x 5 places and their means, of photos `im000` ... and their twins (`im000_0` ...).
+
+    The first `hidden` photos have a defect, a step along one direction, each at another place; a twin has one
+    of random strength at a random place. `turned`: every photo is odd at a place of its own.
+    """
+
+    side, channels = 5, 4
+
+    def __init__(self, hidden: int = 0, count: int = 60, seed: int = 0, turned: bool = False) -> None:
+        rng = np.random.default_rng(seed)
+        places, made = self.side**2, count * 2
+        mixing = np.linspace(2, 0.5, self.channels)
+        photos = rng.normal(size=(count, places, self.channels)) * mixing
+        step = 5 * np.eye(self.channels)[-1]
+        self.where = np.arange(hidden) * 7 % places  # of the hidden defects
+        photos[np.arange(hidden), self.where] += step
+        if turned:
+            photos[np.arange(count), rng.integers(places, size=count)] -= 4 * step
+        twins = photos.copy()
+        where = rng.integers(places, size=count)
+        twins[np.arange(count), where] += step * rng.uniform(0.6, 1.8, (count, 1))
+        self.hidden = np.arange(count) < hidden
+        self.ids = image_set(count).ids
+        names = [*self.ids, *(f"{name}_0" for name in self.ids)]
+        self.content = dict(zip(names, np.concatenate([photos, twins]).astype(np.float16), strict=True))
+        assert len(self.content) == made
+
+    def maps(self, ids: Iterable[str]) -> np.ndarray:
+        found = [self.content[name] for name in ids]
+        return np.stack(found) if found else np.zeros((0, self.side**2, self.channels), np.float16)
+
+    def pooled(self, ids: Iterable[str]) -> np.ndarray:
+        maps = self.maps(ids).astype(np.float32)
+        return np.concatenate([maps.mean(axis=1), maps.std(axis=1)], axis=1)
 
 
 def weights(detector: Any) -> Any:

@@ -209,6 +209,26 @@ def test_null_is_refused_where_no_preset_speaks(key):
     assert f"`refine.{key}`" in refused({"refine": {key: None}})
 
 
+@pytest.mark.parametrize(
+    ("given", "known"), [("auto", None), (0, 0.0), (0.5, 0.5), (0.12, 0.12), ([0, 0.1], (0.0, 0.1))]
+)
+def test_what_is_known_of_the_contamination(given, known):
+    assert params.parse({"refine": {"contamination": given}}).refine.known() == known
+
+
+@pytest.mark.parametrize("given", [None, "some", 0.6, -0.1, True, [0.1], [0.3, 0.1], [0, 0.1, 0.2], ["a", 1]])
+def test_an_impossible_contamination_is_refused_in_one_line(given):
+    message = refused({"refine": {"contamination": given}})
+    assert message.count("refine.contamination") == 1
+    assert "write auto, a share from 0 to 0.5, or two bounds of it" in message or given is True
+
+
+@pytest.mark.parametrize(("strategy", "given"), [("vanilla", 0.1), ("vanilla", [0, 0.1]), ("irp", [0, 0.1])])
+def test_a_contamination_that_the_strategy_cannot_use_is_refused(strategy, given):
+    message = refused({"refine": {"strategy": strategy, "contamination": given}})
+    assert f"with refine.strategy = {strategy}: consensus takes bounds" in message
+
+
 def test_the_headline_shows_the_chosen_strategy_alone():
     headline = params.parse({"refine": {"strategy": "osr"}, "osr": {"lambda": 3}}).headline()
     assert headline["osr lambda"] == 3

@@ -19,10 +19,10 @@ from adrefine.benchmark.tables import cell
 from adrefine.io import write_csv, write_text
 from adrefine.metrics.detection import auroc
 from adrefine.runtime import progress
-from adrefine.strategies.evidence import Gaussian, consensus
 from adrefine.text import markdown
 from benchmarks import common
 from benchmarks.refinement import ranking
+from benchmarks.refinement.pooled import Gaussian, consensus
 
 ANSWERED = 0.1  # share of the photos
 PHOTOS = {"mtd": "tiles", "ksdd": "commutators"}

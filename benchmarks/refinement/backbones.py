@@ -17,9 +17,9 @@ import pandas as pd
 from adrefine.io import write_csv, write_text
 from adrefine.metrics.detection import auroc
 from adrefine.runtime import progress
-from adrefine.strategies import evidence
 from adrefine.text import markdown
 from benchmarks import common
+from benchmarks.refinement import pooled as evidence
 from benchmarks.refinement import ranking
 
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1")

@@ -27,9 +27,9 @@ from adrefine.io import write_csv, write_text
 from adrefine.metrics import detection
 from adrefine.params import parse
 from adrefine.runtime import progress
-from adrefine.strategies.evidence import Gaussian
 from adrefine.text import markdown
 from benchmarks import common
+from benchmarks.refinement.pooled import Gaussian
 
 Array = np.ndarray
 SETTINGS = {

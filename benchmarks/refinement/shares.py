@@ -19,9 +19,9 @@ from adrefine.benchmark.summary import figure
 from adrefine.benchmark.tables import cell
 from adrefine.io import write_csv, write_text
 from adrefine.runtime import progress
-from adrefine.strategies import evidence
 from adrefine.text import markdown
 from benchmarks import common
+from benchmarks.refinement import pooled as evidence
 from benchmarks.refinement import ranking
 
 matplotlib.use("Agg")

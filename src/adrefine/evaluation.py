@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from adrefine import history, manifest
+from adrefine import finding, history, manifest
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.io import read_json
@@ -68,7 +68,7 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
         thresholds=thresholds,
         stop_reason=inputs.summary["stop_reason"],
         queue=inputs.queue,
-        notes=_notes(table, test, metrics, settings),
+        notes=[*_told(inputs.summary, train), *_notes(table, test, metrics, settings)],
         distillation=_distillation(inputs.prepared / PIXELS),
         throughput=inputs.throughput,
     )
@@ -116,6 +116,9 @@ def _metrics(
     )
     if not labelled:  # nobody knows which removed photos were defects
         found["cleaning"] = {name: found["cleaning"][name] for name in ("removed", "rounds")}
+    found["cleaning"] |= {
+        name: inputs.summary[name] for name in ("outcome", "share") if name in inputs.summary
+    }
     if labelled:
         found["ranking"] = ranking.ranking_metrics(injected, train["relative_score"])
         found["review"] = _reviewing(inputs, train)
@@ -224,6 +227,20 @@ def _distillation(pixels: Path) -> pd.DataFrame | None:
         return None
     curve = pd.read_csv(pixels / "loss.csv")
     return None if curve.empty else curve
+
+
+def _told(summary: dict[str, Any], train: pd.DataFrame) -> list[str]:
+    """What the photos alone tell, and how many held-out photos stand out."""
+    if "outcome" not in summary:
+        return []
+    told = finding.sentence(summary, int((train["kept"] == 0).sum()), len(train))
+    notes = [f"What the photos alone tell, without any label: {told}."]
+    if over := int(summary.get("held_out_standing_out", 0)):
+        notes.append(
+            f"Of the held-out photos {over} {'stands' if over == 1 else 'stand'} out like those that go: see "
+            "held_out in data/refined/evidence.csv."
+        )
+    return notes
 
 
 def _notes(

@@ -61,6 +61,7 @@ _TEXT = (
     "source_id",
     "reviewed",
     "review_note",
+    "reason",
 )
 
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, Field, ValidationError, create_model, field_validator, model_validator
 
 from adrefine import strict_yaml
 from adrefine.backbones import BACKBONES
@@ -177,7 +177,22 @@ class Refine(Section):
     refit: Share = FROM_PRESET
     max_rounds: Count = FROM_PRESET
     min_keep: PositiveShare = 0.5
+    contamination: Literal["auto"] | NoiseLevel | tuple[NoiseLevel, NoiseLevel] = "auto"
     seed: int = 0
+
+    @field_validator("contamination", mode="before")
+    @classmethod
+    def _share_or_bounds(cls, value: Any) -> Any:
+        """One message instead of one for each form that it might have had."""
+        parts = value if isinstance(value, list | tuple) and len(value) == 2 else [value]
+        numbers = [isinstance(part, int | float) and 0 <= part <= 0.5 for part in parts]
+        if value != "auto" and not (all(numbers) and parts[0] <= parts[-1]):
+            raise ValueError("write auto, a share from 0 to 0.5, or two bounds of it, such as [0.02, 0.1]")
+        return value
+
+    def known(self) -> float | tuple[float, float] | None:
+        """The share of hidden defects that the user knows, bounds of it, or nothing."""
+        return None if self.contamination == "auto" else self.contamination
 
 
 class Evaluate(Section):
@@ -226,6 +241,17 @@ class Params(Section):
             if kind.PRESETS and isinstance(given := content.get(name, {}), dict)
         }
         return {**content, **filled}
+
+    @model_validator(mode="after")
+    def _contamination_fits(self) -> Params:
+        known, knows = self.refine.known(), self.chosen_strategy.KNOWS
+        if known is not None and (knows == "nothing" or (isinstance(known, tuple) and knows == "share")):
+            may = "auto" if knows == "nothing" else "auto or a share"
+            raise ValueError(
+                f"`refine.contamination` must be {may} with refine.strategy = {self.refine.strategy}: "
+                "consensus takes bounds, too"
+            )
+        return self
 
     def section(self, name: str) -> Any:
         """The section called `name` in params.yaml."""

@@ -1,106 +1,116 @@
-"""The strategy on generated vectors: what is removed, and where the limit comes from."""
+"""The strategy on generated maps: what is removed, and what the user's knowledge changes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from adrefine.detectors.base import Detector, Images, Scores
+from adrefine.detectors.base import Images
 from adrefine.errors import UserError
-from adrefine.params import parse
-from adrefine.strategies import create, evidence
-from adrefine.strategies.consensus import Consensus, ConsensusRemoval, ConsensusScorer
-from fakes import vectors
+from adrefine.params import Params, parse
+from adrefine.review import UNDECIDED, Verdicts
+from adrefine.strategies import create, share
+from adrefine.strategies.base import WorstShare
+from adrefine.strategies.consensus import ConsensusRemoval, ConsensusScorer
+from adrefine.strategies.evidence import Evidence, gather
+from adrefine.strategies.scorers import Scorer
+from fakes import FakeDetector, MapStore
+
+DETECTOR = FakeDetector()
 
 
-class Describing(Detector):
-    """A detector that only describes: vectors of `test_evidence`."""
-
-    def __init__(self, hidden: int) -> None:
-        self.photos, self.twins, self.hidden = vectors(hidden)
-        self.images = Images(tuple(f"{i:03d}" for i in range(len(self.photos))), Path())
-
-    def describe(self, images: Images, *, twins: bool = False) -> np.ndarray:
-        return (self.twins if twins else self.photos)[[int(image_id) for image_id in images.ids]]
-
-    def score(self, images: Images) -> Scores:
-        """What a model that has learned the photos may say: nothing of use."""
-        return Scores(np.ones(len(images)))
-
-    fit = clone = save = load = None  # type: ignore[assignment]
+def gone(
+    store: MapStore, contamination: share.Contamination = None, verdicts: Verdicts = UNDECIDED
+) -> set[str]:
+    """What the strategy names of the photos that the engine lets it see."""
+    found = gather(store, store.ids, known=verdicts.remove)
+    scorer = ConsensusScorer(found, verdicts, contamination)
+    images = Images(store.ids, Path())
+    seen = scorer.scores(DETECTOR, images).drop(list(verdicts.keep | verdicts.remove))
+    return set(ConsensusRemoval().step(seen, 2).ids)
 
 
-Describing.__abstractmethods__ = frozenset()
+def test_hidden_defects_go_and_hardly_a_good_photo() -> None:
+    store = MapStore(5, count=100)
+    defects = set(store.ids[:5])
+    removed = gone(store)
+    assert len(removed & defects) >= 3
+    assert len(removed - defects) <= 3
+    assert len(gone(MapStore(0, count=100))) <= 3
 
 
-def removed(hidden: int, **keys: float) -> tuple[Describing, set[str]]:
-    detector, params = Describing(hidden), Consensus(**keys)
-    scores = ConsensusScorer(params, detector.images, 0).scores(detector, detector.images)
-    return detector, set(ConsensusRemoval().step(scores, 2).ids)
+@pytest.mark.parametrize("known", [0.0, 0.05, 0.25, 0.5])
+def test_a_known_share_goes_by_the_ranking(known: float) -> None:
+    store = MapStore(10, count=100)
+    removed = gone(store, known)
+    assert len(removed) == round(100 * known)
+    strength = dict(zip(store.ids, gather(store, store.ids).strength, strict=True))
+    assert {*sorted(strength, key=strength.__getitem__)[100 - len(removed) :]} == removed
 
 
-def test_clean_photos_stay_and_hidden_defects_go() -> None:
-    _, none = removed(0)
-    detector, some = removed(16)
-    defects = {detector.images.ids[i] for i in np.flatnonzero(detector.hidden)}
-    assert len(none) <= 4
-    assert len(some & defects) > len(defects) / 2
-    assert len(some & defects) / len(some) > 2 * len(defects) / len(detector.images)
+def test_bounds_hold() -> None:
+    store = MapStore(20, count=100)
+    assert len(gone(store, (0.3, 0.4))) == 30
+    assert len(gone(store, (0.0, 0.02))) == 2
+
+
+def test_what_was_answered_counts_and_what_was_cleared_stays() -> None:
+    """Ten of a hundred hide by the user: three are confirmed already, the strongest other one is cleared."""
+    store = MapStore(10, count=100)
+    strength = gather(store, store.ids).strength
+    cleared = store.ids[int(np.argmax(np.where(store.hidden, -9, strength)))]
+    verdicts = Verdicts(frozenset([cleared]), frozenset(store.ids[:3]))
+    removed = gone(store, 0.1, verdicts)
+    assert len(removed) == 7
+    assert not removed & {cleared, *store.ids[:3]}
 
 
 def test_confirming_what_went_brings_nothing_back() -> None:
-    detector, first = removed(16)
-    confirmed = frozenset(first & {detector.images.ids[i] for i in np.flatnonzero(detector.hidden)})
-    scorer = ConsensusScorer(Consensus(), detector.images, 0, known=confirmed)
-    again = set(ConsensusRemoval().step(scorer.scores(detector, detector.images), 2).ids)
-    assert confirmed <= again
-    assert len(again) > 0.8 * len(first)
+    store = MapStore(12, count=100)
+    first = gone(store)
+    confirmed = frozenset(first & set(store.ids[:12]))
+    again = gone(store, None, Verdicts(remove=confirmed))
+    assert confirmed
+    assert first - confirmed <= again
 
 
-@pytest.mark.parametrize("share", [0.0, 0.05, 0.25, 1.0])
-def test_a_given_share_is_removed_whatever_the_twins_say(share: float) -> None:
-    detector, gone = removed(16, share=share)
-    photos = len(detector.images)
-    assert abs(len(gone) - min(round(share * photos), photos - 1)) <= 1  # equal ranks stay together
+def test_over_one_is_over_the_border_in_robust_deviations() -> None:
+    store = MapStore(4)
+    found = gather(store, store.ids)
+    scorer = ConsensusScorer(found, UNDECIDED)
+    scores = scorer.scores(DETECTOR, Images(store.ids[10:], Path()))
+    assert list(scores.index) == list(store.ids)  # also those that are out
+    np.testing.assert_allclose(np.log(scores), found.strength - scorer.border)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_the_worst_go_and_one_always_stays(monkeypatch, share: float) -> None:
-    images = Images(tuple("abcdefghij"), Path())
-    detector, ranks = Describing(0), np.arange(0.05, 1.0, 0.1)
-    monkeypatch.setattr(evidence, "consensus", lambda *given: (ranks, given[-2]))
-    monkeypatch.setattr(detector, "describe", lambda images, twins: None)
-    scores = ConsensusScorer(Consensus(share=share), images, 0).scores(detector, images)
-    ids = ConsensusRemoval().step(scores, 2).ids
-    assert ids == tuple("jihgfedcb"[: min(round(10 * share), 9)])
+def scorer_of(params: Params, evidence: Evidence | None, images: Images) -> Scorer:
+    chosen = params.chosen_strategy
+    return chosen.scorer(params.refine, DETECTOR, images, UNDECIDED, chosen.training(params.refine), evidence)
 
 
-def test_half_of_an_odd_number_leaves_what_min_keep_wants_kept(monkeypatch) -> None:
-    images = Images(tuple("abcdefghijk"), Path())
-    detector, ranks = Describing(0), np.arange(11) / 11
-    monkeypatch.setattr(evidence, "consensus", lambda *given: (ranks, 0.5))
-    monkeypatch.setattr(detector, "describe", lambda images, twins: None)
-    scores = ConsensusScorer(Consensus(), images, 0).scores(detector, images)
-    assert len(ConsensusRemoval().step(scores, 6).ids) == 5
-
-
-def test_every_photo_is_scored_also_one_that_is_out() -> None:
-    detector = Describing(16)
-    scorer = ConsensusScorer(Consensus(), detector.images, 0)
-    kept = detector.images.only(detector.images.ids[20:])
-    assert list(scorer.scores(detector, kept).index) == list(detector.images.ids)
-
-
-def test_few_photos_and_a_detector_without_vectors_are_refused_with_a_remedy() -> None:
-    few = Images(("a", "b"), Path())
+def test_few_photos_no_maps_and_no_twins_are_refused_with_a_remedy() -> None:
+    store, params = MapStore(), parse({"refine": {"strategy": "consensus"}})
+    images, found = Images(store.ids, Path("data/prepared")), gather(store, store.ids)
+    assert isinstance(scorer_of(params, found, images), ConsensusScorer)
     with pytest.raises(UserError, match=r"10 training images or more, there are 2"):
-        ConsensusScorer(Consensus(), few, 0)
-    detector = Describing(0)
-    with pytest.raises(UserError, match="set detector to differnet"):
-        Detector.describe(detector, detector.images)
+        scorer_of(params, found, Images(("a", "b"), Path()))
+    with pytest.raises(UserError, match=r"data/prepared/places is missing.*dvc repro embed"):
+        scorer_of(params, None, images)
+    blind = replace(found, voters=tuple(replace(voter, twins=None) for voter in found.voters))
+    with pytest.raises(UserError, match=r"set synthesize\.per_image to 1"):
+        scorer_of(params, blind, images)
 
 
-def test_params_choose_it() -> None:
-    assert isinstance(create(parse({"refine": {"strategy": "consensus"}}), 20), ConsensusRemoval)
+@pytest.mark.parametrize("known", ["auto", 0.1, [0.05, 0.2]])
+def test_params_choose_it_whatever_is_known(known: object) -> None:
+    params = parse({"refine": {"strategy": "consensus", "contamination": known}})
+    assert isinstance(create(params, 20), ConsensusRemoval)
+
+
+def test_a_known_share_replaces_the_rule_of_other_strategies() -> None:
+    params = parse({"refine": {"strategy": "irp", "contamination": 0.1}})
+    assert isinstance(create(params, 20), WorstShare)
+    assert not isinstance(create(parse({"refine": {"strategy": "irp"}}), 20), WorstShare)

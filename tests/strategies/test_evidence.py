@@ -1,255 +1,144 @@
-"""Evidence on generated vectors: what it must find, and what it must not depend on."""
+"""Evidence on generated maps: what it must find, and what it must not depend on."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import rankdata
-from sklearn.covariance import EmpiricalCovariance
 
 from adrefine.metrics.detection import auroc
 from adrefine.strategies import evidence
-from fakes import vectors
+from adrefine.strategies.evidence import PLACES, POOLED, gather
+from fakes import MapStore
 
 
-@pytest.mark.parametrize("kind", [evidence.discriminator, evidence.density])
-@pytest.mark.parametrize("hidden", [8, 32])
-def test_hidden_defects_rank_first(kind: evidence.Kind, hidden: int) -> None:
-    photos, twins, is_hidden = vectors(hidden)
-    of_photos, of_twins = kind(photos, twins, 0, None)
-    assert auroc(is_hidden, of_photos) > (0.6 if kind is evidence.density and hidden == 32 else 0.8)
-    assert of_twins.mean() > of_photos.mean()
+def of(store: MapStore, **keys: object) -> evidence.Evidence:
+    return gather(store, store.ids, **keys)
 
 
-@pytest.mark.parametrize("hidden", [8, 32])
-def test_what_both_agree_on_ranks_first(hidden: int) -> None:
-    photos, twins, is_hidden = vectors(hidden)
-    ranks, _ = evidence.consensus(photos, twins, np.ones(len(photos)), 0)
-    assert auroc(is_hidden, ranks) > 0.8
-    assert ((ranks > 0) & (ranks < 1)).all()
+@pytest.mark.parametrize("hidden", [3, 12])
+def test_hidden_defects_rank_first_and_the_cell_points_at_them(hidden: int) -> None:
+    store = MapStore(hidden)
+    found = of(store)
+    assert auroc(store.hidden, found.strength) > 0.95
+    pointed = found.cells[:hidden] @ [5, 1] == store.where
+    assert pointed.mean() >= 2 / 3
 
 
-@pytest.mark.parametrize(("share", "vote"), [(0.0, 1.0), (0.1, 2 / 3), (0.3, 0.0), (0.5, 0.0)])
-@pytest.mark.parametrize("known", [False, True])
-def test_two_voters_and_a_model_whose_vote_fades(monkeypatch, share, vote, known) -> None:
-    rng = np.random.default_rng(4)
-    looks, foreign, learned = rng.permuted(np.tile(np.arange(20.0), (3, 1)), axis=1)
-    monkeypatch.setattr(evidence, "discriminator", lambda *given: (looks, looks - 9))
-    monkeypatch.setattr(evidence, "density", lambda *given: (foreign, foreign + share))
-    monkeypatch.setattr(evidence, "hidden_share", lambda photos, twins: float((twins - photos).mean()))
-    monkeypatch.setattr(evidence, "stands_out", lambda looks, photos, twins: 1.0)
-    vectors = np.zeros((20, 1))
-    ranks, found = evidence.consensus(vectors, vectors, learned, 0, share if known else None)
-    wanted = np.average([looks, foreign, learned], axis=0, weights=[1, 1, vote])
-    np.testing.assert_allclose(ranks, (wanted + 0.5) / 20)
-    assert found == pytest.approx(share)  # of the density's scores
+def test_scores_are_those_of_gaussians_of_the_other_folds() -> None:
+    """Place by place with numpy: mean, covariance over the other folds, shrunken; the worst twentieth."""
+    store = MapStore(2, count=23)
+    found, folds = of(store, seed=4), evidence._folds(store.ids, 4)
+    assert sorted(np.bincount(folds)) == [4, 4, 5, 5, 5]
+    maps, twins = store.maps(store.ids).astype(float), store.maps(f"{name}_0" for name in store.ids)
+    for fold in range(5):
+        rest, inside = maps[folds != fold], folds == fold
+        rest, asked = (part / rest.std(axis=(0, 1)) for part in (rest, np.stack([maps, twins])[:, inside]))
+        distances = np.zeros((2, inside.sum(), 25))
+        for place in range(25):
+            covariance = np.cov(rest[:, place].T)
+            covariance += evidence.PLACES_SHRINKAGE * np.trace(covariance) / 4 * np.eye(4)
+            away = asked[:, :, place] - rest[:, place].mean(axis=0)
+            distances[..., place] = np.einsum("tnd,de,tne->tn", away, np.linalg.inv(covariance), away)
+        voter = found.voters[0]
+        scores = np.log(distances.max(axis=2))  # the largest 5 % of 25 places: one
+        np.testing.assert_allclose(voter.photos[inside], scores[0], rtol=1e-5)
+        np.testing.assert_allclose(voter.twins[inside], scores[1], rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [evidence.discriminator, evidence.density])
-def test_known_defects_teach_what_synthetic_ones_do_not(kind: evidence.Kind) -> None:
-    """The hidden defects lie in another direction than the synthetic ones; eight of sixteen are known."""
-    photos, twins, is_hidden = vectors(16)
-    photos, twins = photos[:, ::-1] + 2 * photos, twins[:, ::-1] + 2 * photos
-    known = np.arange(len(photos)) < 8
-    taught, alone = (kind(photos, twins, 0, told)[0][~known] for told in (known, None))
-    assert auroc(is_hidden[~known], taught) > auroc(is_hidden[~known], alone) + 0.03
+def test_a_voters_weight_is_what_it_tells_twins_by() -> None:
+    store = MapStore()
+    found = of(store)
+    telling = []
+    for voter in found.voters:
+        both = np.concatenate([voter.photos, voter.twins])
+        telling.append(auroc(np.arange(len(both)) >= len(voter.photos), both))
+        assert voter.telling == pytest.approx(telling[-1])
+    earned = (np.array(telling) - 0.5) ** 2
+    np.testing.assert_allclose(found.weights, earned / earned.sum())
+    assert [voter.name for voter in found.voters] == [PLACES, POOLED]
+    assert found.weights[0] > found.weights[1]  # a step at one place of 25 hardly moves the mean
 
 
-@pytest.mark.parametrize("kind", [evidence.discriminator, evidence.density])
-def test_no_known_defect_changes_nothing(kind: evidence.Kind) -> None:
-    photos, twins, _ = vectors(8)
-    for told, untold in zip(
-        kind(photos, twins, 0, np.zeros(len(photos), bool)), kind(photos, twins, 0, None), strict=True
-    ):
-        np.testing.assert_array_equal(told, untold)
+def test_a_voter_that_sees_nothing_has_next_to_no_vote(monkeypatch) -> None:
+    store = MapStore(6)
+    noise = np.random.default_rng(1)
+    monkeypatch.setattr(store, "pooled", lambda ids: noise.normal(size=(len(list(ids)), 3)))
+    found = of(store)
+    assert found.weights[1] < 0.1
+    assert auroc(store.hidden, found.strength) > 0.95
 
 
-def test_who_confirms_defects_does_not_make_the_others_look_cleaner() -> None:
-    photos, twins, is_hidden = vectors(16)
-    model = np.ones(len(photos))
-    ranks, before = evidence.consensus(photos, twins, model, 0)
-    known = is_hidden & (ranks >= np.sort(ranks)[-10])
-    assert known.sum() >= 5
-    _, after = evidence.consensus(photos, twins, model, 0, known=known)
-    assert after > 0.8 * before > 0
+def test_strength_is_in_robust_deviations() -> None:
+    found = of(MapStore(4))
+    assert np.median(found.strength) == pytest.approx(0)
+    assert np.median(np.abs(found.strength)) * 1.4826 == pytest.approx(1)
 
 
-@pytest.mark.parametrize("sound", [2, 3])
-def test_next_to_no_photo_is_sound(sound: int) -> None:
-    photos, twins, _ = vectors(4, n=10)
-    ranks, share = evidence.consensus(photos, twins, np.ones(10), 0, known=np.arange(10) >= sound)
-    assert np.isfinite(ranks).all()
-    assert 0 <= share <= evidence.MOST
+def test_neither_order_nor_other_labels_change_a_photos_strength() -> None:
+    store = MapStore(5)
+    shuffled = tuple(np.random.default_rng(2).permutation(store.ids))
+    first, again = of(store), gather(store, shuffled)
+    strength = dict(zip(again.ids, again.strength, strict=True))
+    np.testing.assert_allclose([strength[name] for name in first.ids], first.strength, rtol=1e-6)
+    assert np.abs(of(store, seed=1).strength - first.strength).max() > 0.01  # other folds
 
 
-def drawn(
-    hidden: float, n: int, *, worse: float = 3.0, step: float = 3.0, spread: float = 2.3
-) -> evidence.Scores:
-    """Scores of photos, the share `hidden` of them by `worse` too high, twins `step` ± `spread` off."""
-    rng = np.random.default_rng(3)
-    photos = rng.normal(size=n) + worse * (np.arange(n) < hidden * n)
-    return photos, photos + rng.normal(step, spread, n)
+def test_known_defects_are_learned_by_nobody_and_scored_all_the_same() -> None:
+    """Whatever two known defects look like, nothing changes for the others."""
+    store, known = MapStore(6), frozenset(("im000", "im001"))
+    before = of(store, known=known)
+    for name in known:
+        store.content[name] = store.content[name] + np.float16(30)
+    after = of(store, known=known)
+    np.testing.assert_array_equal(before.strength[2:], after.strength[2:])
+    assert before.weights == after.weights
+    assert (after.strength[:2] > before.strength[:2]).all()
+    taught, alone = (auroc(store.hidden[2:], found.strength[2:]) for found in (before, of(MapStore(6))))
+    assert taught >= alone
 
 
-@pytest.mark.parametrize("scale", [0.1, 1.0, 7.0])
-@pytest.mark.parametrize("shift", [-50.0, 0.0, 50.0])
-def test_the_share_does_not_depend_on_the_unit_of_the_scores(scale: float, shift: float) -> None:
-    photos, twins = drawn(0.1, 400)
-    found = evidence.hidden_share(scale * photos + shift, scale * twins + shift)
-    assert 0 < found == pytest.approx(evidence.hidden_share(photos, twins))
+def test_held_out_photos_are_ranked_and_change_nothing() -> None:
+    store, other = MapStore(4), MapStore(3, seed=9)
+    for name in other.ids:
+        store.content[f"val{name}"] = other.content[name]
+    held = [f"val{name}" for name in other.ids]
+    found, alone = gather(store, store.ids, held), of(store)
+    np.testing.assert_array_equal(found.strength, alone.strength)
+    assert auroc(other.hidden, found.held_strength) > 0.95
+    assert abs(float(np.median(found.held_strength))) < 0.5
+    assert alone.held_strength.shape == (0,)
 
 
-def test_the_more_hide_the_higher_the_share_and_never_over_half() -> None:
-    found = [evidence.hidden_share(*drawn(share, 5000)) for share in (0.0, 0.05, 0.1, 0.2)]
-    assert found == sorted(found)
-    assert found[0] == 0 < found[1] < found[2]
-    assert evidence.hidden_share(*drawn(0.3, 5000, worse=9.0)) == evidence.MOST
+def test_parts_that_lie_in_any_pose_have_a_large_spread() -> None:
+    assert of(MapStore()).spread < 0.5 < of(MapStore(turned=True)).spread
 
 
-def test_hidden_defects_widen_the_photos_and_not_the_steps() -> None:
-    """What the estimate rests on: the same steps, other photos."""
-    (photos, twins), (others, their_twins) = drawn(0.0, 5000), drawn(0.2, 5000)
-    np.testing.assert_allclose(twins - photos, their_twins - others)
-    assert evidence.hidden_share(others, their_twins) > evidence.hidden_share(photos, twins) + 0.2
+def test_hidden_defects_widen_the_upper_side() -> None:
+    assert of(MapStore(0)).width < of(MapStore(6)).width < of(MapStore(12)).width
 
 
-@pytest.mark.parametrize("n", [100, 400])
-@pytest.mark.parametrize("high", [0.8, 0.9, 1.2, 1.9, 2.0, 9.0])
-def test_the_share_is_its_formula(n: int, high: float) -> None:
-    """Steps of 1 and 3: their mean 2, their deviation 1. A quarter of the photos is `high`, the others 0."""
-    photos = np.where(np.arange(n) % 4 == 3, high, 0.0)
-    twins = photos + np.where(np.arange(n) % 2, 1.0, 3.0)
-    wanted = (min(high, 2) ** 2 / 4 - 0.15 / 2**0.8 * np.exp(34 / n)) / 0.4
-    assert wanted > 0
-    assert evidence.hidden_share(photos, twins) == pytest.approx(min(wanted, 0.5))
+def test_without_twins_all_voters_weigh_the_same_and_nothing_is_said_of_the_share() -> None:
+    found = of(MapStore(3), twins=False)
+    assert found.weights == (0.5, 0.5)
+    assert np.isnan([found.spread, found.width]).all()
 
 
-@pytest.mark.parametrize("hidden", [4, 8, 16])
-def test_where_defects_stand_out_hardly_more_go_than_there_are(hidden: int) -> None:
-    photos, twins, _ = vectors(hidden)
-    density = evidence.hidden_share(*evidence.density(photos, twins, 0))
-    _, share = evidence.consensus(photos, twins, np.ones(len(photos)), 0)
-    assert hidden / len(photos) <= share < min(density, hidden / len(photos) + 0.2)
+def test_the_table_has_every_photos_votes() -> None:
+    store = MapStore(3)
+    store.content["val"] = store.content["im000"]
+    found = gather(store, store.ids, ["val"])
+    table = found.table()
+    assert len(table) == 3 * (len(store.ids) + 1)
+    assert set(table["voter"]) == {PLACES, POOLED, "together"}
+    mine = table[(table["voter"] == "together") & (table["held_out"] == 0)]
+    assert sorted(mine["rank"]) == list(range(1, len(store.ids) + 1))
+    assert mine.loc[mine["rank"] == 1, "score"].item() == found.strength.max()
+    places = table[table["voter"] == PLACES].set_index("image_id")
+    assert places.loc["im001", ["row", "column"]].tolist() == found.cells[1].tolist()
+    assert table.loc[table["voter"] != PLACES, ["row", "column"]].isna().all(axis=None)
+    assert table.loc[table["image_id"] == "val", "held_out"].tolist() == [1, 1, 1]
 
 
-def slowly(looks: np.ndarray, photos: np.ndarray, twins: np.ndarray) -> float:
-    """`stands_out`, literally: the worst photo of both goes until the mean square of the rest is small."""
-    steps = twins - photos
-    excess = [float(min(max((s - np.median(photos)) / steps.std(), 0), 2)) for s in photos]
-    n = len(photos)
-    both = (rankdata(looks) - 0.5) / n + (rankdata(photos) - 0.5) / n
-    left = sorted(range(n), key=lambda i: both[i])
-    wide = 0.15 / (steps.mean() / steps.std()) ** 0.8 * np.exp(17 / n)
-    while left and np.mean([excess[i] ** 2 for i in left]) > wide:
-        left.pop()
-    return 1 - len(left) / n
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10**6), st.integers(10, 60), st.floats(0, 0.5), st.floats(1, 9))
-def test_what_stands_out_is_what_goes_until_the_rest_is_narrow(
-    seed: int, n: int, share: float, far: float
-) -> None:
-    rng = np.random.default_rng(seed)
-    photos = rng.normal(size=n) + far * (np.arange(n) < share * n)
-    looks, twins = photos + rng.normal(size=n), photos + 3 + rng.normal(size=n)
-    assert evidence.stands_out(looks, photos, twins) == pytest.approx(slowly(looks, photos, twins))
-
-
-def test_nothing_stands_out_among_clean_photos_nor_to_vectors_that_see_too_little() -> None:
-    photos, twins = drawn(0.0, 5000)
-    assert evidence.stands_out(photos, photos, twins) == 0
-    photos, twins = drawn(0.2, 5000, step=1.0, spread=1.8)
-    assert evidence.stands_out(photos, photos, twins) == 0
-
-
-@pytest.mark.parametrize("limit", ["hidden_share", "stands_out", "worse"])
-def test_the_least_of_three_limits_counts(monkeypatch, limit) -> None:
-    shares = {"hidden_share": 0.4, "stands_out": 0.08, "worse": 0.4}
-    for name, share in shares.items():
-        value = share / 2 if name == limit else share
-        monkeypatch.setattr(evidence, name, lambda *scores, value=value: value)
-    wanted = {"hidden_share": 0.2, "stands_out": (2 + 40 * 0.04) * 0.04, "worse": 0.2}[limit]
-    photos, twins = drawn(0.1, 20)
-    assert evidence.found((photos, twins), (photos, twins)) == pytest.approx(wanted)
-
-
-def test_the_fewer_stand_out_the_fewer_go_beside_each(monkeypatch) -> None:
-    monkeypatch.setattr(evidence, "worse", lambda *scores: 1.0)
-    monkeypatch.setattr(evidence, "hidden_share", lambda *scores: evidence.MOST)
-    shares = []
-    for seen in (0.0, 0.02, 0.04, 0.08):
-        monkeypatch.setattr(evidence, "stands_out", lambda *scores, seen=seen: seen)
-        shares.append(evidence.found((np.zeros(1), np.zeros(1)), (np.zeros(1), np.zeros(1))))
-    assert shares[0] == 0
-    assert 0 < shares[1] / 0.02 < shares[2] / 0.04 < shares[3] / 0.08
-
-
-def test_worse_counts_photos_over_a_quantile_of_the_twins() -> None:
-    twins = np.arange(101.0)
-    assert evidence.worse(np.array([0.0, 5.0, 5.1, 900.0]), twins) == 0.5
-    assert evidence.worse(twins - 200, twins) == 0
-
-
-def test_one_gross_defect_is_one_defect() -> None:
-    photos, twins = drawn(0.0, 400, worse=0.0)
-    found = []
-    for worse in (4.0, 40.0, 4000.0):
-        off = np.where(np.arange(400) == 7, worse, 0.0)
-        found.append(evidence.hidden_share(photos + off, twins + off))
-    assert found[0] < 0.1
-    assert found[2] <= found[1] <= found[0] + 0.03
-
-
-def test_vectors_that_hardly_see_a_synthetic_defect_say_nothing() -> None:
-    assert evidence.hidden_share(*drawn(0.2, 5000, step=1.0, spread=1.8)) == 0.0
-
-
-@pytest.mark.parametrize("photos", [np.zeros(20), np.arange(20.0)])
-def test_equal_photos_or_equal_steps_do_no_harm(photos: np.ndarray) -> None:
-    for twins in (photos, photos + 1, photos - 1):
-        assert 0 <= evidence.hidden_share(photos, twins) <= evidence.MOST
-
-
-def test_families_outvote_what_random_folds_cannot() -> None:
-    """Many equal defects vouch for each other; leaving out the family still finds them."""
-    rng = np.random.default_rng(1)
-    photos = rng.normal(size=(60, 30))
-    photos[:12] += 6 * np.eye(30)[0] + 0.0
-    photos[:12, 1:] *= 0.05
-    is_hidden = np.arange(60) < 12
-    with_family = evidence.Gaussian(photos).distance(photos)
-    of_photos, _ = evidence.density(photos, photos, 0)
-    assert auroc(is_hidden, of_photos) > auroc(is_hidden, with_family) + 0.2
-
-
-@pytest.mark.parametrize("shape", [(40, 7), (9, 30)])
-def test_the_gaussian_is_its_formula(shape: tuple[int, int]) -> None:
-    """Against a d x d inverse, with more vectors than dimensions and with fewer."""
-    rng = np.random.default_rng(2)
-    train, others = rng.normal(size=shape) * 3 + 1, rng.normal(size=(5, shape[1]))
-    scaled = (train - train.mean(axis=0)) / (train.std(axis=0) + 1e-3)
-    sigma = EmpiricalCovariance(assume_centered=True).fit(scaled).covariance_
-    floor = evidence.SHRINKAGE * np.trace(sigma) / shape[1]
-    sigma = (1 - evidence.SHRINKAGE) * sigma + floor * np.eye(shape[1])
-    away = (others - train.mean(axis=0)) / (train.std(axis=0) + 1e-3)
-    wanted = np.einsum("ij,jk,ik->i", away, np.linalg.inv(sigma), away)
-    np.testing.assert_allclose(evidence.Gaussian(train).distance(others), wanted, rtol=1e-6)
-
-
-def test_the_same_seed_gives_the_same_scores_and_another_seed_others() -> None:
-    photos, twins, _ = vectors(8)
-    model = np.ones(len(photos))
-    first, again, other = (evidence.consensus(photos, twins, model, seed)[0] for seed in (3, 3, 4))
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
-
-
-def test_a_constant_feature_and_equal_photos_do_no_harm() -> None:
-    photos, twins, _ = vectors(8)
-    photos[:, 0], twins[:, 0], photos[20] = 5.0, 5.0, photos[21]
-    ranks, share = evidence.consensus(photos, twins, np.ones(len(photos)), 0)
-    assert np.isfinite(ranks).all()
-    assert 0 <= share <= evidence.MOST
+def test_the_loudest_voter_is_named() -> None:
+    found = of(MapStore(3))
+    assert found.loudest()[:3] == [PLACES] * 3

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -16,11 +15,11 @@ from adrefine.errors import UserError
 from adrefine.params import Params
 from adrefine.review import Verdicts
 from adrefine.strategies import evidence, refinement
-from fakes import MetaDetector, image_set
+from fakes import MapStore, MetaDetector, image_set
 
 SETTINGS = Params.model_validate({"refine": {"strategy": "irp"}, "irp": {"lambda": 1.2}})
 META = Params.model_validate({"refine": {"strategy": "meta_iqr"}, "meta_iqr": {"k": 0.3, "batch_size": 5}})
-CONSENSUS = Params.model_validate({"refine": {"strategy": "consensus"}, "consensus": {"share": 0.25}})
+CONSENSUS = Params.model_validate({"refine": {"strategy": "consensus", "contamination": 0.25}})
 TRAIN, TEST = 14, 6
 ROWS = TRAIN + TEST
 
@@ -28,6 +27,11 @@ ROWS = TRAIN + TEST
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     monkeypatch.setattr(detectors, "create", lambda params: MetaDetector())
+    monkeypatch.setattr(evidence, "of", gathered)
+
+
+def gathered(images, held, verdicts, seed):
+    return evidence.gather(MapStore(4), images.ids, held, seed, verdicts.remove)
 
 
 def blind_table() -> pd.DataFrame:
@@ -64,22 +68,47 @@ def test_no_label_and_no_order_of_rows_changes_the_outcome(params, columns, rand
     assert same(found, run(blind_table(), params))
 
 
-def test_what_a_human_removed_reaches_the_evidence(monkeypatch):
-    seen = []
-    consensus = evidence.consensus
-    monkeypatch.setattr(
-        evidence, "consensus", lambda *given: (seen.append((len(given[0]), given[-1])), consensus(*given))[1]
-    )
+def test_what_a_human_decided_reaches_the_evidence(monkeypatch):
+    asked = []
+    monkeypatch.setattr(evidence, "of", lambda *given: (asked.append(given), gathered(*given))[1])
     table = blind_table()
     removed = frozenset(table["image_id"][[2, 5]])
-    found = refinement.run(
-        CONSENSUS, table, Path("prepared"), Path("initial"), Verdicts(remove=removed | {"of another dataset"})
-    )
-    photos, known = seen[0]
-    assert photos == TRAIN
-    assert np.flatnonzero(known).tolist() == [2, 5]
-    images = found.outcome.images.set_index("image_id")
-    assert (images.loc[list(removed), "removed_round"] == 0).all()
+    verdicts = Verdicts(remove=removed | {"of another dataset"})
+    found = refinement.run(CONSENSUS, table, Path("prepared"), Path("initial"), verdicts)
+    images, held, told, seed = asked[0]
+    assert images.ids == image_set(TRAIN).ids
+    assert (held, told, seed) == ((), verdicts, 0)
+    kept = found.outcome.images.set_index("image_id")
+    assert (kept.loc[list(removed), "removed_round"] == 0).all()
+    assert found.removed == round(0.25 * TRAIN)
+    reasons = dict(zip(kept.index, found.reasons("consensus"), strict=True))
+    assert [reasons[name] for name in sorted(removed)] == ["you", "you"]
+    assert {reasons[name] for name in kept.index[kept["kept"] == 0]} - {"you"} <= {"places", "pooled"}
+    assert {reasons[name] for name in kept.index[kept["kept"] == 1]} == {""}
+
+
+def test_held_out_photos_are_looked_at_by_models_that_did_not_see_them():
+    table = blind_table()
+    table.loc[table["image_id"].isin(image_set(ROWS).ids[TRAIN + 2 :]), ["split", "in_test"]] = ["val", 0]
+    found = run(table, CONSENSUS)
+    assert found.evidence.held == image_set(ROWS).ids[TRAIN + 2 :]
+    rows = found.evidence.table()
+    assert set(rows.loc[rows["held_out"] == 1, "image_id"]) == set(found.evidence.held)
+    assert found.summary()["held_out_standing_out"] == 0
+    assert found.outcome.images.equals(run(blind_table(), CONSENSUS).outcome.images)
+
+
+def test_the_summary_says_what_can_be_said():
+    found = run(blind_table(), CONSENSUS)
+    assert found.summary() == {
+        "stop_reason": found.outcome.stop_reason,
+        "rounds": 1,
+        "outcome": 1,  # with so few photos nobody knows how many hide
+        "held_out_standing_out": 0,
+    }
+    nothing = run(blind_table(), Params.model_validate({"refine": {"strategy": "vanilla"}}))
+    assert nothing.summary()["outcome"] == 2
+    assert run(blind_table()).reasons("irp").count("irp") == run(blind_table()).removed
 
 
 @pytest.mark.parametrize("name", manifest.MEASURING_ONLY)

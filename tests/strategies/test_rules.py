@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from adrefine import strategies
 from adrefine.params import Params
+from adrefine.strategies.base import WorstShare
 from adrefine.strategies.engine import Outcome, refine
 from adrefine.strategies.scorers import InSample
 from fakes import FakeDetector, drifting, image_set
@@ -142,3 +143,14 @@ def test_the_unit_of_the_scores_does_not_matter(scores, unit):
     """Powers of two only: other factors round."""
     unit = 2.0 ** round(unit % 20)
     assert step(scores, remove="all").ids == step([unit * s for s in scores], remove="all").ids
+
+
+def test_a_known_share_goes_at_once_the_highest_scores_first():
+    rule = WorstShare(0.3, 10)
+    scores = pd.Series([5.0, 1, 4, 2, 3, 0.5, 0.4, 0.3, 0.2, 0.1], index=list("abcdefghij"))
+    removal = rule.step(scores, 2)
+    assert removal.ids == ("a", "c", "e")
+    assert removal.threshold == 2.5
+    assert removal.stop == "one shot: refine.contamination = 0.3 of 10 photos"
+    assert rule.step(scores.drop(["a", "j"]), 2).ids == ("c",)  # a human removed two, which count
+    assert WorstShare(0.0, 10).step(scores, 2).ids == ()

@@ -129,17 +129,6 @@ class Detector(ABC):
             "cannot: set detector to differnet, or refine.strategy to irp, osr or mad"
         )
 
-    def describe(self, images: Images, *, twins: bool = False) -> np.ndarray:
-        """(n, d) float64: a vector of each image, or of its first synthetic defect, that no training changes.
-
-        Raises:
-            UserError: this detector has no such vectors, or the images no synthetic defects.
-        """
-        raise UserError(
-            f"refine.strategy = consensus needs a detector that describes images, {type(self).__name__} "
-            "cannot: set detector to differnet, or refine.strategy to irp, osr or mad"
-        )
-
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Anomaly maps (n, h, w) float32 of the image `files` of `images`; None if it makes none."""
         return None

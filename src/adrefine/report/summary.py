@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adrefine.finding import sentence
 from adrefine.text import counted
 
 MODELS = {"initial": "before cleaning", "refined": "after cleaning", "oracle": "ceiling"}
@@ -20,11 +21,14 @@ def summary_lines(
         timing: reports/timing.json. Its figures differ from run to run; the report has only this throughput.
     """
     noise, cleaned = metrics["noise"], metrics["cleaning"]
-    hidden = round(noise["realised"] * noise["n_train"])
+    known = "removed_defects" in cleaned  # without labels nobody knows how many hide
+    hidden = round(noise["realised"] * noise["n_train"]) if known else "unknown"
     lines = [f"training photos     {noise['n_train']}, hidden defects {hidden}"]
     found = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
     rounds = counted(cleaned["rounds"], "round")
     lines.append(f"removed             {cleaned['removed']}{found}, in {rounds}")
+    if "outcome" in cleaned:
+        lines.append(f"outcome             {sentence(cleaned, cleaned['removed'], noise['n_train'])}")
     if "detection" in metrics:
         values = " / ".join(
             f"{metrics['detection'][name]['auroc']:.3f}" for name in MODELS if name in metrics["detection"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adrefine import finding
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.report.data import ReportData
 from adrefine.report.summary import MODELS
@@ -82,6 +83,10 @@ def headline(data: ReportData) -> str:
     sentence = f"Removed {int(removed.sum()):,} of {counted(len(data.train), 'training photo')}"
     if fine.any() and removed.any():
         return f"{sentence}, all labelled good."
+    told = data.metrics.get("cleaning", {})
+    if "outcome" in told and not removed.any():
+        said = finding.sentence(told, 0, len(data.train))
+        return f"{said[0].upper()}{said[1:]}."
     return f"{sentence} as suspicious." if removed.any() else f"{sentence}: none looked suspicious."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from adrefine import manifest, params, paths, review
+from adrefine import finding, manifest, params, paths, review
 from adrefine.errors import exit_cleanly
 from adrefine.io import timed, write_csv, write_json
 from adrefine.text import counted
@@ -32,22 +32,25 @@ def main() -> None:
         )
     outcome = found.outcome
     notes = [answers[name].note if name in answers else "" for name in outcome.images["image_id"]]
-    images = outcome.images.assign(review_note=notes)
+    images = outcome.images.assign(review_note=notes, reason=found.reasons(settings.refine.strategy))
     manifest.write(paths.REFINED / paths.MANIFEST, noisy.merge(images, on="image_id", how="left"))
     for number, rows in refinement.cleaned_versions(noisy, outcome).items():
         manifest.write(paths.REFINED / "rounds" / f"{number:02d}.csv", rows)
     write_csv(paths.REFINED / "history.csv", outcome.history)
     write_csv(paths.REFINED / "round_scores.csv", found.round_scores)
     write_csv(paths.REVIEW_QUEUE, review_queue(images.merge(noisy[["image_id", "path"]], on="image_id")))
-    summary = {"stop_reason": outcome.stop_reason, "rounds": outcome.rounds}
+    if found.evidence is not None:
+        write_csv(paths.REFINED / "evidence.csv", found.evidence.table())
+    summary = found.summary()
     write_json(paths.REFINED / "summary.json", summary)
     found.model.save(paths.MODELS / "refined")
     by_hand = int(((images["kept"] == 0) & (images["reviewed"] == review.REMOVE)).sum())
     print(
-        f"refine: {int((images['kept'] == 0).sum())} of {len(images)} training images removed"
+        f"refine: {found.removed} of {len(images)} training images removed"
         + (f", {by_hand} of them by you," if by_hand else "")
         + f" in {counted(outcome.rounds, 'round')}; {outcome.stop_reason}"
     )
+    print(f"refine: {finding.sentence(summary, found.removed, len(images))}")
 
 
 if __name__ == "__main__":

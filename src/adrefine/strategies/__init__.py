@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adrefine.registry import Registry
-from adrefine.strategies.base import Removal, Strategy, StrategySettings
+from adrefine.strategies.base import Removal, Strategy, StrategySettings, WorstShare
 
 if TYPE_CHECKING:
     from adrefine.params import Params
@@ -28,4 +28,7 @@ STRATEGIES = Registry(
 
 def create(params: Params, images: int) -> Strategy:
     """The strategy that `refine.strategy` names, for a training set of `images` images."""
+    known = params.refine.known()
+    if isinstance(known, float) and params.chosen_strategy.KNOWS == "share":
+        return WorstShare(known, images)
     return params.chosen_strategy.create(images)

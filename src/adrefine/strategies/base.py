@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from adrefine.sections import Section
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a section of params.yaml is read without the strategy's imp
     from adrefine.detectors.base import Detector, Images
     from adrefine.params import Refine
     from adrefine.review import Verdicts
+    from adrefine.strategies.evidence import Evidence
     from adrefine.strategies.scorers import Scorer
     from adrefine.strategies.training import Training
 
@@ -36,7 +37,14 @@ class Removal:
 
 
 class StrategySettings(Section):
-    """A strategy's section of params.yaml, registered by its name: the rule, and what it wants beside it."""
+    """A strategy's section of params.yaml, registered by its name: the rule, and what it wants beside it.
+
+    Attributes:
+        KNOWS: what `refine.contamination` may say beside auto: `nothing`, a `share` (that many of the highest
+            scores go, instead of the rule's own), or a share or `bounds` of it.
+    """
+
+    KNOWS: ClassVar[Literal["nothing", "share", "bounds"]] = "share"
 
     @abstractmethod
     def create(self, images: int) -> Strategy:
@@ -49,7 +57,13 @@ class StrategySettings(Section):
         return Training(refine.refit)
 
     def scorer(
-        self, refine: Refine, model: Detector, images: Images, verdicts: Verdicts, training: Training
+        self,
+        refine: Refine,
+        model: Detector,
+        images: Images,
+        verdicts: Verdicts,
+        training: Training,
+        evidence: Evidence | None = None,
     ) -> Scorer:
         """What gives the rule its scores: the policy that `refine.scorer` names.
 
@@ -57,6 +71,7 @@ class StrategySettings(Section):
             model: the initial model. images: all training images.
             verdicts: a human's; what they removed is out before the first scoring.
             training: how the scorer's models learn.
+            evidence: what the voters say of each training photo; None: there are no maps of them.
         """
         from adrefine.strategies import engine, scorers
 
@@ -83,3 +98,18 @@ class Strategy(ABC):
 def over(scores: pd.Series, threshold: float) -> tuple[str, ...]:
     """Ids of the images whose score is over the threshold, worst first."""
     return tuple(scores[scores > threshold].sort_values(ascending=False, kind="stable").index)
+
+
+class WorstShare(Strategy):
+    """Remove once a known share of the photos, those with the highest scores."""
+
+    def __init__(self, share: float, images: int) -> None:
+        self.share, self.images = share, images
+
+    def step(self, scores: pd.Series, floor: int) -> Removal:
+        found = self.images - len(scores)  # what a human removed is not scored
+        count = min(max(round(self.share * self.images) - found, 0), len(scores))
+        ordered = scores.sort_values(ascending=False, kind="stable")
+        around = ordered.iloc[max(count - 1, 0) : count + 1]
+        stop = f"one shot: refine.contamination = {self.share:g} of {self.images} photos"
+        return Removal(tuple(ordered.index[:count]), float(around.mean()) if count else float("nan"), stop)

@@ -1,69 +1,90 @@
-"""Consensus: what the kinds of evidence agree on goes, as much as synthetic defects tell. No document."""
+"""Consensus: what the voters of `evidence` find odd together goes, no more than `share` allows."""
 
 from __future__ import annotations
 
-from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.sections import Share
-from adrefine.strategies import evidence
+from adrefine.strategies import share
 from adrefine.strategies.base import Removal, Strategy, StrategySettings, over
+from adrefine.strategies.evidence import FEWEST, Evidence
 from adrefine.strategies.scorers import Scorer
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from adrefine.detectors.base import Detector, Images
     from adrefine.params import Refine
     from adrefine.review import Verdicts
     from adrefine.strategies.training import Training
 
-_FEWEST = 10  # photos for two folds of evidence to mean something
-
 
 class Consensus(StrategySettings):
-    """Section `consensus` of params.yaml, which explains each key."""
+    """Section `consensus` of params.yaml: it has no key, `refine.contamination` says what is known."""
 
-    share: Share | None = None
+    KNOWS: ClassVar = "bounds"
 
     def create(self, images: int) -> ConsensusRemoval:
         return ConsensusRemoval()
 
     def scorer(
-        self, refine: Refine, model: Detector, images: Images, verdicts: Verdicts, training: Training
+        self,
+        refine: Refine,
+        model: Detector,
+        images: Images,
+        verdicts: Verdicts,
+        training: Training,
+        evidence: Evidence | None = None,
     ) -> ConsensusScorer:
-        return ConsensusScorer(self, images, refine.seed, verdicts.remove)
+        if len(images) < FEWEST:
+            raise UserError(
+                f"refine.strategy = consensus needs {FEWEST} training images or more, there are "
+                f"{len(images)}: choose another strategy"
+            )
+        if evidence is None:
+            raise UserError(
+                f"{images.prepared / 'places'} is missing, which refine.strategy = consensus reads: run "
+                "`dvc repro embed`"
+            )
+        if evidence.voters[0].twins is None:
+            raise UserError(
+                "refine.strategy = consensus compares photos with synthetic defects, and there are none: set "
+                "synthesize.per_image to 1"
+            )
+        return ConsensusScorer(evidence, verdicts, refine.known())
 
 
 class ConsensusScorer(Scorer):
-    """Scores every training photo, also a removed one, against its synthetic twins; see `evidence`.
+    """How far every photo stands out, also one that a human removed, over the border; over 1 goes.
 
-    Over 1 is the share of the photos that is taken for hidden defects, or `consensus.share`; λ × median has
-    no part in it. The detector being refined gives the vectors and its scores of what it has learned; no
-    model is retrained for it. The images that a human removed, `known`, teach what a defect looks like.
+    The detector being refined has no part in it. Logarithms of the scores are differences of strength, in
+    robust deviations (see `evidence`).
+
+    Args:
+        found: the evidence on all training photos.
+        verdicts: a human's: photos that they decided on are none of those that may go.
+        contamination: see `share.number`.
     """
 
     def __init__(
-        self, params: Consensus, images: Images, seed: int, known: frozenset[str] = frozenset()
+        self, found: Evidence, verdicts: Verdicts, contamination: share.Contamination = None
     ) -> None:
-        if len(images) < _FEWEST:
-            raise UserError(
-                f"refine.strategy = consensus needs {_FEWEST} training images or more, there are "
-                f"{len(images)}: choose another strategy"
-            )
-        self.params, self.images, self.seed, self.known = params, images, seed, known
+        super().__init__()
+        self.evidence = found
+        decided = verdicts.keep | verdicts.remove
+        free = np.array([image_id not in decided for image_id in found.ids])
+        known = sum(image_id in verdicts.remove for image_id in found.ids)
+        self.border = share.limit(found)
+        if free.any():
+            count = share.number(found, free, known, contamination)
+            self.border = share.border(found.strength[free], count, self.border)
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
         import pandas as pd
 
-        photos, twins = (model.describe(self.images, twins=twins) for twins in (False, True))
-        learned = model.score(self.images).image
-        known = np.array([image_id in self.known for image_id in self.images.ids])
-        ranks, share = evidence.consensus(photos, twins, learned, self.seed, self.params.share, known)
-        return pd.Series(ranks / _limit(ranks, share), index=list(self.images.ids))
+        return pd.Series(np.exp(self.evidence.strength - self.border), index=list(self.evidence.ids))
 
 
 class ConsensusRemoval(Strategy):
@@ -72,15 +93,8 @@ class ConsensusRemoval(Strategy):
     def step(self, scores: pd.Series, floor: int) -> Removal:
         ids = over(scores, 1.0)
         stop = (
-            "one shot: all evidence was weighed at once" if ids else "converged: no score over the threshold"
+            "one shot: all evidence was weighed at once"
+            if ids
+            else "converged: no photo goes by the evidence"
         )
         return Removal(ids, 1.0, stop)
-
-
-def _limit(ranks: evidence.Array, share: float) -> float:
-    """The rank that the worst `share` of the photos exceed; of equal ones at the border none does.
-
-    Half a photo stays: half of an odd number leaves the half that `refine.min_keep` wants kept.
-    """
-    ranked = np.sort(ranks)[::-1]
-    return float(ranked[min(ceil(share * len(ranks) - 0.5), len(ranks) - 1)])

@@ -1,241 +1,295 @@
-"""Label-free evidence that a training photo is defective, from small models that did not see the photo.
+"""Label-free evidence that a photo is defective: voters that did not see it, weighted by what they earn.
 
-Every kind takes `photos` (n, d), the vectors of the training photos, and `twins` (n, d), those of the same
-photos with a synthetic defect, and returns scores of both, (n,) and (n,), higher is more anomalous. How a
-photo compares with the twins is what calibrates a score without a label. Photos that a human called
-defective, `known` (n,), are real defects to learn from; None: there are synthetic ones alone.
+Every voter is a Gaussian of the training photos outside the photo's fold: at every place of the maps, and of
+the pooled vector of the whole photo. Its weight is how well it tells photos from their twins with a
+synthetic defect on the product at hand. Everything follows from sums (`places.sums`), so it takes time
+linear in the photos. Measured in benchmarks/products/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from adrefine.manifest import synthetic_id
+from adrefine.places.sums import Sums, photo_scores
 from adrefine.runtime.seeds import derived_seed
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from adrefine.detectors.base import Images
+    from adrefine.review import Verdicts
+
 Array = npt.NDArray[np.float64]
-Chosen = npt.NDArray[np.bool_]
-Scores = tuple[Array, Array]  # of the photos, of their twins
-Kind = Callable[[Array, Array, int, Chosen | None], Scores]
+Flags = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int64]
 
 FOLDS = 5
-SHRINKAGE = 0.3  # share of the mean variance in every direction of the Gaussian
-WIDTHS = (0.3, 1.0)  # of the kernel, times the number of dimensions in standard units
-FAMILY = 4  # photos in a family, on average
-DIMENSIONS = 64  # principal components in which families are sought
-DRAWS = 2  # divisions into families
-REAL = 0.5  # what the known defects weigh of all defects that the discriminator learns, however few
-
-# Chosen on seeds that no report uses: benchmarks/refinement/, sections 13 and 14.
-GROSS = 2.0  # a photo further than this over the median, in deviations of the steps, counts as so far
-CLEAN, SLOPE = 0.15, 0.8  # mean square excess of clean photos is CLEAN / paired ** SLOPE or less
-CHANCE = 34.0  # ... and by how much more it may be by chance, as a logarithm, times the number of photos
-EACH = 0.4  # what it grows by for a whole set of photos to remove
-HIDDEN, GROWING = 2.0, 40.0  # for each photo that stands out, so many go, and more the larger their share
-SEEN = 0.6  # paired effect under which the vectors see too little to tell
-FEW = 0.05  # no more photos go than look worse than this share of the twins
-MOST = 0.5
-MANY = 0.3  # hidden share from which the model that learned them is guessing
+FEWEST = 10  # photos for the folds to mean something
+PLACES, POOLED = "places", "pooled"  # names of the voters
+PLACES_SHRINKAGE, POOLED_SHRINKAGE = 0.1, 0.43  # of the covariances, see Sums.model
+TOP = 0.05  # share of the places that a photo's score is the mean of
+ODD = 2.0  # robust deviations over what is usual at a place from which it counts as odd
+_LEAST = 1e-12  # squared distance whose logarithm is still taken
+ROBUST = 1.4826  # median absolute deviations to a standard deviation
 
 
-def consensus(
-    photos: Array,
-    twins: Array,
-    learned: Array,
-    seed: int,
-    share: float | None = None,
-    known: Chosen | None = None,
-) -> tuple[Array, float]:
-    """Weighted mean rank (n,) of the photos in the kinds of evidence below, and the share of hidden defects.
+class Store(Protocol):
+    """Maps (n, places, channels) and pooled vectors (n, dim) of images, as `embed` keeps them."""
 
-    Each rank is the share of photos that look better, over 0 and under 1. The kinds err differently: what
-    looks foreign need not look defective, and the other way round. The model that is being refined has
-    learned the defects: where few hide it still ranks them well, and its vote fades with their share.
+    def maps(self, ids: Iterable[str]) -> np.ndarray: ...
+
+    def pooled(self, ids: Iterable[str]) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Voter:
+    """One voter's logarithmic scores, higher is more suspicious.
+
+    Attributes:
+        photos, twins: (n,) of the training photos and of their twins, out of fold; no twins: None.
+        held: (m,) of held-out photos, which no fold saw.
+        good: (n,) photos that nobody called defective: the others decide no unit and no weight.
+    """
+
+    name: str
+    photos: Array
+    twins: Array | None
+    held: Array
+    good: Flags
+
+    @property
+    def telling(self) -> float:
+        """Chance that a random twin scores over a random photo (the AUROC of the two); .5 without twins."""
+        if self.twins is None:
+            return 0.5
+        ordered = np.sort(self.photos[self.good])
+        left, right = (np.searchsorted(ordered, self.twins[self.good], side) for side in ("left", "right"))
+        return float(np.mean(left + right) / (2 * len(ordered)))
+
+    def standard(self, scores: Array) -> Array:
+        """Scores in this voter's own units: over the photos' median, in deviations of the half under it."""
+        middle = float(np.median(self.photos[self.good]))
+        under = self.photos[self.good & (self.photos <= middle)] - middle
+        return (scores - middle) / (float(np.sqrt(np.mean(under**2))) or 1.0)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the voters say together.
+
+    Attributes:
+        ids, held: training photos (n) and held-out photos (m).
+        voters, weights: one weight each, together 1.
+        strength, held_strength: how far photos stand out, (n,) and (m,): the voters' weighted scores, over
+            the median, in robust deviations (1.4826 MAD).
+        cells: (n + m, 2) row and column of each photo's most unusual place.
+        spread: in how many places an ordinary photo is odd, measured by how many a synthetic defect touches;
+            NaN without twins. Parts that lie in any pose have a large one, and what stands out among them may
+            be a rare pose.
+        width: logarithm of the upper width of the places' scores, in steps from photo to twin; NaN without.
+    """
+
+    ids: tuple[str, ...]
+    held: tuple[str, ...]
+    voters: tuple[Voter, ...]
+    weights: tuple[float, ...]
+    strength: Array
+    held_strength: Array
+    cells: Numbers
+    spread: float
+    width: float
+
+    def loudest(self) -> list[str]:
+        """Name of the voter that says most against each training photo (n)."""
+        says = [w * v.standard(v.photos) for w, v in zip(self.weights, self.voters, strict=True)]
+        return [self.voters[place].name for place in np.argmax(says, axis=0)]
+
+    def table(self) -> pd.DataFrame:
+        """A row a photo and voter: image_id, held_out (0/1), voter, score (its own units), weight, rank (1 is
+        the most suspicious, of the training photos; a held-out photo's is where it would stand), and for the
+        places row and column of the most unusual one; `together` has the strength."""
+        import pandas as pd
+
+        names, held = [*self.ids, *self.held], [0] * len(self.ids) + [1] * len(self.held)
+        votes = [
+            (voter.name, weight, voter.standard(voter.photos), voter.standard(voter.held))
+            for voter, weight in zip(self.voters, self.weights, strict=True)
+        ]
+        parts = []
+        for name, weight, photos, others in [*votes, ("together", 1.0, self.strength, self.held_strength)]:
+            over = len(photos) - np.searchsorted(np.sort(photos), np.concatenate([photos, others]), "right")
+            columns = {"image_id": names, "held_out": held, "voter": name, "weight": weight, "rank": over + 1}
+            part = pd.DataFrame(columns).assign(score=np.concatenate([photos, others]))
+            for axis, place in zip(("row", "column"), self.cells.T, strict=True):
+                part[axis] = pd.array(place if name == PLACES else [pd.NA] * len(part), dtype="Int64")
+            parts.append(part)
+        return pd.concat(parts).sort_values(["image_id", "voter"], ignore_index=True)
+
+
+def gather(
+    store: Store,
+    ids: Sequence[str],
+    held: Sequence[str] = (),
+    seed: int = 0,
+    known: frozenset[str] = frozenset(),
+    twins: bool = True,
+) -> Evidence:
+    """The evidence on training photos `ids` and held-out ones.
 
     Args:
-        learned: the model's scores (n,) of the photos.
-        share: the share of hidden defects if it is known; None: `found`.
-        known: the photos (n,) that a human called defective. They count for the share like any other, so that
-            who confirms a defect does not make the others look cleaner.
+        seed: decides the folds, with the ids.
+        known: photos that a human called defective: no model learns them, no unit is taken from them.
+        twins: whether `store` has a synthetic defect of each training photo; without, all voters weigh the
+            same.
     """
-    looks, foreign = (kind(photos, twins, seed, known) for kind in (discriminator, density))
-    share = found(looks, foreign) if share is None else share
-    ranks = [_ranks(scores) for scores in (looks[0], foreign[0], learned)]
-    return np.average(ranks, axis=0, weights=[1, 1, max(1 - share / MANY, 0)]), share
+    good = np.array([image_id not in known for image_id in ids])
+    folds = _folds(ids, seed)
+    asked = _Asked(ids, [synthetic_id(image_id) for image_id in ids] if twins else None, held)
+    at_places = _OutOfFold(store.maps, ids, folds, good, PLACES_SHRINKAGE).distances(asked)
+    of_whole = _OutOfFold(_flat(store.pooled), ids, folds, good, POOLED_SHRINKAGE).distances(asked)
+    voters = (
+        at_places.voter(PLACES, good, lambda found: photo_scores(found, TOP)),
+        of_whole.voter(POOLED, good, lambda found: np.log(found[:, 0])),
+    )
+    earned = np.array([max(voter.telling - 0.5, 1e-3) ** 2 for voter in voters])
+    weights = earned / earned.sum()
+    photos = np.sum([w * v.standard(v.photos) for w, v in zip(weights, voters, strict=True)], axis=0)
+    others = np.sum([w * v.standard(v.held) for w, v in zip(weights, voters, strict=True)], axis=0)
+    middle = float(np.median(photos[good]))
+    unit = ROBUST * float(np.median(np.abs(photos[good] - middle))) or 1.0
+    return Evidence(
+        tuple(ids),
+        tuple(held),
+        voters,
+        tuple(weights.tolist()),
+        (photos - middle) / unit,
+        (others - middle) / unit,
+        np.concatenate([_cells(at_places.photos), _cells(at_places.held)]),
+        _spread(at_places, good),
+        _width(voters[0]),
+    )
 
 
-def found(looks: Scores, foreign: Scores) -> float:
-    """Share of the photos to remove: `hidden_share`, but no more than a few times what `stands_out`.
-
-    The more stand out, the more hide beside each of them: sets with few defects lose few good photos. And no
-    more than look `worse` than a few of the twins. Where defects stand out, both are nearer to what there is.
+def of(images: Images, held: Sequence[str], verdicts: Verdicts, seed: int) -> Evidence | None:
+    """The evidence from data/prepared/places; None without that folder or with fewer than `FEWEST` photos.
 
     Args:
-        looks, foreign: scores of the discriminator and of the density.
+        images: all training photos. held: held-out ones.
     """
-    seen = stands_out(looks[0], *foreign)
-    return min(hidden_share(*foreign), (HIDDEN + GROWING * seen) * seen, worse(*looks))
+    from adrefine.places.store import open_places
+
+    folder = images.prepared / "places"
+    if len(images) < FEWEST or not folder.exists():
+        return None
+    store = open_places(folder)
+    twins = store.has(synthetic_id(image_id) for image_id in images.ids)
+    return gather(store, images.ids, held, seed, verdicts.remove, twins)
 
 
-def hidden_share(photos: Array, twins: Array) -> float:
-    """Share of hidden defects among the photos, 0 to `MOST`, estimated from scores of the density.
+class _Asked(NamedTuple):
+    """Whose distances are asked for: training photos, what was made of each, held-out photos."""
 
-    The `effects` of synthetic defects are the yardstick. Hidden defects widen the upper side of the photos
-    and hardly touch how far a synthetic defect moves each, for a defective photo is moved like any other. How
-    wide clean photos are follows from how evenly they are moved, alike on different products (but not with
-    other kinds of synthetic defects). What is wider, less what chance may do to n photos, grows in proportion
-    to the hidden share. It is left high, for a hidden defect costs more than a missing good photo.
-
-    Args:
-        photos, twins: scores (n,) and (n,) of the same photos, see `density`.
-    """
-    paired, excess = effects(photos, twins)
-    return float(np.clip((excess.mean() - _clean(paired, CHANCE / len(photos))) / EACH, 0, MOST))
+    ids: Sequence[str]
+    twins: Sequence[str] | None
+    held: Sequence[str]
 
 
-def stands_out(looks: Array, photos: Array, twins: Array) -> float:
-    """Smallest share of the photos without which the others are no wider than clean ones; see `hidden_share`.
+@dataclass(frozen=True)
+class _Distances:
+    """Squared distances (n, p), (n, p) and (m, p), over 0."""
 
-    They go in the order of both voters. Nearly all are defects, but most defects hide among the good photos.
-    Half of what chance may do is granted: what is left has lost its extremes.
+    photos: Array
+    twins: Array | None
+    held: Array
 
-    Args:
-        looks: scores (n,) of the discriminator.
-        photos, twins: scores (n,) and (n,) of the density.
-    """
-    paired, excess = effects(photos, twins)
-    n = len(photos)
-    ordered = excess[np.argsort(_ranks(looks) + _ranks(photos), kind="stable")]
-    left = np.cumsum(ordered) / np.arange(1, n + 1)  # mean of the best one, two, ...
-    narrow = np.flatnonzero(left <= _clean(paired, CHANCE / (2 * n)))
-    return 1 - (int(narrow[-1]) + 1) / n if len(narrow) else 1.0
+    def voter(self, name: str, good: Flags, score: Callable[[Array], Array]) -> Voter:
+        twins = None if self.twins is None else score(self.twins)
+        return Voter(name, score(self.photos), twins, score(self.held), good)
 
 
-def _clean(paired: float, chance: float) -> float:
-    """What the mean square excess of clean photos is or less; anything, if the vectors see too little."""
-    return float(CLEAN / paired**SLOPE * np.exp(chance)) if paired >= SEEN else np.inf
+class _OutOfFold:
+    """A Gaussian at every place of the good photos of all folds but one, for each fold."""
+
+    def __init__(
+        self,
+        read: Callable[[Iterable[str]], np.ndarray],
+        ids: Sequence[str],
+        folds: Numbers,
+        good: Flags,
+        shrinkage: float,
+    ) -> None:
+        self.read, self.folds = read, folds
+        parts = [Sums.of(read(_of(ids, (folds == fold) & good))) for fold in range(FOLDS)]
+        total = sum(parts[1:], parts[0])
+        rests = [total - part for part in parts]
+        self.models = [(rest if rest.weight.min() > 1.5 else total).model(shrinkage) for rest in rests]
+
+    def distances(self, asked: _Asked) -> _Distances:
+        """Of training photos and their twins by the model without their fold; of held-out ones by all models,
+        their geometric mean."""
+        twins = None if asked.twins is None else self._without_fold(asked.twins)
+        held = self.read(asked.held)
+        each = [np.log(np.maximum(model.distances(held), _LEAST)) for model in self.models]
+        return _Distances(self._without_fold(asked.ids), twins, np.exp(np.mean(each, axis=0)))
+
+    def _without_fold(self, ids: Sequence[str]) -> Array:
+        parts = [
+            model.distances(self.read(_of(ids, self.folds == fold))) for fold, model in enumerate(self.models)
+        ]
+        found = np.empty((len(ids), parts[0].shape[1]))
+        for fold, part in enumerate(parts):
+            found[self.folds == fold] = np.maximum(part, _LEAST)
+        return found
 
 
-def worse(photos: Array, twins: Array) -> float:
-    """Share of the photos with a higher score than `FEW` of the twins have at most."""
-    return float((photos > np.quantile(twins, FEW)).mean())
+def _spread(distances: _Distances, good: Flags) -> float:
+    """The median share of odd places over the median of what a synthetic defect adds to it; see Evidence."""
+    if distances.twins is None:
+        return float("nan")
+    photos, twins = np.log(distances.photos[good]), np.log(distances.twins[good])
+    usual = np.median(photos, axis=0)
+    unit = ROBUST * np.median(np.abs(photos - usual), axis=0) + 1e-9
+    odd, with_defect = (((found - usual) / unit > ODD).mean(axis=1) for found in (photos, twins))
+    added = max(float(np.median(with_defect - odd)), 1 / photos.shape[1])
+    return float(np.median(odd)) / added
 
 
-def effects(photos: Array, twins: Array) -> tuple[float, Array]:
-    """Mean step from photo to twin (paired), and the squares (n,) of the photos' excess over their median.
-
-    Both in standard deviations of the steps. Photos under the median have no excess, and one photo never
-    more than `GROSS`: else a single gross defect would count for many.
-    """
-    steps = twins - photos
-    unit = float(steps.std()) + 1e-12
-    excess = np.clip((photos - np.median(photos)) / unit, 0, GROSS)
-    return float(steps.mean()) / unit, excess**2
+def _width(voter: Voter) -> float:
+    """Logarithm of the photos' ninth decile over their median, in interquartile ranges of the steps from
+    photo to twin: hidden defects widen the upper side, and hardly touch how far a defect moves each photo."""
+    if voter.twins is None:
+        return float("nan")
+    low, high = np.quantile((voter.twins - voter.photos)[voter.good], [0.25, 0.75])
+    middle, upper = np.quantile(voter.photos[voter.good], [0.5, 0.9])
+    return float(np.log(max(upper - middle, 1e-9) / max(high - low, 1e-9)))
 
 
-def discriminator(photos: Array, twins: Array, seed: int, known: Chosen | None = None) -> Scores:
-    """How much a photo looks like one with a synthetic defect, to classifiers trained on the other folds.
-
-    A support-vector machine with a Gaussian kernel: it also bounds where photos are. Hidden defects among the
-    photos cost it less than they cost a density (docs/methods.md 8, third lesson). Known defects weigh as
-    much as all synthetic ones (benchmarks/refinement/, section 15).
-    """
-    from sklearn.svm import SVC
-
-    good = _good(photos, known)
-    total = (np.zeros(len(photos)), np.zeros(len(photos)))
-    for draw, width in enumerate(WIDTHS):
-        folds = np.random.default_rng(_seed(seed, "folds", draw)).permutation(np.arange(len(photos)) % FOLDS)
-        for fold in np.unique(folds):
-            out = folds == fold
-            sound, made, real = photos[_outside(out, good)], twins[~out], photos[~out & ~good]
-            rows = np.concatenate([sound, made])
-            centre, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
-            weights = np.repeat([1.0, 1 - REAL * (len(real) > 0)], [len(sound), len(made)])
-            weights = np.append(weights, np.full(len(real), REAL * len(made) / max(len(real), 1)))
-            model = SVC(C=1.0, gamma=width / photos.shape[1])
-            told = np.repeat([0, 1], [len(sound), len(made) + len(real)])
-            model.fit((np.concatenate([rows, real]) - centre) / spread, told, weights)
-            for scores, vectors in zip(total, (photos, twins), strict=True):
-                scores[out] += model.decision_function((vectors[out] - centre) / spread)
-    return total
+def _cells(distances: Array) -> Numbers:
+    """Row and column (n, 2) of the largest of the distances (n, p) of a square grid."""
+    if not len(distances):
+        return np.zeros((0, 2), dtype=np.int64)
+    side = round(distances.shape[1] ** 0.5)
+    return np.stack(np.divmod(np.argmax(distances, axis=1), side), axis=1)
 
 
-def density(photos: Array, twins: Array, seed: int, known: Chosen | None = None) -> Scores:
-    """How far a photo is from a Gaussian of all photos outside its family, but for known defects.
-
-    A family is a cluster of photos that resemble each other. Defects of one kind vouch for each other, also
-    across random folds, so the whole family is left out.
-    """
-    from sklearn.cluster import KMeans
-
-    good = _good(photos, known)
-    families = max(2, len(photos) // FAMILY)
-    points, total = _principal(photos), (np.zeros(len(photos)), np.zeros(len(photos)))
-    for draw in range(DRAWS):
-        cluster = KMeans(families, n_init=1, random_state=_seed(seed, "families", draw) % 2**32)
-        family_of = cluster.fit_predict(points)
-        for family in np.unique(family_of):
-            inside = family_of == family
-            model = Gaussian(photos[_outside(inside, good)])
-            for scores, vectors in zip(total, (photos, twins), strict=True):
-                scores[inside] += np.log(model.distance(vectors[inside]))
-    return total
+def _folds(ids: Sequence[str], seed: int) -> Numbers:
+    """Fold (n,) of each photo, from its id and the seed; as even as can be."""
+    order = sorted(range(len(ids)), key=lambda place: derived_seed("fold", seed, ids[place]))
+    folds = np.zeros(len(ids), dtype=np.int64)
+    folds[order] = np.arange(len(ids)) % FOLDS
+    return folds
 
 
-class Gaussian:
-    """A Gaussian of vectors (n, d) in standard units, its covariance shrunk towards a multiple of identity.
-
-    With fewer vectors than dimensions the directions outside their span keep the shrunk variance, so that
-    something quite new is far away. (One thin decomposition instead of a d × d inverse.)
-    """
-
-    def __init__(self, vectors: Array) -> None:
-        self.centre, self.spread = vectors.mean(axis=0), vectors.std(axis=0) + 1e-3
-        scaled = (vectors - self.centre) / self.spread
-        gram = scaled @ scaled.T if len(vectors) < vectors.shape[1] else scaled.T @ scaled
-        values, axes = np.linalg.eigh(gram)
-        solid = values > 1e-9 * max(float(values[-1]), 1e-12)
-        values, axes = values[solid], axes[:, solid]
-        self.axes = scaled.T @ axes / np.sqrt(values) if len(vectors) < vectors.shape[1] else axes
-        variances = values / len(vectors)
-        self.floor = max(SHRINKAGE * float(variances.sum()) / vectors.shape[1], 1e-9)
-        self.variances = (1 - SHRINKAGE) * variances + self.floor
-
-    def distance(self, vectors: Array) -> Array:
-        """Squared Mahalanobis distances (m,) of vectors (m, d), over 0."""
-        away = (vectors - self.centre) / self.spread
-        along = away @ self.axes
-        beside = np.maximum((away**2).sum(axis=1) - (along**2).sum(axis=1), 0)
-        return (along**2 / self.variances).sum(axis=1) + beside / self.floor + 1e-9
+def _of(ids: Sequence[str], chosen: Flags) -> list[str]:
+    return [image_id for image_id, inside in zip(ids, chosen, strict=True) if inside]
 
 
-def _good(photos: Array, known: Chosen | None) -> Chosen:
-    """The photos (n,) that nobody called defective."""
-    return np.ones(len(photos), bool) if known is None else ~known
-
-
-def _outside(inside: Chosen, good: Chosen) -> Chosen:
-    """The good ones that are not inside, or all good ones if next to nothing is left."""
-    chosen = good & ~inside
-    return chosen if chosen.sum() > 1 else good
-
-
-def _principal(photos: Array) -> Array:
-    """The photos (n, min(n, d, DIMENSIONS)) in the principal components of their standard units."""
-    scaled = (photos - photos.mean(axis=0)) / (photos.std(axis=0) + 1e-3)
-    left, values, _ = np.linalg.svd(scaled, full_matrices=False)
-    return (left * values)[:, :DIMENSIONS]
-
-
-def _ranks(scores: Array) -> Array:
-    """The share of the scores under each, half of what equals it, itself too."""
-    from scipy.stats import rankdata
-
-    return (rankdata(scores) - 0.5) / len(scores)
-
-
-def _seed(seed: int, use: str, draw: int) -> int:
-    return derived_seed("consensus", use, seed, draw)
+def _flat(read: Callable[[Iterable[str]], np.ndarray]) -> Callable[[Iterable[str]], np.ndarray]:
+    """Vectors (n, dim) as maps (n, 1, dim) of one place."""
+    return lambda ids: read(ids)[:, None]

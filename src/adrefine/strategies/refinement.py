@@ -4,27 +4,59 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from adrefine import detectors, history, manifest
+from adrefine import detectors, finding, history, manifest, strategies
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Params
-from adrefine.review import UNDECIDED, Verdicts
-from adrefine.strategies import engine
+from adrefine.review import REMOVE, UNDECIDED, Verdicts
+from adrefine.strategies import engine, evidence, share
+from adrefine.strategies.evidence import Evidence
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """What `run` found: the decisions (see engine.Outcome), the refined model, and every round's scores.
+    """What `run` found.
 
-    round_scores: image_id and a column per round of scores of the test images, for evaluate to measure with.
+    Attributes:
+        outcome: the decisions. model: the refined one.
+        round_scores: image_id and a column per round of scores of the test images, for evaluate to measure
+            with.
+        evidence: what the voters say of each photo, whatever the strategy; None: there are no maps of them.
     """
 
     outcome: engine.Outcome
     model: Detector
     round_scores: pd.DataFrame
+    evidence: Evidence | None = None
+
+    @property
+    def removed(self) -> int:
+        """Training photos that are out."""
+        return int((self.outcome.images["kept"] == 0).sum())
+
+    def summary(self) -> dict[str, Any]:
+        """Why it ended, its rounds, what can be said of the set (see `finding`), and of `held_out` photos how
+        many stand out as what is removed does."""
+        told = {"stop_reason": self.outcome.stop_reason, "rounds": self.outcome.rounds}
+        if self.evidence is None:
+            return told | finding.figures(self.removed, None)
+        over = int((self.evidence.held_strength > share.limit(self.evidence)).sum())
+        estimated = share.estimate_share(self.evidence)
+        return told | finding.figures(self.removed, estimated) | {"held_out_standing_out": over}
+
+    def reasons(self, strategy: str) -> list[str]:
+        """Why each training photo is out: `you`, the voter that says most against it (consensus), or else the
+        strategy; empty for those that stay."""
+        images = self.outcome.images
+        says = [strategy] * len(images)
+        if strategy == "consensus" and self.evidence is not None:
+            says = self.evidence.loudest()  # both are in the order of the ids
+        rows = zip(images["kept"], images["reviewed"], says, strict=True)
+        return ["" if kept else "you" if by_hand == REMOVE else said for kept, by_hand, said in rows]
 
 
 def run(
@@ -43,15 +75,17 @@ def run(
     model = detectors.create(params)
     model.load(initial)
     chosen = params.chosen_strategy
-    strategy, learning = chosen.create(len(images)), chosen.training(params.refine)
-    scorer = chosen.scorer(params.refine, model, images, verdicts, learning)
+    strategy, learning = strategies.create(params, len(images)), chosen.training(params.refine)
+    held = tuple(sorted(manifest.of_split(noisy, "val")["image_id"]))
+    found = evidence.of(images, held, verdicts, params.refine.seed)
+    scorer = chosen.scorer(params.refine, model, images, verdicts, learning, found)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
 
     def watch(number: int, current: Detector) -> None:
         columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
 
     outcome = engine.refine(model, images, strategy, scorer, params.refine, watch, verdicts, learning)
-    return Refinement(outcome, model, pd.DataFrame(columns))
+    return Refinement(outcome, model, pd.DataFrame(columns), found)
 
 
 def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from adrefine.strategies.base import Removal, Strategy, StrategySettings
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 class Settings(StrategySettings):
     """Section `vanilla`: nothing to set."""
+
+    KNOWS: ClassVar = "nothing"
 
     def create(self, images: int) -> Vanilla:
         return Vanilla()

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from adrefine import strategies
-from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import data as ead_data
 from adrefine.detectors.efficientad.detector import EfficientAD
@@ -85,36 +84,6 @@ def test_scores_are_positive_in_the_order_asked_and_maxima_of_the_maps(fitted, s
     assert maps.dtype == np.float32
     assert (maps.max(axis=(1, 2)) <= scores + 1e-6).all()
     assert fitted.maps(striped.only(()), []).shape[0] == 0
-
-
-def test_descriptions_are_moments_of_the_teachers_features_whatever_was_learned(fitted, striped):
-    found, twins = fitted.describe(striped), fitted.describe(striped, twins=True)
-    assert found.shape == twins.shape == (12, 2 * CHANNELS)
-    assert found.dtype == np.float64
-    photos, teacher = fitted._photos(striped), fitted._teacher(striped)
-    pixels = photos.pixels(ead_data.Window(photos.twins("p03")[0].path))
-    features = teacher(pixels[None])[0].flatten(1).double().numpy()
-    np.testing.assert_allclose(twins[3], [*features.mean(axis=1), *features.std(axis=1)], atol=1e-6)
-    assert (np.abs(found - twins).max(axis=1) > 0.1).all()
-    np.testing.assert_array_equal(untrained(seed=5).describe(striped.only(["p03"])), found[3:4])
-
-
-def test_a_photo_in_tiles_is_described_by_all_of_them(striped, tmp_path):
-    images = large_photos(striped, tmp_path)
-    detector = untrained(tiles=True, overlap=0.0)
-    photos, teacher = detector._photos(images), detector._teacher(images)
-    windows = photos.windows(photos.path("b"))
-    assert len(windows) > 1
-    features = np.concatenate(
-        [teacher(photos.pixels(window)[None])[0].flatten(1).double().numpy() for window in windows], axis=1
-    )
-    expected = [*features.mean(axis=1), *features.std(axis=1)]
-    np.testing.assert_allclose(detector.describe(images)[1], expected, atol=1e-6)
-
-
-def test_consensus_without_synthetic_defects_is_refused(striped, tmp_path):
-    with pytest.raises(UserError, match=r"set synthesize\.per_image to 1"):
-        untrained().describe(large_photos(striped, tmp_path), twins=True)
 
 
 def test_alpha_is_a_choice_of_inference(fitted, striped):

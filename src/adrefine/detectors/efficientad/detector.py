@@ -79,14 +79,6 @@ class EfficientAD(Detector):
         scores = [image_score(fused) for fused in self._fused(images)]
         return Scores(np.array(scores, dtype=np.float64))
 
-    def describe(self, images: Images, *, twins: bool = False) -> np.ndarray:
-        """Mean and deviation over the photo of each channel of the teacher, which no training changes."""
-        photos, teacher = self._photos(images), self._teacher(images)
-        paths = [photos.first_twin(i) if twins else photos.path(i) for i in images.ids]
-        with workers(on_gpu=2) as pool:
-            found = list(in_order(pool, lambda path: teacher.describe(photos, path), paths))
-        return torch.stack(found).numpy()
-
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """H of each image at the size of its file."""
         found = []

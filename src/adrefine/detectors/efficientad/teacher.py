@@ -13,7 +13,6 @@ from adrefine.io import read_json
 from adrefine.runtime import hardware
 
 _OUTPUTS = 2**30  # bytes of outputs kept in memory on a CPU; a GPU makes them faster than it fetches them
-_VECTORS = 2**27  # bytes of described photos
 _SMALLEST = 1e-3  # deviation of a channel that hardly changes
 
 
@@ -36,7 +35,6 @@ class Teacher:
         net = read(folder / "pdn.pt").network(padding).eval().requires_grad_(False)
         self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
         self._kept = Kept(_OUTPUTS if self.device.type == "cpu" else 0)
-        self._described = Kept(_VECTORS)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Normalized features (b, 384, h', w') of images (b, 3, side, side) in 0..1, on the device.
@@ -55,24 +53,6 @@ class Teacher:
             return self(pixels)[0].half().contiguous()
 
         return self._kept.get(window, make).float()
-
-    def describe(self, photos: Photos, path: str) -> torch.Tensor:
-        """Mean and deviation of each channel over a photo, (768,) float64: computed once.
-
-        Of a photo in tiles over the positions of all of them, so that what two tiles share counts twice.
-        """
-
-        def make() -> torch.Tensor:
-            total = torch.zeros(2, self.mean.numel(), dtype=torch.float64)
-            count = 0
-            for window in photos.windows(path):
-                found = self.of_window(photos, window).flatten(1).double().cpu()
-                total += torch.stack([found.sum(dim=1), found.square().sum(dim=1)])
-                count += found.shape[1]
-            mean, square = total / count
-            return torch.cat([mean, (square - mean.square()).clamp(min=0).sqrt()])
-
-        return self._described.get(path, make)
 
 
 def open_teacher(folder: Path, side: int, padding: bool) -> Teacher:

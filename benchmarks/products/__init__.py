@@ -1,0 +1,1 @@
+"""What holds on six products, each judged by what was chosen without it."""

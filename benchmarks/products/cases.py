@@ -1,0 +1,88 @@
+"""Contaminated training sets of a product: their evidence, and what removing photos does to detection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from adrefine.places.store import Places, embed_places, open_places
+
+from adrefine import manifest
+from adrefine.benchmark.measure import inject
+from adrefine.benchmark.prepared import WORK
+from adrefine.defects.pipeline import make_all, sources
+from adrefine.ingestion.pipeline import ingest
+from adrefine.metrics.detection import auroc
+from adrefine.params import Params, parse
+from adrefine.paths import MANIFEST
+from adrefine.places.sums import Sums, photo_scores
+from adrefine.strategies import evidence
+from adrefine.strategies.evidence import Evidence
+
+Array = np.ndarray
+
+
+@dataclass
+class Case:
+    """One training set; `hidden` (n,) tells its defects, to measure with alone."""
+
+    product: str
+    photos: str
+    level: float
+    seed: int
+    found: Evidence
+    hidden: Array
+    test: pd.DataFrame
+    store: Places
+    _known: dict[bytes, float] = field(default_factory=dict)
+
+    def ordered(self) -> Array:
+        """Places (n,) of the photos, the strongest first."""
+        return np.argsort(-self.found.strength, kind="stable")
+
+    def without(self, out: Array) -> float:
+        """Test AUROC of places and pooled vectors together, as the voters weigh, without the photos `out`."""
+        kept = np.setdiff1d(np.arange(len(self.hidden)), out)
+        key = kept.tobytes()
+        if key not in self._known:
+            self._known[key] = self._auroc([self.found.ids[place] for place in kept])
+        return self._known[key]
+
+    def _auroc(self, ids: list[str]) -> float:
+        test = list(self.test["image_id"])
+        maps = Sums.of(self.store.maps(ids)).model(evidence.PLACES_SHRINKAGE)
+        whole = Sums.of(self.store.pooled(ids)[:, None]).model(evidence.POOLED_SHRINKAGE)
+        scores = (
+            photo_scores(maps.distances(self.store.maps(test)), evidence.TOP),
+            np.log(whole.distances(self.store.pooled(test)[:, None])[:, 0]),
+        )
+        votes = zip(self.found.weights, self.found.voters, scores, strict=True)
+        together = np.sum([weight * voter.standard(score) for weight, voter, score in votes], axis=0)
+        return auroc(self.test["label"], together)
+
+
+def prepare(layout: str, root: str) -> tuple[pd.DataFrame, Places]:
+    """Manifest of the dataset at `root`, and maps of its photos and their twins; quick the second time."""
+    params = parse({"dataset": {"name": layout, "root": root}})
+    work = WORK / f"places-{layout}-{Path(root).name}"
+    if not (work / "places" / "meta.json").exists():
+        ingest(params.dataset, work / "ingested")
+        table = manifest.read(work / "ingested" / MANIFEST)
+        made = make_all(sources(table), work / "synthetic", params.synthesize)
+        images = pd.concat([found[["image_id", "path"]] for found in (table, made)])
+        embed_places(images, params.embed, work / "places", WORK / "places")
+    return manifest.read(work / "ingested" / MANIFEST), open_places(work / "places")
+
+
+def case(
+    product: str, table: pd.DataFrame, store: Places, photos: int | None, level: float, seed: int
+) -> Case:
+    """What noise injection makes of the dataset: `photos` training photos (None: all), no overlap."""
+    params: Params = parse({"noise": {"level": level, "n_train": photos, "seed": seed}})
+    noisy, ids, clean = inject(table, params)
+    found = evidence.gather(store, ids, seed=seed)
+    hidden = np.array([image_id not in clean for image_id in ids])
+    name = "all" if photos is None else str(photos)
+    return Case(product, name, level, seed, found, hidden, noisy[noisy["in_test"] == 1], store)
