@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from adrefine.places.store import Places, embed_places, open_places
 
 from adrefine import manifest
 from adrefine.benchmark.measure import inject
@@ -17,6 +16,7 @@ from adrefine.ingestion.pipeline import ingest
 from adrefine.metrics.detection import auroc
 from adrefine.params import Params, parse
 from adrefine.paths import MANIFEST
+from adrefine.places.store import Places, embed_places, open_places
 from adrefine.places.sums import Sums, photo_scores
 from adrefine.strategies import evidence
 from adrefine.strategies.evidence import Evidence

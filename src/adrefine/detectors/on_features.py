@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adrefine.detectors.base import Detector, Images, no_twins
+from adrefine.detectors.base import Detector, Images
 from adrefine.paths import FEATURES
 
 if TYPE_CHECKING:
@@ -29,13 +29,3 @@ class OnFeatures(Detector):
     def mean_vectors(self, images: Images) -> np.ndarray:
         """(n, dim) float64 of `images`, in their order: the mean over views."""
         return self.vectors(images).mean(axis=1).astype(float)
-
-    def describe(self, images: Images, *, twins: bool = False) -> np.ndarray:
-        """Frozen features, mean over views."""
-        from adrefine.manifest import synthetic_id
-
-        store = self.store(images)
-        ids = [synthetic_id(image_id) for image_id in images.ids] if twins else list(images.ids)
-        if twins and not store.has(ids):
-            raise no_twins()
-        return store.vectors(ids).mean(axis=1).astype(float)
