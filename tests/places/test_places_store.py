@@ -7,7 +7,8 @@ import pytest
 from adrefine.errors import UserError
 from adrefine.params import Embed
 from adrefine.places.extract import PlacesExtractor
-from adrefine.places.store import Places, embed_places, open_places
+from adrefine.places.embed import embed_places
+from adrefine.places.store import Places, open_places
 from trees import pixels, save
 
 PARAMS = Embed(backbone="efficientnet_lite0", places={"side": 32, "grid": 1, "components": 8})

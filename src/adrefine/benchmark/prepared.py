@@ -114,7 +114,7 @@ def _embed_places(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: 
     """As stage embed: maps of places of photos and synthetic defects."""
     import pandas as pd
 
-    from adrefine.places.store import embed_places
+    from adrefine.places.embed import embed_places
 
     images = pd.concat([found[["image_id", "path"]] for found in (table, made)])
     embed_places(images, params.embed, out, WORK / "features")

@@ -13,7 +13,7 @@ def main() -> None:
 
     from adrefine import manifest
     from adrefine.features.embed import embed
-    from adrefine.places.store import embed_places
+    from adrefine.places.embed import embed_places
 
     settings, cache = params.load(), paths.side_cache("features")
     tables = [manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)]

@@ -1,0 +1,30 @@
+"""Embed the places of a list of images, taking what is already known from the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from adrefine.features.embed import configuration, through
+from adrefine.features.store import write_rows
+from adrefine.params import Embed
+from adrefine.places.extract import PlacesExtractor
+
+CODE_VERSION = 1  # raise it when a change to this package changes maps, so that old entries are not used
+
+
+def embed_places(images: pd.DataFrame, params: Embed, out: Path, cache: Path) -> dict[str, int]:
+    """Write maps and pooled vectors of `images` (columns image_id, path) to `out`; see `features.embed`.
+
+    Returns:
+        {"images": all, "computed": those that went through the backbone}.
+    """
+    extractor = PlacesExtractor(params)
+    settings = {"backbone": params.backbone, **params.places.model_dump()}
+    config = configuration(CODE_VERSION, {"places": settings}, params.weights, extractor)
+    found = through(extractor, images, config, cache)
+    shapes: dict[str, tuple[int, ...]] = {"maps": extractor.maps, "pooled": (extractor.pooled,)}
+    meta = {**settings, "weights": params.weights, "channels": extractor.maps[1]}
+    write_rows(out, found.ids, map(extractor.split, found.arrays), shapes, meta)
+    return {"images": len(found.ids), "computed": found.computed}
