@@ -16,10 +16,10 @@ from adrefine.ingestion.pipeline import ingest
 from adrefine.metrics.detection import auroc
 from adrefine.params import Params, parse
 from adrefine.paths import MANIFEST
+from adrefine.places import evidence
+from adrefine.places.evidence import Evidence
 from adrefine.places.store import Places, embed_places, open_places
 from adrefine.places.sums import Sums, photo_scores
-from adrefine.strategies import evidence
-from adrefine.strategies.evidence import Evidence
 
 Array = np.ndarray
 

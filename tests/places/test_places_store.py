@@ -6,8 +6,8 @@ import pytest
 
 from adrefine.errors import UserError
 from adrefine.params import Embed
-from adrefine.places.extract import PlacesExtractor
 from adrefine.places.embed import embed_places
+from adrefine.places.extract import PlacesExtractor
 from adrefine.places.store import Places, open_places
 from trees import pixels, save
 

@@ -11,11 +11,11 @@ import pytest
 from adrefine.detectors.base import Images
 from adrefine.errors import UserError
 from adrefine.params import Params, parse
+from adrefine.places.evidence import Evidence, gather
 from adrefine.review import UNDECIDED, Verdicts
 from adrefine.strategies import create, share
 from adrefine.strategies.base import WorstShare
 from adrefine.strategies.consensus import ConsensusRemoval, ConsensusScorer
-from adrefine.strategies.evidence import Evidence, gather
 from adrefine.strategies.scorers import Scorer
 from fakes import FakeDetector, MapStore
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from adrefine import detectors, manifest
 from adrefine.errors import UserError
 from adrefine.params import Params
+from adrefine.places import evidence
 from adrefine.review import Verdicts
-from adrefine.strategies import evidence, refinement
+from adrefine.strategies import refinement
 from fakes import MapStore, MetaDetector, image_set
 
 SETTINGS = Params.model_validate({"refine": {"strategy": "irp"}, "irp": {"lambda": 1.2}})

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adrefine.places.evidence import Evidence, gather
 from adrefine.strategies import share
-from adrefine.strategies.evidence import Evidence, gather
 from fakes import MapStore
 
 BASE = gather(MapStore(), MapStore().ids)

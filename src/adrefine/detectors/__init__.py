@@ -16,6 +16,7 @@ DETECTORS = Registry(
     "detector",
     "adrefine.detectors",
     {
+        "padim": "adrefine.detectors.padim.settings:Settings",
         "differnet": "adrefine.detectors.differnet.settings:Settings",
         "efficientad": "adrefine.detectors.efficientad.settings:Settings",
     },

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from adrefine.runtime.hardware import one_core_each
 
@@ -79,6 +78,8 @@ class Sums:
         Args:
             standardize: divide each channel by its `deviations` first; `ridge` is in those units.
         """
+        import torch  # here: a section of params.yaml is read without it
+
         scale = self.deviations() if standardize else np.ones(self.first.shape[1])
         mean = self.first / np.maximum(self.weight, 1e-9)[:, None]
         covariance = self.second - mean[:, :, None] * self.first[:, None, :]
@@ -90,6 +91,8 @@ class Sums:
         return Gaussians(mean, scale, lower)
 
     def _take(self, maps: Maps, weights: npt.ArrayLike | None, sign: float) -> Sums:
+        import torch
+
         n, places = maps.shape[:2]
         given = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
         each = sign * np.broadcast_to(given[:, None] if given.ndim == 1 else given, (n, places))
@@ -114,6 +117,8 @@ class Gaussians:
 
     def distances(self, maps: Maps) -> Array:
         """Squared Mahalanobis distances (m, p) of maps (m, p, d) (PaDiM eq. 2, squared)."""
+        import torch
+
         lower, found = torch.from_numpy(self.lower), np.empty(maps.shape[:2])
         with one_core_each():
             for rows in _parts(len(maps)):

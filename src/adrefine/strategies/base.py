@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # a section of params.yaml is read without the strategy's imp
 
     from adrefine.detectors.base import Detector, Images
     from adrefine.params import Refine
+    from adrefine.places.evidence import Evidence
     from adrefine.review import Verdicts
-    from adrefine.strategies.evidence import Evidence
     from adrefine.strategies.scorers import Scorer
     from adrefine.strategies.training import Training
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from adrefine.errors import UserError
+from adrefine.places.evidence import FEWEST, Evidence
 from adrefine.strategies import share
 from adrefine.strategies.base import Removal, Strategy, StrategySettings, over
-from adrefine.strategies.evidence import FEWEST, Evidence
 from adrefine.strategies.scorers import Scorer
 
 if TYPE_CHECKING:

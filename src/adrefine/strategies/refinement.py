@@ -12,9 +12,10 @@ from adrefine import detectors, finding, history, manifest, strategies
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Params
+from adrefine.places import evidence
+from adrefine.places.evidence import Evidence
 from adrefine.review import REMOVE, UNDECIDED, Verdicts
-from adrefine.strategies import engine, evidence, share
-from adrefine.strategies.evidence import Evidence
+from adrefine.strategies import engine, share
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from adrefine.strategies.evidence import Array, Evidence, Flags
+    from adrefine.places.evidence import Array, Evidence, Flags
 
 LIMIT = 3.0  # robust deviations over which a photo stands out
 PER_SPREAD = (

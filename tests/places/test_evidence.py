@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from adrefine.metrics.detection import auroc
-from adrefine.strategies import evidence
-from adrefine.strategies.evidence import PLACES, POOLED, gather
+from adrefine.places import evidence
+from adrefine.places.evidence import PLACES, POOLED, gather
 from fakes import MapStore
 
 

@@ -72,11 +72,20 @@ class Voter:
         left, right = (np.searchsorted(ordered, self.twins[self.good], side) for side in ("left", "right"))
         return float(np.mean(left + right) / (2 * len(ordered)))
 
+    @property
+    def middle(self) -> float:
+        """Median of the photos' scores."""
+        return float(np.median(self.photos[self.good]))
+
+    @property
+    def unit(self) -> float:
+        """Deviation from the median of the photos under it, which no defect widens."""
+        under = self.photos[self.good & (self.photos <= self.middle)] - self.middle
+        return float(np.sqrt(np.mean(under**2))) or 1.0
+
     def standard(self, scores: Array) -> Array:
         """Scores in this voter's own units: over the photos' median, in deviations of the half under it."""
-        middle = float(np.median(self.photos[self.good]))
-        under = self.photos[self.good & (self.photos <= middle)] - middle
-        return (scores - middle) / (float(np.sqrt(np.mean(under**2))) or 1.0)
+        return (scores - self.middle) / self.unit
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,8 @@ def gather(
     seed: int = 0,
     known: frozenset[str] = frozenset(),
     twins: bool = True,
+    shrinkage: float = PLACES_SHRINKAGE,
+    top: float = TOP,
 ) -> Evidence:
     """The evidence on training photos `ids` and held-out ones.
 
@@ -147,14 +158,15 @@ def gather(
         known: photos that a human called defective: no model learns them, no unit is taken from them.
         twins: whether `store` has a synthetic defect of each training photo; without, all voters weigh the
             same.
+        shrinkage, top: of the covariance at a place, and share of the places that a score is the mean of.
     """
     good = np.array([image_id not in known for image_id in ids])
     folds = _folds(ids, seed)
     asked = _Asked(ids, [synthetic_id(image_id) for image_id in ids] if twins else None, held)
-    at_places = _OutOfFold(store.maps, ids, folds, good, PLACES_SHRINKAGE).distances(asked)
+    at_places = _OutOfFold(store.maps, ids, folds, good, shrinkage).distances(asked)
     of_whole = _OutOfFold(_flat(store.pooled), ids, folds, good, POOLED_SHRINKAGE).distances(asked)
     voters = (
-        at_places.voter(PLACES, good, lambda found: photo_scores(found, TOP)),
+        at_places.voter(PLACES, good, lambda found: photo_scores(found, top)),
         of_whole.voter(POOLED, good, lambda found: np.log(found[:, 0])),
     )
     earned = np.array([max(voter.telling - 0.5, 1e-3) ** 2 for voter in voters])

@@ -1,0 +1,191 @@
+"""A Gaussian at every place and one of the whole photo; both are sums that photos enter and leave exactly."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
+from adrefine.detectors.padim.settings import Settings
+from adrefine.errors import UserError
+from adrefine.io import read_json, write_json
+from adrefine.manifest import synthetic_id
+from adrefine.paths import PLACES
+from adrefine.places import evidence
+from adrefine.places.store import Places, open_places
+from adrefine.places.sums import Gaussians, Sums, photo_scores
+
+_STATE = "padim.pt"
+_FEWEST = 2
+
+
+@dataclass
+class _Part:
+    """One Gaussian model: of the places, or of the whole photo as a single place.
+
+    Attributes:
+        sums: of the photos that it has learned.
+        middle, unit: median and deviation of the half under it of logarithmic scores out of fold.
+        weight: share of the photo's score.
+    """
+
+    sums: Sums
+    middle: float = 0.0
+    unit: float = 1.0
+    weight: float = 1.0
+
+    def standard(self, scores: np.ndarray) -> np.ndarray:
+        """Logarithmic scores (n,) over the middle, in units."""
+        return (scores - self.middle) / self.unit
+
+
+class Padim(Detector):
+    """Squared Mahalanobis distances at every place (PaDiM eq. 2, squared).
+
+    The image score is exp(u · z), z the weighted mean of both parts' logarithmic scores in their own units
+    and u the places' unit: about 1 for a usual photo, and λ × median asks for λ times a usual squared
+    distance. With `pooled: false` it is the mean of the worst places itself. Nothing is drawn at random.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ids: frozenset[str] = frozenset()
+        self.parts: dict[str, _Part] = {}
+        self.log: list[dict[str, float]] = []
+        self._models: dict[str, Gaussians] = {}
+
+    def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
+        """See `Detector.fit`. A warm start adds and removes what differs, exact to rounding; units and
+        weights stay those of the last cold fit, so that scores of rounds compare."""
+        if len(images) < _FEWEST:
+            raise UserError(f"PaDiM needs at least {_FEWEST} training images, got {len(images)}")
+        store = _store(images)
+        if warm_start and self.parts:
+            gone, new = sorted(self.ids - set(images.ids)), sorted(set(images.ids) - self.ids)
+            for name, part in self.parts.items():
+                part.sums.remove(_read(store, name, gone)).add(_read(store, name, new))
+        else:
+            names = (evidence.PLACES, evidence.POOLED) if self.settings.pooled else (evidence.PLACES,)
+            self.parts = {name: _Part(Sums.of(_read(store, name, images.ids))) for name in names}
+            self._take_units(store, images.ids)
+        self.ids, self._models = frozenset(images.ids), {}
+        self.log = [
+            {"photos": float(len(images)), **{f"weight_{k}": p.weight for k, p in self.parts.items()}}
+        ]
+        return self.log
+
+    def score(self, images: Images) -> Scores:
+        store = _store(images)
+        places = self.parts_ready()[evidence.PLACES]
+        found = self._logarithms(store, evidence.PLACES, images.ids)
+        if evidence.POOLED not in self.parts:
+            return Scores(np.exp(found))
+        whole = self.parts[evidence.POOLED]
+        scores = self._logarithms(store, evidence.POOLED, images.ids)
+        together = places.weight * places.standard(found) + whole.weight * whole.standard(scores)
+        return Scores(np.exp(np.clip(places.unit * together, -50, 50)))
+
+    def log_likelihood(self, images: Images) -> np.ndarray:
+        """Mean over the places of the log density, per channel."""
+        maps = _store(images).maps(images.ids)
+        return self._model(evidence.PLACES).log_density(maps).mean(axis=1) / maps.shape[2]
+
+    def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
+        """Squared distances over their number of channels, about 1 where usual, at the size of each file."""
+        stored = _store(images).maps(images.ids)
+        distances = self._model(evidence.PLACES).distances(stored) / stored.shape[2]
+        side = round(distances.shape[1] ** 0.5)
+        found = [_enlarged(row.reshape(side, side), file) for row, file in zip(distances, files, strict=True)]
+        return np.stack(found) if found else np.zeros((0, 1, 1), np.float32)
+
+    def clone(self) -> Padim:
+        return copy.deepcopy(self)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        state: dict[str, Any] = {
+            name: {
+                "sums": [torch.from_numpy(value) for value in vars(part.sums).values()],
+                **{key: getattr(part, key) for key in ("middle", "unit", "weight")},
+            }
+            for name, part in self.parts_ready().items()
+        }
+        torch.save({"parts": state, "ids": sorted(self.ids)}, folder / _STATE)
+        write_json(folder / "settings.json", self.settings.stored())
+        write_log(folder, self.log)
+
+    def load(self, folder: Path) -> None:
+        with reading(folder, _STATE, "PaDiM"):
+            self.settings = Settings.restored(read_json(folder / "settings.json"))
+            state = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
+            self.parts = {name: _part(content) for name, content in state["parts"].items()}
+            self.ids, self._models = frozenset(state["ids"]), {}
+            self.log = read_log(folder)
+
+    def parts_ready(self) -> dict[str, _Part]:
+        """The parts by name.
+
+        Raises:
+            UserError: it is not trained.
+        """
+        if not self.parts:
+            raise UserError("this PaDiM is not trained: call fit or load first")
+        return self.parts
+
+    def _model(self, name: str) -> Gaussians:
+        """The Gaussians of a part, made once for what it has learned."""
+        if name not in self._models:
+            s, sums = self.settings, self.parts_ready()[name].sums
+            whole = name == evidence.POOLED
+            self._models[name] = (
+                sums.model(evidence.POOLED_SHRINKAGE)
+                if whole
+                else sums.model(s.shrinkage, s.ridge, s.standardize)
+            )
+        return self._models[name]
+
+    def _logarithms(self, store: Places, name: str, ids: Iterable[str]) -> np.ndarray:
+        """Logarithmic scores (n,) of one part."""
+        return photo_scores(self._model(name).distances(_read(store, name, ids)), self.settings.top)
+
+    def _take_units(self, store: Places, ids: tuple[str, ...]) -> None:
+        """Units and weights of the parts from scores out of fold; of few photos the places alone count."""
+        if len(self.parts) < 2 or len(ids) < evidence.FEWEST:
+            self.parts = {evidence.PLACES: self.parts[evidence.PLACES]}
+            return
+        s = self.settings
+        twins = store.has(synthetic_id(image_id) for image_id in ids)
+        found = evidence.gather(store, ids, seed=s.seed, twins=twins, shrinkage=s.shrinkage, top=s.top)
+        for voter, weight in zip(found.voters, found.weights, strict=True):
+            part = self.parts[voter.name]
+            part.middle, part.unit, part.weight = voter.middle, voter.unit, weight
+
+
+def _store(images: Images) -> Places:
+    return open_places(images.prepared / PLACES)
+
+
+def _read(store: Places, name: str, ids: Iterable[str]) -> np.ndarray:
+    """Maps (n, places, channels), or pooled vectors as maps (n, 1, dim) of one place."""
+    return store.maps(ids) if name == evidence.PLACES else store.pooled(ids)[:, None]
+
+
+def _part(content: dict[str, Any]) -> _Part:
+    sums = Sums(*(value.numpy() for value in content["sums"]))
+    return _Part(sums, content["middle"], content["unit"], content["weight"])
+
+
+def _enlarged(places: np.ndarray, file: Path) -> np.ndarray:
+    """A map (side, side) at the size (h, w) of the picture in `file`, float32."""
+    with Image.open(file) as image:
+        size = (image.height, image.width)
+    grid = torch.from_numpy(places.astype(np.float32))[None, None]
+    return F.interpolate(grid, size, mode="bilinear", align_corners=False)[0, 0].numpy()
