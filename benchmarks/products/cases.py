@@ -17,8 +17,9 @@ from adrefine.metrics.detection import auroc
 from adrefine.params import Params, parse
 from adrefine.paths import MANIFEST
 from adrefine.places import evidence
+from adrefine.places.embed import embed_places
 from adrefine.places.evidence import Evidence
-from adrefine.places.store import Places, embed_places, open_places
+from adrefine.places.store import Places, open_places
 from adrefine.places.sums import Sums, photo_scores
 
 Array = np.ndarray

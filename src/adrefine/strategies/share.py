@@ -1,7 +1,7 @@
 """How many photos go, and what can be said of how many hide. No document; nothing here sees a label.
 
 Every constant was chosen on six products, and its effect measured on each with that product left out:
-`python benchmarks/products/evidence.py`.
+`python -m benchmarks.products.evidence`.
 """
 
 from __future__ import annotations
