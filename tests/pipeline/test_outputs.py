@@ -18,7 +18,7 @@ MODELS = {"initial", "refined", "oracle"}
 DETECTION = {"auroc", "aupr", "f1_max", "mcc", "recall", "fpr"}
 CLEANING = {
     *("removed", "removed_defects", "removed_good", "precision", "recall"),
-    *("good_retained", "rank_auroc", "residual_noise", "rounds"),
+    *("good_retained", "rank_auroc", "residual_noise", "rounds", "outcome"),
 }
 
 
