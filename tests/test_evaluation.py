@@ -351,6 +351,30 @@ def test_the_report_says_where_the_detectors_inputs_come_from(inputs, tmp_path):
     data = measure(replace(inputs, prepared=tmp_path))
     assert data.distillation.to_dict("list") == {"step": [1, 2, 3], "loss": [0.9, 0.8, 0.7]}
     expected = {"dataset": "fake", "PDN": "small", "distilled from": "resnet18", "distillation steps": 3}
-    assert data.settings == expected
+    assert data.settings == {**expected, "maps": "the detector's own"}
     (pixels / "loss.csv").write_text("step,loss\n")
     assert measure(replace(inputs, prepared=tmp_path)).distillation is None
+
+
+def test_maps_of_places_are_made_beside_the_photos_that_each_model_learned(inputs):
+    learned: list[set[str]] = []
+
+    def mapper(prepared: Path, trained, ids, files) -> np.ndarray:
+        learned.append(set(trained))
+        assert prepared == inputs.prepared
+        assert len(ids) == len(files)
+        heat = np.zeros((len(ids), SIDE, SIDE), np.float32)
+        heat[["defect" in image_id for image_id in ids], :, : SIDE // 2] = 1
+        return heat
+
+    unmapped = {name: Rated(skill, maps=False) for name, skill in (("initial", 0.1), ("refined", 0.2))}
+    data = measure(replace(inputs, models=unmapped | {"oracle": Rated(0.3, maps=False)}, mapper=mapper))
+
+    train = {f"train-good-{n:02d}" for n in range(7)} | {f"train-defect-{n:02d}" for n in range(3)}
+    kept = train - {"train-defect-00", "train-defect-01", "train-good-06"}
+    oracle = {image_id for image_id in train if "good" in image_id}
+    assert learned == [train, kept, oracle, kept]  # measured, then the pictures of the report
+    assert data.metrics["localization"]["refined"] == {"pixel_auroc": 1.0, "aupro": 1.0}
+    assert data.maps
+    assert data.settings["maps"] == "places"
+    assert measure(inputs).settings["maps"] == "the detector's own"

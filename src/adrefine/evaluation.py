@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from adrefine.runtime.seeds import derived_seed
 from adrefine.text import counted
 
 MODELS = tuple(words.MODELS)  # initial, refined, oracle
+# Anomaly maps (n, h, w) from data/prepared, the photos that trained, and the ids and files of those to show.
+Mapper = Callable[[Path, Sequence[str], Sequence[str], Sequence[Path]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Inputs:
 
     `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined manifest with labels;
     `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `prepared`: data/prepared,
-    of which the detector `reads` these folders; `throughput`: images a second of the distillation, if known.
+    of which the detector `reads` these folders; `mapper`: what makes the maps of any detector's photos
+    (`places.maps.of_photos`), None: the detector itself; `throughput`: images a second of the distillation.
     """
 
     models: dict[str, Detector]
@@ -43,6 +47,7 @@ class Inputs:
     noise: dict[str, Any]
     prepared: Path
     reads: tuple[str, ...]
+    mapper: Mapper | None = None
     throughput: float | None = None
 
 
@@ -160,10 +165,8 @@ def _localization(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[
         return {}
     masks = [read_mask(*paths) for paths in zip(chosen["mask_path"], chosen["path"], strict=True)]
     result = {}
-    for name, model in inputs.models.items():
-        maps = model.maps(
-            Images(tuple(chosen["image_id"]), inputs.prepared), [Path(p) for p in chosen["path"]]
-        )
+    for name in inputs.models:
+        maps = _maps(inputs, name, chosen["image_id"].tolist(), [Path(path) for path in chosen["path"]])
         if maps is not None:
             result[name] = localization.localization_metrics(maps, masks)
     return result
@@ -208,8 +211,21 @@ def _gallery_maps(inputs: Inputs, data: ReportData, limit: int) -> dict[str, np.
     """Maps of the photos in the report, by the refined model, which never learned what was removed."""
     ids = gallery.needed_maps(data, limit)
     files = inputs.refined.set_index("image_id")["path"].loc[ids].map(Path).tolist()
-    maps = inputs.models["refined"].maps(Images(tuple(ids), inputs.prepared), files)
+    maps = _maps(inputs, "refined", ids, files)
     return {} if maps is None else dict(zip(ids, maps, strict=True))
+
+
+def _maps(inputs: Inputs, name: str, ids: Sequence[str], files: list[Path]) -> np.ndarray | None:
+    """Maps (n, h, w) of photos by the model `name`; None if its detector makes none.
+
+    Of places they show what is unusual beside the photos that the model has learned.
+    """
+    if inputs.mapper is None:
+        return inputs.models[name].maps(Images(tuple(ids), inputs.prepared), files)
+    train = manifest.of_split(inputs.refined, "train")
+    if name != "initial":
+        train = train[train["kept"] == 1] if name == "refined" else train[train["injected"] == 0]
+    return inputs.mapper(inputs.prepared, train["image_id"].tolist(), ids, files)
 
 
 def _of_inputs(inputs: Inputs) -> dict[str, Any]:
@@ -218,7 +234,8 @@ def _of_inputs(inputs: Inputs) -> dict[str, Any]:
     meta = {key: value for file in files if file.exists() for key, value in read_json(file).items()}
     titles = {"backbone": "backbone", "views": "views", "size": "PDN", "teacher": "distilled from"}
     titles |= {"init": "PDN starts from", "steps": "distillation steps"}
-    return {title: meta[name] for name, title in titles.items() if name in meta}
+    found = {title: meta[name] for name, title in titles.items() if name in meta}
+    return {**found, "maps": "places" if inputs.mapper else "the detector's own"}
 
 
 def _distillation(pixels: Path) -> pd.DataFrame | None:

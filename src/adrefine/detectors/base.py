@@ -61,6 +61,11 @@ class DetectorSettings(Section):
     def create(self) -> Detector:
         """The detector with these settings, untrained. Its module is imported here, not before."""
 
+    @property
+    def own_maps(self) -> bool:
+        """Whether the report shows the detector's own maps, as published, and not those of places."""
+        return getattr(self, "preset", None) == "paper"
+
     def headline(self) -> dict[str, Any]:
         """Which of the settings the report's header shows, by key: the preset, if there is one."""
         return {name: getattr(self, name) for name in type(self).model_fields if name == "preset"}

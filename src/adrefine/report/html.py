@@ -103,6 +103,7 @@ def render(data: ReportData, plots: Path, limit: int = 24) -> str:
         plots=_plots(data, plots),
         sections=gallery.sections(data, limit),
         with_maps=bool(data.maps),
+        maps_of_places=data.settings.get("maps") == "places",
         metrics=_metrics(data),
         rounds=_rounds(data.rounds),
         review=_review(data),

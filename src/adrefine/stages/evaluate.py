@@ -13,6 +13,7 @@ def main() -> None:
     """Read the models and data/refined/, write reports/: metrics.json, plots/ and report.html."""
     from adrefine import evaluation
     from adrefine.detectors.training import load
+    from adrefine.places import maps
     from adrefine.report import html, plots, summary
 
     settings = params.load()
@@ -33,6 +34,7 @@ def main() -> None:
             noise=read_json(paths.NOISY / "summary.json"),
             prepared=paths.PREPARED,
             reads=settings.chosen_detector.reads,
+            mapper=None if settings.chosen_detector.own_maps else maps.of_photos,
             throughput=summary.throughput(timings(timing)),
         )
         data = evaluation.evaluate(inputs, settings.evaluate, settings.headline())

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
 
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
 from adrefine.detectors.padim.settings import Settings
@@ -20,6 +18,7 @@ from adrefine.io import read_json, write_json
 from adrefine.manifest import synthetic_id
 from adrefine.paths import PLACES
 from adrefine.places import evidence
+from adrefine.places.maps import drawn
 from adrefine.places.store import Places, open_places
 from adrefine.places.sums import Gaussians, Sums, photo_scores
 
@@ -99,12 +98,8 @@ class Padim(Detector):
         return self._model(evidence.PLACES).log_density(maps).mean(axis=1) / maps.shape[2]
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
-        """Squared distances over their number of channels, about 1 where usual, at the size of each file."""
-        stored = _store(images).maps(images.ids)
-        distances = self._model(evidence.PLACES).distances(stored) / stored.shape[2]
-        side = round(distances.shape[1] ** 0.5)
-        found = [_enlarged(row.reshape(side, side), file) for row, file in zip(distances, files, strict=True)]
-        return np.stack(found) if found else np.zeros((0, 1, 1), np.float32)
+        """See `places.maps.drawn`."""
+        return drawn(self._model(evidence.PLACES), _store(images).maps(images.ids), files)
 
     def clone(self) -> Padim:
         return copy.deepcopy(self)
@@ -181,11 +176,3 @@ def _read(store: Places, name: str, ids: Iterable[str]) -> np.ndarray:
 def _part(content: dict[str, Any]) -> _Part:
     sums = Sums(*(value.numpy() for value in content["sums"]))
     return _Part(sums, content["middle"], content["unit"], content["weight"])
-
-
-def _enlarged(places: np.ndarray, file: Path) -> np.ndarray:
-    """A map (side, side) at the size (h, w) of the picture in `file`, float32."""
-    with Image.open(file) as image:
-        size = (image.height, image.width)
-    grid = torch.from_numpy(places.astype(np.float32))[None, None]
-    return F.interpolate(grid, size, mode="bilinear", align_corners=False)[0, 0].numpy()

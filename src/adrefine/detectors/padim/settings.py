@@ -33,6 +33,11 @@ class Settings(DetectorSettings):
     pooled: bool = FROM_PRESET
     seed: int = 0
 
+    @property
+    def own_maps(self) -> bool:
+        """Its own are maps of places."""
+        return True
+
     def create(self) -> Padim:
         from adrefine.detectors.padim.detector import Padim
 
