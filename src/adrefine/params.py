@@ -52,7 +52,7 @@ class Dataset(Section):
     name: LayoutName = "demo"
     root: str = "data/raw"
     image_size: Side = 448
-    fit: Literal["stretch", "letterbox", "crop"] = "stretch"
+    fit: Literal["stretch", "letterbox", "crop", "part", "auto"] = "stretch"
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     max_megapixels: Positive = 100

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import label
 
 import trees
-from adrefine.ingestion import decode
+from adrefine.ingestion import decode, fitting
 from adrefine.ingestion.decode import BadPhoto
 
 GREY = trees.pixels(1)  # (32, 40)
@@ -173,8 +173,8 @@ def test_photo_and_mask_stay_in_register(width: int, height: int, how: str, size
     mask[height // 4 : height - height // 4, width // 4 : width - width // 4] = 255
     whole = decode.Decoded(Image.fromarray(mask), width, height)
     half = Image.fromarray(mask).reduce(2) if drafted else Image.fromarray(mask)
-    photo = np.asarray(decode.fit(decode.Decoded(half, width, height), size, how), dtype=int)
-    small = np.asarray(decode.fit(whole, size, how, is_mask=True))
+    photo = np.asarray(fitting.fit(decode.Decoded(half, width, height), size, how), dtype=int)
+    small = np.asarray(fitting.fit(whole, size, how, is_mask=True))
     assert photo.shape == small.shape == (size, size)
     assert set(np.unique(small)) <= {0, 255}
     wrong = (photo > 127) != (small > 127)
@@ -190,13 +190,13 @@ def test_photo_and_mask_stay_in_register(width: int, height: int, how: str, size
 
 def test_letterbox_pads_with_the_colour_of_the_border() -> None:
     wide = decode.Decoded(Image.new("RGB", (40, 20), (10, 200, 30)), 40, 20)
-    assert np.array_equal(np.asarray(decode.fit(wide, 16, "letterbox")), np.full((16, 16, 3), (10, 200, 30)))
+    assert np.array_equal(np.asarray(fitting.fit(wide, 16, "letterbox")), np.full((16, 16, 3), (10, 200, 30)))
 
 
 def test_a_hairline_defect_survives_shrinking() -> None:
     mask = np.zeros((320, 320), np.uint8)
     mask[:, 3] = 255
-    small = decode.fit(decode.Decoded(Image.fromarray(mask), 320, 320), 16, "stretch", is_mask=True)
+    small = fitting.fit(decode.Decoded(Image.fromarray(mask), 320, 320), 16, "stretch", is_mask=True)
     assert np.asarray(small).any()
 
 
@@ -207,12 +207,12 @@ def test_a_thin_crack_stays_in_one_piece_and_a_broad_defect_does_not_grow(size: 
     y = (300 + 0.11 * x + 3 * np.sin(x / 9)).astype(int)
     mask[y, x] = mask[y + 1, x] = 255
     assert label(mask, np.ones((3, 3)))[1] == 1
-    small = decode.fit(decode.Decoded(Image.fromarray(mask), 250, 630), size, "stretch", is_mask=True)
+    small = fitting.fit(decode.Decoded(Image.fromarray(mask), 250, 630), size, "stretch", is_mask=True)
     assert label(np.asarray(small), np.ones((3, 3)))[1] == 1
     assert set(np.unique(small)) == {0, 255}
     mask[:] = 0
     mask[100:300, 50:150] = 255
-    small = decode.fit(decode.Decoded(Image.fromarray(mask), 250, 630), size, "stretch", is_mask=True)
+    small = fitting.fit(decode.Decoded(Image.fromarray(mask), 250, 630), size, "stretch", is_mask=True)
     assert np.asarray(small).mean() / 255 == pytest.approx(mask.mean() / 255, rel=2.5 / size + 0.02)
 
 
@@ -233,5 +233,5 @@ def test_draft_gives_nearly_the_same_photo() -> None:
     data = encoded(Image.fromarray(trees.pixels(5, 1600, 1200)), "JPEG", quality=95)
     fast = decode.photo(data, 10, at_least=64)
     assert fast.image.width < fast.width == 1600
-    slow = decode.fit(decode.photo(data, 10), 64, "stretch")
-    assert np.abs(np.asarray(decode.fit(fast, 64, "stretch"), int) - np.asarray(slow, int)).max() <= 6
+    slow = fitting.fit(decode.photo(data, 10), 64, "stretch")
+    assert np.abs(np.asarray(fitting.fit(fast, 64, "stretch"), int) - np.asarray(slow, int)).max() <= 6

@@ -17,7 +17,7 @@ import adrefine
 import trees
 from adrefine import manifest
 from adrefine.errors import UserError
-from adrefine.ingestion import pipeline
+from adrefine.ingestion import pipeline, prepare
 from adrefine.io import sha256_file
 from adrefine.params import Dataset
 
@@ -104,7 +104,7 @@ def test_without_the_side_cache_and_in_many_processes_the_bytes_are_the_same(
     ingest()
     before = contents()
     monkeypatch.setenv("ADREFINE_CACHE_DIR", "elsewhere")
-    monkeypatch.setattr(pipeline, "BATCH", 3)
+    monkeypatch.setattr(prepare, "BATCH", 3)
     summary, _ = ingest(workers=2)
     assert summary.decoded == 20
     assert contents() == before

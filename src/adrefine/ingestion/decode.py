@@ -38,7 +38,6 @@ _UPRIGHT = {
 _ORIENTATION = 0x0112
 _JPEG = b"\xff\xd8"  # first bytes
 _UNPACKED = ("BMP", "PPM", "TIFF")  # formats whose pixels a copy that was cut short leaves as zeros
-Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
 @dataclass(frozen=True)
@@ -111,33 +110,6 @@ def check_size(width: int, height: int, max_megapixels: float) -> None:
         raise BadPhoto(f"{width}x{height} pixels: too small, {SMALLEST} a side are needed")
     if width * height > max_megapixels * 1e6:
         raise BadPhoto(f"{width}x{height} pixels: more than dataset.max_megapixels = {max_megapixels:g}")
-
-
-def fit(decoded: Decoded, size: int, how: str, is_mask: bool = False) -> Image.Image:
-    """Bring an image to `size` x `size` pixels.
-
-    Args:
-        decoded: a photo, or a mask, which is then resized without inventing values between 0 and 255.
-        how: `stretch`, `letterbox` (whole image, padded with the median colour of its border; masks with 0)
-            or `crop` (centre square). Photo and mask of the same size land on the same pixels.
-    """
-    box, (width, height), corner = _geometry(decoded, size, how)
-    image = decoded.image
-    if is_mask:
-        small = _fit_mask(image, (width, height), box)
-    else:
-        shrinks = image.width > width or image.height > height
-        small = image.resize(
-            (width, height),
-            Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC,
-            box=box,
-            reducing_gap=3.0 if shrinks else None,
-        )
-    if (width, height) == (size, size):
-        return small
-    canvas = Image.new(small.mode, (size, size), 0 if is_mask else _border_colour(small))
-    canvas.paste(small, corner)
-    return canvas
 
 
 def as_grey(image: Image.Image) -> Image.Image:
@@ -250,47 +222,3 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     if mode in ("L", "1"):
         return image.convert("L")
     return image.convert("RGB")
-
-
-def _geometry(decoded: Decoded, size: int, how: str) -> tuple[Box, tuple[int, int], tuple[int, int]]:
-    """Box of the image that is used, size it becomes, and where that goes: from the full size, so that a
-    photo decoded smaller still agrees with its mask."""
-    width, height = decoded.width, decoded.height
-    left, top, right, bottom = 0, 0, width, height
-    target, corner = (size, size), (0, 0)
-    if how == "crop":
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        right, bottom = left + side, top + side
-    elif how == "letterbox":
-        scale = size / max(width, height)
-        target = max(1, round(width * scale)), max(1, round(height * scale))
-        corner = (size - target[0]) // 2, (size - target[1]) // 2
-    across, down = decoded.image.width / width, decoded.image.height / height
-    return (left * across, top * down, right * across, bottom * down), target, corner
-
-
-def _fit_mask(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-    small = image.resize(size, Image.Resampling.NEAREST, box=box)
-    if _regions(small) != _regions(image.crop(box)):
-        # A crack thinner than the sampling grid fell apart or was lost between its points, and AU-PRO would
-        # count each piece as a defect of its own: keep every pixel that it touches.
-        numbers = image.convert("F").resize(size, Image.Resampling.BOX, box=box)
-        small = Image.fromarray(np.where(np.asarray(numbers) > 0, 255, 0).astype(np.uint8))
-    return small
-
-
-def _regions(mask: Image.Image) -> int:
-    """Number of 8-connected regions."""
-    if mask.getextrema() == (0, 0):
-        return 0
-    from scipy.ndimage import label
-
-    return int(label(np.asarray(mask), structure=np.ones((3, 3)))[1])
-
-
-def _border_colour(image: Image.Image) -> int | tuple[int, ...]:
-    values = np.asarray(image)
-    border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
-    median = np.median(border, axis=0).astype(int)
-    return int(median) if median.ndim == 0 else tuple(int(value) for value in median)

@@ -12,12 +12,15 @@ from adrefine import manifest
 from adrefine.datasets import account
 from adrefine.datasets.account import Account
 from adrefine.ingestion import scales
+from adrefine.ingestion.decision import Decision
+from adrefine.text import counted
 
 
 @dataclass(frozen=True)
 class Summary:
     """What ingest did. `decoded` and `reused` (from the side cache) differ from run to run, the rest does
-    not."""
+    not. `fit`: what was done with the photos; `not_turned`: where they were turned, how many were stretched
+    all the same, by the reason."""
 
     photos: int
     splits: dict[str, int]
@@ -29,6 +32,10 @@ class Summary:
     leaks: int
     scales: dict[str, int]
     files: dict[str, Any]
+    fit: str
+    fit_reason: str
+    fit_figures: dict[str, float]
+    not_turned: dict[str, int]
     warnings: list[str]
 
     def lines(self) -> list[str]:
@@ -40,7 +47,15 @@ class Summary:
             f"duplicates: {self.exact} exact (left out), {self.near} near; between training and test: "
             f"{self.leaks}",
             *self._scale_line(),
+            *self._fit_lines(),
             self._file_line(),
+        ]
+
+    def _fit_lines(self) -> list[str]:
+        decided = [f"fit: {self.fit}: {self.fit_reason}"] if self.fit_reason else []
+        return decided + [
+            f"fit: {counted(count, 'photo')}: {problem}, stretched"
+            for problem, count in self.not_turned.items()
         ]
 
     def _file_line(self) -> str:
@@ -57,7 +72,12 @@ class Summary:
 
 
 def of(
-    photos: pd.DataFrame, kept: pd.DataFrame, twice: pd.DataFrame, found: Account, warnings: list[str]
+    photos: pd.DataFrame,
+    kept: pd.DataFrame,
+    twice: pd.DataFrame,
+    found: Account,
+    decision: Decision,
+    warnings: list[str],
 ) -> Summary:
     """Count what ingest made of `photos`, all that were found: `kept`, `twice` (duplicates.csv)."""
     usable = photos[photos["problem"] == ""]
@@ -73,6 +93,10 @@ def of(
         leaks=int(twice["leak"].sum()),
         files=_files(photos, kept, found),
         scales={str(name): int(count) for name, count in sorted(Counter(kept["scale"]).items())},
+        fit=decision.fit,
+        fit_reason=decision.reason,
+        fit_figures=decision.figures,
+        not_turned=dict(sorted(Counter(filter(None, kept["not_turned"])).items())),
         warnings=warnings + _scale_warnings(kept) + _mask_warnings(kept) + _label_warnings(exact),
     )
 

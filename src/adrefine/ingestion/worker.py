@@ -12,25 +12,26 @@ import hashlib
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import PIL
 from PIL import Image
 
 from adrefine import io
 from adrefine.datasets import pairing
-from adrefine.ingestion import decode, scales
+from adrefine.ingestion import cache, decode, fitting, pose, scales
 from adrefine.ingestion.decode import BadPhoto, Decoded
+from adrefine.ingestion.pose import Pose
 from adrefine.ingestion.samples import Samples
 from adrefine.ingestion.scales import EIGHT_BIT, Levels, Scale, Scales
 
 R = TypeVar("R")
-CODE_VERSION = 3  # raise when the same photo would come out differently, so that the side cache is not used
 _LARGEST_PIXEL = 16  # bytes: four channels of 32 bits, uncompressed
 _LARGEST_HEADER = 64 * 2**20
+_TURNED = 4 * decode.THUMBNAIL  # pixels a side of the turned photo that a thumbnail is made of
 _END = 3  # grey levels that count as black, and as saturated: resizing and JPEG soften both
 
 
@@ -40,7 +41,15 @@ class TornMasks(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """How photos are prepared. `root` is absolute, `cache` the side cache of exactly these settings."""
+    """How photos are prepared.
+
+    Attributes:
+        root: absolute.
+        cache: the side cache of exactly these settings (`cache.config_key`).
+        fit: as `fitting.fit` takes it, or `part`: turned and cropped to the pose of the job.
+        looks: also find how the part lies.
+        aspect: for `part`, as `Pose.transform` takes it.
+    """
 
     root: Path
     cache: Path
@@ -48,26 +57,31 @@ class Settings:
     fit: str
     max_megapixels: float
     scales: Scales = field(default_factory=dict)
+    looks: bool = False
+    aspect: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One photo to prepare; `index` is its row, `mask_source` its masks (`pairing.joined`), `levels` what it
-    reaches, once a photo of more than 8 bits has been measured."""
+    reaches, once a photo of more than 8 bits has been measured, `pose` how its part lies, if it is to be
+    turned."""
 
     index: int
     source: str
     mask_source: str
     levels: Levels | None = None
+    pose: Pose | None = None
 
 
 @dataclass(slots=True)
 class Photo:
-    """What is known of a photo afterwards; about 1 kB, 512 bytes of it the thumbnail.
+    """What is known of a photo afterwards; about 2 kB, 512 bytes of it for each thumbnail.
 
     `problem`: why it goes to quarantine; `clash`: how its mask disagrees in size; `torn`: how
-    its masks disagree with each other. `sha256`, `mask_sha256`: of
-    the files' bytes, which name the images in the side cache. `levels`: set if the photo has to come again
+    its masks disagree with each other. `sha256`, `mask_sha256`: of the files' bytes; `file`, `mask_file`: the
+    images in the side cache. `pose`, `turned`: how the part lies, and the thumbnail the photo would have if
+    turned; None and empty where nobody looked. `levels`: set if the photo has to come again
     when the scale of the set is known. `grey_levels`, `black`, `saturated`: how many different ones its image
     has, and the shares of its pixels at either end.
     """
@@ -76,7 +90,9 @@ class Photo:
     sha256: str = ""
     width: int = 0
     height: int = 0
+    file: str = ""
     mask_sha256: str = ""
+    mask_file: str = ""
     mask_area: float = 0.0
     reused: bool = False
     scale: str = str(EIGHT_BIT)
@@ -87,24 +103,9 @@ class Photo:
     problem: str = ""
     clash: str = ""
     torn: str = ""
+    pose: Pose | None = None
     thumbnail: npt.NDArray[np.float16] = field(default_factory=lambda: np.zeros(0, np.float16))
-
-
-def config_key(size: int, fit: str) -> str:
-    """Name of the side cache of one way to prepare photos; another Pillow may round pixels differently."""
-    text = f"{CODE_VERSION}/{PIL.__version__}/{size}/{fit}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def image_file(cache: Path, sha256: str, scale: str = str(EIGHT_BIT)) -> Path:
-    """Where the side cache keeps the image of a photo on a scale."""
-    deep = "" if scale == str(EIGHT_BIT) else f"-{hashlib.sha256(scale.encode()).hexdigest()[:16]}"
-    return cache / f"{sha256}{deep}.png"
-
-
-def mask_file(cache: Path, sha256: str) -> Path:
-    """Where the side cache keeps a mask."""
-    return cache / "masks" / f"{sha256}.png"
+    turned: npt.NDArray[np.float16] = field(default_factory=lambda: np.zeros(0, np.float16))
 
 
 def process(settings: Settings, job: Job) -> Photo:
@@ -129,33 +130,61 @@ def _image(settings: Settings, job: Job, photo: Photo) -> None:
     data = read_bytes(settings.root, job.source, settings.max_megapixels)
     photo.sha256 = hashlib.sha256(data).hexdigest()
     scale = scales.of(job.levels, settings.scales) if job.levels else EIGHT_BIT
-    file = image_file(settings.cache, photo.sha256, str(scale))
-    record = _cached(file)
-    photo.reused = record is not None
+    file = cache.image_file(settings.cache, photo.sha256, str(scale))
+    record = cache.read(file)
+    photo.reused, photo.file, photo.pose = record is not None, str(file), job.pose
     if record is None:
-        if job.levels is None and (known := _measured(settings.cache, photo.sha256)):
+        if job.levels is None and (known := _measured(settings, photo.sha256)):
             photo.levels = known
             return
-        found = decode.read(data, settings.max_megapixels, at_least=settings.size)
+        found = decode.read(data, settings.max_megapixels, at_least=_enough(settings.size, job.pose))
         if isinstance(found, Samples) and job.levels is None:
             photo.levels = found.levels()
-            io.write_json(_levels_file(settings.cache, photo.sha256), photo.levels.as_json())
+            io.write_json(cache.levels_file(settings.cache, photo.sha256), photo.levels.as_json())
             return
-        record = _keep(settings, file, _in_8_bits(found, scale))
+        record = _keep(settings, job, file, _in_8_bits(found, scale))
     photo.scale = str(scale)
     photo.width, photo.height = record["width"], record["height"]
     photo.grey_levels, photo.black, photo.saturated = (record[k] for k in ("levels", "black", "saturated"))
     decode.check_size(photo.width, photo.height, settings.max_megapixels)
-    photo.thumbnail = np.frombuffer(bytes.fromhex(record["thumbnail"]), dtype=np.float16)
+    photo.thumbnail = _thumbnail(record["thumbnail"])
+    if settings.looks:
+        photo.pose, photo.turned = Pose(*record["pose"]), _thumbnail(record["turned"])
+
+
+def _thumbnail(text: str) -> npt.NDArray[np.float16]:
+    return np.frombuffer(bytes.fromhex(text), dtype=np.float16)
+
+
+def _enough(size: int, found: Pose | None) -> int:
+    """Pixels a side at which a photo must be decoded so that no detail of its part is lost."""
+    return size if found is None else ceil(size / (pose.MARGIN * min(found.length, found.width)))
 
 
 def _in_8_bits(found: Decoded | Samples, scale: Scale) -> Decoded:
     return found if isinstance(found, Decoded) else decode.on_scale(found, scale)
 
 
-def _keep(settings: Settings, file: Path, decoded: Decoded) -> dict[str, Any]:
+def _fit(decoded: Decoded, settings: Settings, job: Job, is_mask: bool = False) -> Image.Image:
+    if job.pose is None:
+        return fitting.fit(decoded, settings.size, settings.fit, is_mask)
+    move = job.pose.transform(decoded.width, decoded.height, settings.size, settings.aspect)
+    return (fitting.turn_mask if is_mask else fitting.turn)(decoded, move, settings.size)
+
+
+def _look(image: Image.Image) -> dict[str, Any]:
+    """How the part lies, and the thumbnail of the photo turned and cropped to it."""
+    small = pose.reduced(image)
+    found, turned = pose.find(small), np.zeros(decode.THUMBNAIL**2, dtype=np.float16)
+    if not found.problem:
+        move = found.transform(*small.size, _TURNED, 0)
+        turned = decode.thumbnail(fitting.turn(Decoded(small, *small.size), move, _TURNED))
+    return {"pose": found.values(), "turned": turned.tobytes().hex()}
+
+
+def _keep(settings: Settings, job: Job, file: Path, decoded: Decoded) -> dict[str, Any]:
     """Bring a photo to the working size and store it; its record."""
-    image = decode.as_grey(decode.fit(decoded, settings.size, settings.fit))
+    image = decode.as_grey(_fit(decoded, settings, job))
     counts = np.asarray(image.convert("L").histogram())
     record = {
         "width": decoded.width,
@@ -165,17 +194,15 @@ def _keep(settings: Settings, file: Path, decoded: Decoded) -> dict[str, Any]:
         "saturated": round(float(counts[-_END:].sum() / counts.sum()), 4),
         "thumbnail": decode.thumbnail(image).tobytes().hex(),
     }
-    _store(file, decode.png(image), record)
+    if settings.looks:
+        record |= _look(decoded.image)
+    cache.store(file, decode.png(image), record)
     return record
 
 
-def _levels_file(cache: Path, sha256: str) -> Path:
-    return cache / "levels" / f"{sha256}.json"
-
-
-def _measured(cache: Path, sha256: str) -> Levels | None:
+def _measured(settings: Settings, sha256: str) -> Levels | None:
     try:
-        return Levels(**io.read_json(_levels_file(cache, sha256)))
+        return Levels(**io.read_json(cache.levels_file(settings.cache, sha256)))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -186,8 +213,8 @@ def _mask(settings: Settings, job: Job, photo: Photo) -> None:
     hashes = [hashlib.sha256(one).hexdigest() for one in data]
     together = hashlib.sha256("".join(hashes).encode()).hexdigest()
     photo.mask_sha256 = hashes[0] if len(hashes) == 1 else together
-    file = mask_file(settings.cache, photo.mask_sha256)
-    record = _cached(file)
+    file = cache.mask_file(settings.cache, photo.mask_sha256, photo.sha256 if job.pose else "")
+    record, photo.mask_file = cache.read(file), str(file)
     if record is None:
         decoded = _one_mask(
             sources,
@@ -196,10 +223,10 @@ def _mask(settings: Settings, job: Job, photo: Photo) -> None:
                 for source, one in zip(sources, data, strict=True)
             ],
         )
-        image = decode.fit(decoded, settings.size, settings.fit, is_mask=True)
+        image = _fit(decoded, settings, job, is_mask=True)
         area = float(np.count_nonzero(np.asarray(image))) / settings.size**2
         record = {"width": decoded.width, "height": decoded.height, "area": area}
-        _store(file, decode.png(image), record)
+        cache.store(file, decode.png(image), record)
     photo.mask_area = record["area"]
     if (record["width"], record["height"]) != (photo.width, photo.height):
         photo.clash = (
@@ -257,19 +284,3 @@ def read_bytes(root: Path, source: str, max_megapixels: float) -> bytes:
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself, before Python 3.13
         reason = getattr(error, "strerror", None) or "a symbolic link that leads to itself"
         raise BadPhoto(f"cannot be read: {reason}") from None
-
-
-def _cached(file: Path) -> dict[str, Any] | None:
-    """Record of an image in the side cache; None if there is none, or if somebody changed the image since."""
-    try:
-        record = io.read_json(file.with_suffix(".json"))
-        intact = bool(record.pop("png") == io.sha256_file(file))
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
-    return record if intact else None
-
-
-def _store(file: Path, image: bytes, record: dict[str, Any]) -> None:
-    """The record comes last: an image without it does not count."""
-    io.write_bytes(file, image)
-    io.write_json(file.with_suffix(".json"), {**record, "png": hashlib.sha256(image).hexdigest()})
