@@ -188,13 +188,15 @@ def test_part_without_any_part_stretches() -> None:
     assert len(table) == 20
 
 
-def test_photos_of_sixteen_bits_turn_on_the_scale_of_their_set() -> None:
-    for number in range(24):
-        values = photo(club(number * 2.4 % (2 * pi)), seed=number).astype(np.uint16) * 16
-        trees.save(ROOT / f"{'train' if number < 20 else 'test'}/good/{number:03d}.png", values)
-    summary, table = ingest()
-    assert (summary.fit, summary.scales) == ("part", {"0..4080": 24})
-    images = np.stack([np.asarray(Image.open(path)) for path in table["path"]]).astype(float)
-    assert np.corrcoef(images.reshape(24, -1)).min() > 0.9
-    again, _ = ingest()
-    assert again.decoded == 0
+def test_photos_of_sixteen_bits_turn_like_those_of_eight() -> None:
+    found = {}
+    for times, kind in ((1, np.uint8), (16, np.uint16)):
+        for number in range(24):
+            values = photo(club(number * 2.4 % (2 * pi)), seed=number).astype(kind) * kind(times)
+            trees.save(ROOT / f"{'train' if number < 20 else 'test'}/good/{number:03d}.png", values)
+        summary, table = ingest()
+        assert (summary.fit, len(table)) == ("part", 24)
+        found[times] = {row.source: sha256_file(Path(row.path)) for row in table.itertuples()}
+    assert summary.scales == {"0..4080": 24}
+    assert found[16] == found[1]
+    assert ingest()[0].decoded == 0

@@ -112,8 +112,9 @@ def border_of(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _from_border(values: Grey) -> tuple[Grey, float]:
     """Grey levels (h, w) away from the border's median, and the least by which a part is away."""
-    away = np.abs(values - np.median(border_of(values), axis=0))
-    away = ndimage.uniform_filter(away if away.ndim == 2 else away.max(axis=2), 3)
+    channels = [values] if values.ndim == 2 else list(np.ascontiguousarray(values.transpose(2, 0, 1)))
+    away = np.maximum.reduce([np.abs(channel - np.median(border_of(channel))) for channel in channels])
+    away = ndimage.uniform_filter(away, 3)
     return away, max(CONTRAST, SPREADS * float(np.median(border_of(away))))
 
 
@@ -137,7 +138,8 @@ def _measure(part: Bool) -> Pose:
         (right * down).mean(),
     )  # 1/12: a pixel's
     angle, half, middle = atan2(2 * xy, xx - yy) / 2, hypot((xx - yy) / 2, xy), (xx + yy) / 2
-    if ((right * cos(angle) + down * sin(angle)) ** 3).sum() > 0:  # the longer tail is the thinner end
+    along = right * cos(angle) + down * sin(angle)
+    if (along * along * along).sum() > 0:  # the longer tail is the thinner end
         angle -= pi if angle > 0 else -pi
     along, aside = right * cos(angle) + down * sin(angle), down * cos(angle) - right * sin(angle)
     forward, sideways = (along.max() + along.min()) / 2, (aside.max() + aside.min()) / 2

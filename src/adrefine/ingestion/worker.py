@@ -31,7 +31,7 @@ from adrefine.ingestion.scales import EIGHT_BIT, Levels, Scale, Scales
 R = TypeVar("R")
 _LARGEST_PIXEL = 16  # bytes: four channels of 32 bits, uncompressed
 _LARGEST_HEADER = 64 * 2**20
-_TURNED = 4 * decode.THUMBNAIL  # pixels a side of the turned photo that a thumbnail is made of
+_TURNED = 2 * decode.THUMBNAIL  # pixels a side of the turned photo that a thumbnail is made of
 _END = 3  # grey levels that count as black, and as saturated: resizing and JPEG soften both
 
 
