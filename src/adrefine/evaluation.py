@@ -20,6 +20,7 @@ from adrefine.params import Evaluate
 from adrefine.paths import PIXELS
 from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
+from adrefine.report.turned import NONE, Turned
 from adrefine.runtime.seeds import derived_seed
 from adrefine.text import counted
 
@@ -35,7 +36,8 @@ class Inputs:
     `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined manifest with labels;
     `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `prepared`: data/prepared,
     of which the detector `reads` these folders; `mapper`: what makes the maps of any detector's photos
-    (`places.maps.of_photos`), None: the detector itself; `throughput`: images a second of the distillation.
+    (`places.maps.of_photos`), None: the detector itself; `throughput`: images a second of the distillation;
+    `turned`: examples of turned photos.
     """
 
     models: dict[str, Detector]
@@ -49,6 +51,7 @@ class Inputs:
     reads: tuple[str, ...]
     mapper: Mapper | None = None
     throughput: float | None = None
+    turned: Turned = NONE
 
 
 def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> ReportData:
@@ -76,6 +79,7 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
         notes=[*_told(inputs.summary, train), *_notes(table, test, metrics, settings)],
         distillation=_distillation(inputs.prepared / PIXELS),
         throughput=inputs.throughput,
+        turned=inputs.turned,
     )
     return replace(data, maps=_gallery_maps(inputs, data, params.gallery))
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adrefine.report.turned import NONE, Turned
+
 
 @dataclass(frozen=True)
 class ReportData:
@@ -33,6 +35,7 @@ class ReportData:
         notes: sentences the reader must know (unlabelled data, defects run out, no ceiling ...).
         distillation: columns step and loss of pretrain_pdn; None where it did no step or was not needed.
         throughput: images a second of its steps, when they were done; None where it is not known.
+        turned: examples of photos that were turned to their part.
     """
 
     settings: dict[str, Any]
@@ -48,3 +51,4 @@ class ReportData:
     notes: list[str] = field(default_factory=list)
     distillation: pd.DataFrame | None = None
     throughput: float | None = None
+    turned: Turned = NONE

@@ -104,6 +104,7 @@ def render(data: ReportData, plots: Path, limit: int = 24) -> str:
         sections=gallery.sections(data, limit),
         with_maps=bool(data.maps),
         maps_of_places=data.settings.get("maps") == "places",
+        turned=data.turned,
         metrics=_metrics(data),
         rounds=_rounds(data.rounds),
         review=_review(data),

@@ -14,7 +14,7 @@ from adrefine import manifest, paths
 from adrefine.datasets.files import from_inbox
 from adrefine.dvc_driver import processes
 from adrefine.errors import UserError
-from adrefine.io import sha256_file
+from adrefine.io import read_json, sha256_file
 from adrefine.params import Params
 from adrefine.serving.promotion import LIKELIHOOD, Record
 
@@ -60,9 +60,16 @@ def of_workspace(settings: Params, held: pd.DataFrame) -> Candidate:
     found |= {f"{MODEL}/{path.name}": path for path in sorted((paths.MODELS / "refined").glob("*"))}
     places = [f"{read}/{name}" for read in settings.chosen_detector.reads for name in _INPUTS]
     inputs = {f"{INPUTS}/{name}": file for name in places if (file := paths.PREPARED / name).exists()}
-    shape = f"{settings.detector} {settings.dataset.image_size} {settings.dataset.fit} {_hash(inputs)}"
+    shape = f"{settings.detector} {settings.dataset.image_size} {_fit(settings)} {_hash(inputs)}"
     record = Record("the new model", shape, _scores(settings, held))
     return Candidate(found | inputs, record, _facts(settings))
+
+
+def _fit(settings: Params) -> str:
+    """How the photos were prepared; what `auto` decides can change as photos come, and the scores with it."""
+    if settings.dataset.fit != "auto":
+        return settings.dataset.fit
+    return str(read_json(paths.INGESTED / "summary.json")["fit"])
 
 
 def _scores(settings: Params, held: pd.DataFrame) -> pd.DataFrame:

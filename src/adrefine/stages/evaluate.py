@@ -14,7 +14,7 @@ def main() -> None:
     from adrefine import evaluation
     from adrefine.detectors.training import load
     from adrefine.places import maps
-    from adrefine.report import html, plots, summary
+    from adrefine.report import html, plots, summary, turned
 
     settings = params.load()
     timing = paths.REPORTS / "timing.json"
@@ -36,6 +36,7 @@ def main() -> None:
             reads=settings.chosen_detector.reads,
             mapper=None if settings.chosen_detector.own_maps else maps.of_photos,
             throughput=summary.throughput(timings(timing)),
+            turned=turned.find(paths.INGESTED),
         )
         data = evaluation.evaluate(inputs, settings.evaluate, settings.headline())
         plots.write_all(data, paths.REPORTS / "plots")
