@@ -120,7 +120,7 @@ def test_one_folder_nobody_sorted(fresh: Project) -> None:
     assert fresh.repro().ran == set(STAGES)
     metrics = _metrics(fresh)
     assert set(metrics) == {"cleaning", "noise"}
-    assert set(metrics["cleaning"]) == {"removed", "rounds"}
+    assert set(metrics["cleaning"]) == {"removed", "rounds", "outcome"}
     assert metrics["cleaning"]["removed"] == (_train(fresh)["kept"] == 0).sum() > 0
     assert [path.name for path in (fresh.root / "models/oracle").iterdir()] == ["absent.json"]
     assert {path.name for path in (fresh.root / "reports/plots").iterdir()} == {"scores_by_round.png"}

@@ -213,7 +213,7 @@ def _mask(settings: Settings, job: Job, photo: Photo) -> None:
     hashes = [hashlib.sha256(one).hexdigest() for one in data]
     together = hashlib.sha256("".join(hashes).encode()).hexdigest()
     photo.mask_sha256 = hashes[0] if len(hashes) == 1 else together
-    file = cache.mask_file(settings.cache, photo.mask_sha256, photo.sha256 if job.pose else "")
+    file = cache.mask_file(settings.cache, photo.mask_sha256, Path(photo.file).stem if job.pose else "")
     record, photo.mask_file = cache.read(file), str(file)
     if record is None:
         decoded = _one_mask(

@@ -27,6 +27,7 @@ def main() -> None:
             print(f"embed: features of {done['images']} images, {done['computed']} new")
         else:
             inputs.leave_unused(features)
+            print(f"embed: {settings.detector} reads no features")
 
 
 if __name__ == "__main__":
