@@ -102,22 +102,23 @@ def _make(params: Params, work: Path, twins: bool) -> None:
 
 def _embed(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
     """As stage embed: features of photos and synthetic defects."""
-    import pandas as pd
-
     from adrefine.features.embed import embed
 
-    images = pd.concat([found[["image_id", "path"]] for found in (table, made)])
-    embed(images, params.embed, out, WORK / "features")
+    embed(_images(table, made), params.embed, out, WORK / "features")
 
 
 def _embed_places(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
     """As stage embed: maps of places of photos and synthetic defects."""
-    import pandas as pd
-
     from adrefine.places.embed import embed_places
 
-    images = pd.concat([found[["image_id", "path"]] for found in (table, made)])
-    embed_places(images, params.embed, out, WORK / "features")
+    embed_places(_images(table, made), params.embed, out, WORK / "features")
+
+
+def _images(table: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
+    """Ids and files of photos and synthetic defects together."""
+    import pandas as pd
+
+    return pd.concat([found[["image_id", "path"]] for found in (table, made)])
 
 
 def _list(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:

@@ -154,14 +154,6 @@ class Detector(ABC):
         """Read what `save` wrote, as data (`weights_only`), never as code."""
 
 
-def no_twins() -> UserError:
-    """What to say when vectors of synthetic defects are asked for and there are none."""
-    return UserError(
-        "refine.strategy = consensus compares photos with synthetic defects, and there are none: set "
-        "synthesize.per_image to 1"
-    )
-
-
 @contextmanager
 def reading(folder: Path, state: str, name: str) -> Iterator[None]:
     """While a detector called `name` reads its file `state` in `folder`: say what is wrong with the files.

@@ -16,7 +16,6 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from adrefine.detectors.base import no_twins
 from adrefine.detectors.efficientad import tiling
 from adrefine.errors import UserError
 
@@ -100,12 +99,6 @@ class Photos:
     def twins(self, image_id: str) -> list[Twin]:
         """Synthetic defects made of a photo."""
         return self._twins.get(image_id, [])
-
-    def first_twin(self, image_id: str) -> str:
-        """File of the first synthetic defect made of a photo."""
-        if not self.twins(image_id):
-            raise no_twins()
-        return self.twins(image_id)[0].path
 
     def windows(self, path: str) -> list[Window]:
         """The windows that cover a photo."""
