@@ -111,7 +111,7 @@ def fitted(cases: Sequence[Case]) -> Constants:
 def row(one: Case, brief: bool = False) -> dict[str, object]:
     """What the rule does to a training set, by the constants of `share` at present."""
     n, hidden = len(one.hidden), one.hidden
-    count = share.number(one.found, np.ones(n, bool), 0, None)
+    count = share.number(one.found, np.ones(n, bool), np.zeros(n, bool), None)
     out = one.ordered()[:count]
     before, after = one.without(np.array([], int)), one.without(out)
     oracle = one.without(np.flatnonzero(hidden)) if hidden.any() else before

@@ -27,8 +27,8 @@ def evidence(strength: list[float], spread: float = 0.1, width: float = NARROW, 
 def number(
     found: Evidence, contamination: share.Contamination = None, decided: int = 0, known: int = 0
 ) -> int:
-    free = np.arange(len(found.ids)) >= decided
-    return share.number(found, free, known, contamination)
+    order = np.arange(len(found.ids))
+    return share.number(found, order >= decided, order < known, contamination)
 
 
 def test_a_clean_set_loses_at_most_three_in_a_hundred() -> None:
@@ -48,6 +48,12 @@ def test_more_go_where_more_hide_for_sure() -> None:
     assert sure is not None
     assert sure.low == pytest.approx(share.AT_STEP - share.OVER)
     assert number(wide) == int(100 * sure.low)
+
+
+def test_a_defect_confirmed_where_the_rule_does_not_look_brings_no_other_back() -> None:
+    wide = evidence([2.0] * 4 + [4.0] * 30, width=0.0)
+    assert number(wide, decided=4, known=4) == number(wide) == 13
+    assert number(evidence([5.0] * 4 + [4.0] * 30, width=0.0), decided=4, known=4) == 13 - 4
 
 
 def test_parts_in_any_pose_must_stand_out_more_and_their_share_cannot_be_told() -> None:

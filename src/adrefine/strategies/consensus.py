@@ -75,7 +75,7 @@ class ConsensusScorer(Scorer):
         self.evidence = found
         decided = verdicts.keep | verdicts.remove
         free = np.array([image_id not in decided for image_id in found.ids])
-        known = sum(image_id in verdicts.remove for image_id in found.ids)
+        known = np.array([image_id in verdicts.remove for image_id in found.ids])
         self.border = share.limit(found)
         if free.any():
             count = share.number(found, free, known, contamination)

@@ -57,28 +57,38 @@ def estimate_share(evidence: Evidence) -> Share | None:
     return Share(found, max(found - OVER, 0.0), min(found + UNDER, MOST))
 
 
-def number(evidence: Evidence, free: Flags, known: int, contamination: Contamination) -> int:
+def number(evidence: Evidence, free: Flags, known: Flags, contamination: Contamination) -> int:
     """How many of the `free` photos go.
 
     By itself the rule takes what is over FAR limits, and of what is over one limit the worst, up to `UNSURE`
-    of the photos, or more where more hide for sure.
+    of the photos, or more where more hide for sure. A defect that a human found where the rule would not have
+    looked takes no place in that: to confirm one never brings another back.
 
     Args:
         free: (n,) photos that no human decided on.
-        known: photos that a human removed: they count as found.
-        contamination: a share: so many go; bounds: so many at least and at most.
+        known: (n,) photos that a human removed.
+        contamination: a share: so many go, with those known; bounds: so many at least and at most.
     """
-    n, strength = len(free), evidence.strength[free]
+    n, found = len(free), int(known.sum())
     if isinstance(contamination, float):
-        return min(max(round(contamination * n) - known, 0), len(strength))
+        return min(max(round(contamination * n) - found, 0), int(free.sum()))
+    chosen = _by_the_rule(evidence, free, known)
+    if contamination:
+        low, high = ceil(contamination[0] * n - 1e-9) - found, floor(contamination[1] * n + 1e-9) - found
+        chosen = max(min(chosen, high), low, 0)
+    return min(chosen, int(free.sum()))
+
+
+def _by_the_rule(evidence: Evidence, free: Flags, known: Flags) -> int:
+    """How many of the `free` photos are among those that the rule takes of them and the `known`."""
+    asked = free | known
+    strength, n = evidence.strength[asked], len(free)
     border, share = limit(evidence), estimate_share(evidence)
     sure = max(UNSURE, share.low if share else 0.0)
     over, far = int((strength > border).sum()), int((strength > FAR * border).sum())
-    chosen = max(far, min(over, max(floor(sure * n + 1e-9) - known, 0)))
-    if contamination:
-        low, high = ceil(contamination[0] * n - 1e-9) - known, floor(contamination[1] * n + 1e-9) - known
-        chosen = max(min(chosen, high), low, 0)
-    return min(chosen, len(strength))
+    chosen = max(far, min(over, floor(sure * n + 1e-9)))
+    worst = np.argsort(-strength, kind="stable")[:chosen]
+    return int(free[asked][worst].sum())
 
 
 def border(strength: Array, count: int, natural: float) -> float:
