@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from adrefine.serving.server import answers, basic
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0  # seconds
+BUSY = 503  # the server's database is locked for a moment: "ask again"
 
 
 class Server:
@@ -34,14 +36,21 @@ class Server:
         }
 
     def ask(self, what: str, **query: Any) -> Any:
-        """The answer of the API to a POST."""
+        """The answer of the API to a POST. Asks again while it says "busy", as Prefect's own clients do."""
         request = urllib.request.Request(
             f"{self.address}/api/{what}",
             json.dumps(query).encode(),
             {"Content-Type": "application/json", "Authorization": basic(self.secret)},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code != BUSY or time.monotonic() > end:
+                    raise
+            time.sleep(0.3)
 
     def last_run(self) -> dict[str, Any]:
         """The flow run that was started last."""

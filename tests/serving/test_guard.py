@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -67,7 +68,17 @@ def deployment(server: Server) -> str:
 def send(
     server: Server, method: str, what: str, headers: Mapping[str, str], content: Any = None
 ) -> tuple[int, dict[str, str]]:
-    """Status and headers of the answer to a request, as a browser might send it."""
+    """Status and headers of the answer to a request, as a browser might send it; again while it is busy."""
+    end = time.monotonic() + prefect_server.PATIENCE
+    while (answer := _send(server, method, what, headers, content))[0] == prefect_server.BUSY:
+        assert time.monotonic() < end
+        time.sleep(0.3)
+    return answer
+
+
+def _send(
+    server: Server, method: str, what: str, headers: Mapping[str, str], content: Any
+) -> tuple[int, dict[str, str]]:
     connection = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=30)
     body = b"" if content is None else json.dumps(content).encode()
     path = what if what.startswith("/") else f"/api/{what}"
