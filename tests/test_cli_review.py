@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -90,7 +92,9 @@ def test_a_write_that_fails_leaves_the_old_answers(project, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         cli.run(["review", "ab02", "keep"])
     assert answers() == before
-    assert sorted(path.name for path in Path("data").iterdir()) == ["noisy", "refined", "review.csv"]
+    assert sorted(path.name for path in Path("data").iterdir()) == [
+        *(".review.csv.lock", "noisy", "refined", "review.csv")
+    ]
 
 
 def test_without_a_file_one_is_made(project):
@@ -129,3 +133,29 @@ def test_before_any_run_it_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"review_queue\.csv is missing: run `dvc repro`"):
         cli.run(["review"])
+
+
+def test_answers_given_at_the_same_time_are_all_kept(project):
+    """Eight at once, three times: 24 answers, none lost."""
+    ids = [f"{number:04x}" for number in range(24)]
+    answer = (
+        "import sys; from adrefine import review; from pathlib import Path\n"
+        "for name in sys.argv[1:]:\n"
+        "    with review.changing(Path('data/review.csv')) as all: all[name] = review.Answer('keep')"
+    )
+    commands = [
+        subprocess.Popen([sys.executable, "-c", answer, *ids[start : start + 3]]) for start in range(0, 24, 3)
+    ]
+    assert [command.wait() for command in commands] == [0] * 8
+    assert sorted(review.read(Path("data/review.csv"))) == ids
+
+
+def test_a_linked_file_of_answers_stays_a_link(project):
+    shared = Path("shared.csv").resolve()
+    shared.write_text("image_id,verdict,note\n")
+    Path("data/review.csv").unlink()
+    Path("data/review.csv").symlink_to(shared)
+    cli.run(["review", "ab01", "keep", "--note", "=1+1"])
+    assert Path("data/review.csv").is_symlink()
+    assert shared.read_text() == "image_id,verdict,note\nab01,keep,'=1+1\n"
+    assert review.read(Path("data/review.csv"))["ab01"].note == "=1+1"

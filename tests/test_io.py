@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import threading
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from adrefine import io
+from adrefine.errors import UserError
 
 
 def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -73,3 +77,86 @@ def test_timings_gather_by_stage_and_a_failed_stage_leaves_none(tmp_path):
     assert set(timings) == {"train", "refine"}
     assert timings["train"]["epochs"] == 3
     assert timings["train"]["seconds"] >= 0
+
+
+def test_a_link_that_somebody_put_there_is_replaced_and_what_it_leads_to_stays(tmp_path):
+    (tmp_path / "params.yaml").write_text("mine")
+    link = tmp_path / "reasons.csv"
+    link.symlink_to(tmp_path / "params.yaml")
+    io.write_durably(link, b"new")
+    assert (tmp_path / "params.yaml").read_text() == "mine"
+    assert not link.is_symlink()
+    assert link.read_text() == "new"
+
+
+def test_no_name_under_which_a_file_is_written_can_be_foreseen(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(io.os, "replace", lambda source, target: seen.append(source))
+    for _ in range(20):
+        io.write_durably(tmp_path / "a", b"")
+    assert len(set(seen)) == 20
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
+    for name in (".a.csv.x1.part", ".a.csv.x2.part", ".b.csv.x.part", "a.csv", ".a.csv"):
+        (tmp_path / name).write_text("")
+    io.sweep(tmp_path, "a.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.csv", ".b.csv.x.part", "a.csv"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000])
+def test_damaged_json_is_told_in_a_line(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.json is damaged \(no JSON\): delete it and run `dvc repro`"):
+        io.read_json(tmp_path / "a.json")
+    assert io.timings(tmp_path / "a.json") == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'a,b\n"1', b"a,b\n1,2,3,4\n1\n", b"\x00" * 100])
+def test_a_damaged_table_is_told_in_a_line(tmp_path, content):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.csv is damaged \(.+\): delete it and run `dvc repro`"):
+        io.read_csv(tmp_path / "a.csv", ("image_id",))
+
+
+def test_a_full_disk_is_told_by_the_folder_whatever_the_library_says(tmp_path):
+    def save():
+        with io.atomic_open(tmp_path / "state.pt"):
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            except OSError:  # as torch does, in its own words
+                raise RuntimeError("unexpected pos 117376 vs 117270")  # noqa: B904
+
+    with pytest.raises(UserError, match=rf"^{tmp_path}: the disk is full: make room and run again"):
+        save()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whoever_holds_a_lock_is_waited_for(tmp_path):
+    order = []
+
+    def second():
+        with io.changing(tmp_path / "a"):
+            order.append("second")
+
+    with io.changing(tmp_path / "a"):
+        other = threading.Thread(target=second)
+        other.start()
+        time.sleep(0.1)
+        order.append("first")
+    other.join()
+    assert order == ["first", "second"]
+    with (
+        io.locked(tmp_path / "lock", "somebody is at work"),
+        pytest.raises(UserError, match="somebody is at work: wait until it has ended"),
+        io.locked(tmp_path / "lock", "somebody is at work"),
+    ):
+        pass
+
+
+def test_a_lock_is_no_way_to_empty_a_file(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(OSError), io.locked(tmp_path / "lock", "busy"):
+        pass
+    assert (tmp_path / "mine").read_text() == "mine"

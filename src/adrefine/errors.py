@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import select
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 _USER = re.compile(r"(\w[\w+.-]*://)([^\s/'\"]+)@")  # of a URL: scheme, then user and password
+
+_REFUSED = {
+    errno.ENOSPC: "the disk is full: make room and run again; what was there is whole",
+    errno.EDQUOT: "your share of the disk is used up: make room and run again; what was there is whole",
+    errno.EROFS: "cannot be written: the file system is read-only",
+    errno.EACCES: "no permission: give this user the right to read and write it",
+    errno.EPERM: "no permission: give this user the right to read and write it",
+    errno.EIO: "the disk cannot be read or written (input/output error): check it",
+}
 
 
 class UserError(Exception):
@@ -40,16 +52,56 @@ def exit_cleanly(main: Callable[[], None]) -> None:
         main()
         sys.stdout.flush()
     except UserError as error:
-        print(f"adrefine: error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error))
+    except MemoryError:
+        _fail("not enough memory: close other programs, or give it more, and run again")
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and _stdout_is_closed():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit flushes, and fails
+            sys.exit(141)
+        _fail_or_raise(error)
     except KeyboardInterrupt:
         print("adrefine: interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        if not _stdout_is_closed():
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit flushes, and fails, too
-        sys.exit(141)
+    except Exception as error:
+        _fail_or_raise(error)
+
+
+def explained(error: BaseException, folder: Path | None = None) -> str | None:
+    """One line for what the disk refused, wherever in the chain of errors that stands; None: it was not that.
+
+    Libraries that write through a file of ours fail in their own words over it ("unexpected pos 117376").
+
+    Args:
+        folder: where, if the error does not say.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in _REFUSED:
+            place = _name(link) or folder or Path.cwd()
+            return f"{place}: {_REFUSED[link.errno]}"
+        link = link.__cause__ or link.__context__
+    return None
+
+
+def _name(error: OSError) -> str | None:
+    """The file that an error names; of one under a passing name the folder."""
+    if not isinstance(error.filename, str):
+        return None
+    path = Path(error.filename)
+    return str(path.parent if path.name.endswith(".part") else path)
+
+
+def _fail_or_raise(error: Exception) -> NoReturn:
+    line = explained(error)
+    if line is None:
+        raise error
+    _fail(line)
+
+
+def _fail(line: str) -> NoReturn:
+    print(f"adrefine: error: {redacted(line)}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _stdout_is_closed() -> bool:

@@ -14,7 +14,7 @@ from PIL import Image
 from adrefine import finding, history, manifest
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.io import read_json
+from adrefine.io import read_csv, read_json
 from adrefine.metrics import cleaning, detection, localization, ranking, reviewing
 from adrefine.params import Evaluate
 from adrefine.paths import PIXELS
@@ -246,7 +246,7 @@ def _distillation(pixels: Path) -> pd.DataFrame | None:
     """The loss curve of pretrain_pdn; None if it did no step or the detector needs none."""
     if not (pixels / "loss.csv").exists():
         return None
-    curve = pd.read_csv(pixels / "loss.csv")
+    curve = read_csv(pixels / "loss.csv")
     return None if curve.empty else curve
 
 

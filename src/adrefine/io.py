@@ -3,36 +3,62 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from adrefine.errors import UserError
+from adrefine import cells
+from adrefine.errors import UserError, explained
 
 if TYPE_CHECKING:  # only its name: most who write files do not need the half second of its import
     import pandas as pd
 
+PART = ".part"  # ends the name of a file that is being written
+_PREFIX = 60  # characters of its own name in that
+_PATIENCE = 60.0  # seconds to wait for somebody who changes a small file
+
 
 @contextmanager
-def atomic_open(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that replaces `path` only when the block ends without an error."""
+def atomic_open(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
+    """Open a binary file that replaces `path` only when the block ends without an error.
+
+    Until then it has a random name beside it, which nobody else can have put a link at; a kill may leave
+    that, as `.<name>.*.part`. If `path` is a link, the link is replaced, not what it leads to (`followed`).
+
+    Args:
+        durable: the file and its name are on the disk when the block has ended.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:_PREFIX]}.", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, Exception) and (line := explained(error, path.parent)):
+            raise UserError(line) from error
         raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def followed(path: Path) -> Path:
+    """The file that a link leads to: for files that belong to the user, whose links are to stay. Not for
+    folders that others may write to."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -51,15 +77,61 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+class Damaged(UserError, ValueError):
+    """A file that a stage or command of ours wrote is not as it was written."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} is damaged ({why}): {_remedy(path)}")
+
+
+def _remedy(path: Path) -> str:
+    if path.parts[:1] == ("promoted",):
+        return "put back a copy of it; photos and models beside it are not lost"
+    return "delete it and run `dvc repro`"
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text())
+    """Read a JSON file.
+
+    Raises:
+        Damaged: it is none.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise Damaged(path, "no JSON") from None
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table atomically: no index, `\\n` line ends, floats with 7 significant digits."""
-    text = table.to_csv(index=False, lineterminator="\n", float_format="%.7g", quoting=csv.QUOTE_MINIMAL)
+    """Write a table atomically: no index, `\\n` line ends, floats with 7 significant digits, no cell that a
+    spreadsheet takes for a formula (`cells.tame`)."""
+    text = cells.tamed(table).to_csv(
+        index=False, lineterminator="\n", float_format="%.7g", quoting=csv.QUOTE_MINIMAL
+    )
     write_text(path, text)
+
+
+def read_csv(path: Path, columns: Iterable[str] = (), **options: Any) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote.
+
+    Args:
+        columns: must be there. options: of `pandas.read_csv`.
+
+    Raises:
+        UserError: it is missing or damaged, or a column is missing.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, **options)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro` to make it") from None
+    except (ValueError, OverflowError) as error:  # UnicodeDecodeError and what pandas raises among them
+        raise Damaged(path, " ".join(str(error).split())[:80] or "no table") from None
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise Damaged(path, f"no column {', '.join(missing)}")
+    return cells.untamed(table)
 
 
 def sha256_file(path: Path) -> str:
@@ -74,27 +146,30 @@ def timed(report: Path, key: str, extra: Callable[[], dict[str, float]] | None =
     start = time.perf_counter()
     yield
     entry = {"seconds": round(time.perf_counter() - start, 3), **(extra() if extra else {})}
-    write_json(report, {**timings(report), key: entry})
+    with changing(report):
+        write_json(report, {**timings(report), key: entry})
 
 
 def timings(report: Path) -> dict[str, Any]:
-    """What `timed` has recorded in `report` so far."""
-    return read_json(report) if report.exists() else {}
+    """What `timed` has recorded in `report` so far; nothing, if it is damaged: it can be measured again."""
+    try:
+        found = read_json(report)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write `content` to `path`: whole or not at all, and on the disk when this returns.
-
-    A kill may leave the hidden file `.<name>.part` beside it; the next call for `path` replaces that.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
+    """Write `content` to `path`: whole or not at all, and on the disk when this returns."""
+    with atomic_open(path, durable=True) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-    sync_folder(path.parent)
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what killed writers of files in `folder`, whose names begin with `name`, left there. The caller
+    makes sure that none is at work."""
+    for rest in folder.glob(f".{glob.escape(name)}*{PART}"):
+        rest.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -137,18 +212,36 @@ def fresh_folder(path: Path) -> Path:
 
 
 @contextmanager
-def locked(path: Path, busy: str) -> Iterator[None]:
+def locked(path: Path, busy: str, patience: float = 0.0) -> Iterator[None]:
     """Hold `path` for this process alone; the system lets go of it however the process ends.
 
+    Args:
+        path: made if it is missing, and left. busy: begins the message. patience: seconds to wait.
+
     Raises:
-        UserError: another process holds it; begins with `busy`.
+        UserError: another process holds it.
     """
     import fcntl  # not on Windows
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{busy}: wait until it has ended") from None
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    end = time.monotonic() + patience
+    try:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise UserError(f"{busy}: wait until it has ended") from None
+                time.sleep(0.01)
         yield
+    finally:
+        os.close(file)
+
+
+def changing(path: Path) -> AbstractContextManager[None]:
+    """Hold the file `path` while it is read, changed and written by this process alone: a hidden lock beside
+    what it leads to. Others wait."""
+    there = followed(path)
+    return locked(there.with_name(f".{there.name}.lock"), f"another program is changing {path}", _PATIENCE)

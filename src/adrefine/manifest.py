@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # `read` imports it: who needs the names of columns and label
     import pandas as pd
 
 from adrefine.errors import UserError
-from adrefine.io import write_csv
+from adrefine.io import read_csv, write_csv
 
 GOOD, DEFECT, UNKNOWN = 0, 1, -1
 SPLITS = ("train", "val", "test", "pool")
@@ -67,21 +67,13 @@ _TEXT = (
 
 def read(path: Path) -> pd.DataFrame:
     """Read a manifest; text columns are never NaN, `image_id` stays text even if it looks like a number."""
-    import pandas as pd
-
-    if not path.exists():
-        raise UserError(f"{path} is missing: run `dvc repro` to make it")
-    names = pd.read_csv(path, nrows=0).columns
-    table = pd.read_csv(
+    names = read_csv(path, ("image_id", "path"), nrows=0).columns
+    return read_csv(
         path,
         dtype={name: str for name in _TEXT if name in names},
         keep_default_na=False,
         na_values={name: [""] for name in names if name not in _TEXT},
     )
-    missing = [name for name in ("image_id", "path") if name not in table.columns]
-    if missing:
-        raise UserError(f"{path} has no column {', '.join(missing)}: is it a manifest?")
-    return table
 
 
 def write(path: Path, table: pd.DataFrame) -> None:

@@ -15,6 +15,8 @@ from adrefine.manifest import DEFECT, GOOD, UNKNOWN
 from adrefine.params import Noise
 from adrefine.runtime.seeds import derived_seed
 
+_FEWEST = 10  # training photos: no smaller set is proposed, no detector learns anything from it
+
 
 def inject(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
     """Choose the training set: n photos, of which round(level * n) are hidden defects.
@@ -120,11 +122,12 @@ def _check(table: pd.DataFrame, params: Noise, n: int, goods: int, defects: int)
         )
     if n - k > goods:
         level = math.ceil((1 - goods / n) * 1e4) / 1e4
+        largest = _largest_n(params.level, goods, defects)
         enough = level <= 0.5 and round(level * n) <= defects
         raise UserError(
             f"noise.n_train={n} at noise.level={params.level:g} needs {n - k} good training "
-            f"photos, there are {goods}: set noise.n_train to at most "
-            f"{_largest_n(params.level, goods, defects)}"
+            f"photos, there are {goods}: "
+            + (f"set noise.n_train to at most {largest}" if largest >= _FEWEST else "add good photos")
             + (f", or set noise.level to at least {level:g}" if enough else "")
         )
 
@@ -133,11 +136,12 @@ def _remedies(table: pd.DataFrame, params: Noise, n: int, goods: int, defects: i
     level = math.floor(defects / n * 1e4) / 1e4
     largest = _largest_n(params.level, goods, defects)
     options = [f"set noise.level to at most {level:g}"] if n - round(level * n) <= goods else []
-    options += [f"set noise.n_train to at most {largest}"] if largest else []
+    if largest >= _FEWEST and round(params.level * largest):
+        options += [f"set noise.n_train to at most {largest}"]
     tested = int(((table["label"] == DEFECT) & (table["split"] == "test")).sum())
     if params.mode == "no_overlap" and defects + tested >= round(params.level * n):
         options += ["set noise.mode=overlap (tested defects are hidden too)"]
-    return ", or ".join(options)
+    return ", or ".join(options or ["add labelled defects, or set noise.level=0"])
 
 
 def _largest_n(level: float, goods: int, defects: int) -> int:

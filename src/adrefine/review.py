@@ -9,9 +9,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from adrefine.cells import tame, wild
 from adrefine.errors import UserError
 
 KEEP, REMOVE = "keep", "remove"
@@ -89,13 +91,29 @@ def warnings(path: Path, answers: Mapping[str, Answer], trained: Set[str]) -> li
 
 def write(path: Path, answers: Mapping[str, Answer]) -> None:
     """Write all answers, in their order; the file appears whole or not at all."""
-    from adrefine.io import write_text
+    from adrefine.io import followed, write_text
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows((image_id, answer.verdict, answer.note) for image_id, answer in answers.items())
-    write_text(path, text.getvalue())
+    writer.writerows((image_id, answer.verdict, tame(answer.note)) for image_id, answer in answers.items())
+    write_text(followed(path), text.getvalue())
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[dict[str, Answer]]:
+    """The answers, to be changed; written when the block ends without an error. Another program that answers
+    at the same time waits, so that no answer is lost.
+
+    Raises:
+        UserError: as of `read`.
+    """
+    from adrefine import io as files
+
+    with files.changing(path):
+        answers = read(path)
+        yield answers
+        write(path, answers)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -117,7 +135,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                         f"{path} line {line}: more cells than columns: put a note with a {delimiter!r} in "
                         "double quotes"
                     )
-                yield line, {**dict.fromkeys(COLUMNS, ""), **dict(zip(names, cells, strict=False))}
+                found = dict(zip(names, map(wild, cells), strict=False))
+                yield line, {**dict.fromkeys(COLUMNS, ""), **found}
             line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(f"{path} line {line}: {error}: is a double quote missing?") from None

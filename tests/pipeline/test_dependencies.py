@@ -17,7 +17,7 @@ PACKAGE = SOURCE / "adrefine"
 PLUMBING = {
     PACKAGE / name
     for name in (
-        *("__init__.py", "errors.py", "io.py", "params.py", "paths.py"),
+        *("__init__.py", "cells.py", "errors.py", "io.py", "params.py", "paths.py"),
         *("runtime/progress.py", "registry.py", "sections.py", "strict_yaml.py"),
     )
 }

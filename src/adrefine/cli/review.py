@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adrefine import paths
 from adrefine.cli.output import add_json, print_json
 from adrefine.errors import UserError
-from adrefine.review import VERDICTS, Answer, read, write
+from adrefine.review import VERDICTS, Answer, changing, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +58,10 @@ def answer(chosen: argparse.Namespace) -> None:
     """Add or change the answer for the training photo whose id begins with `image_id`."""
     if chosen.verdict is None:
         raise UserError(f"what is to be done with {chosen.image_id}? Add keep or remove")
-    image_id, answers = _training_photo(chosen.image_id.strip()), read(paths.REVIEW)
-    before = answers.get(image_id)
-    answers[image_id] = Answer(chosen.verdict, " ".join(chosen.note.split()))
-    write(paths.REVIEW, answers)
+    image_id = _training_photo(chosen.image_id.strip())
+    with changing(paths.REVIEW) as answers:
+        before = answers.get(image_id)
+        answers[image_id] = Answer(chosen.verdict, " ".join(chosen.note.split()))
     if chosen.json:
         print_json({"image_id": image_id, **_cells(answers[image_id]), "was": before and _cells(before)})
         return

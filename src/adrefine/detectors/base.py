@@ -11,7 +11,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from adrefine.errors import UserError
-from adrefine.io import write_csv
+from adrefine.io import read_csv, write_csv
 from adrefine.sections import Section
 
 if TYPE_CHECKING:  # a section of params.yaml is read without the detector's imports
@@ -181,7 +181,5 @@ def write_log(folder: Path, log: list[dict[str, float]]) -> None:
 
 def read_log(folder: Path) -> list[dict[str, float]]:
     """The training log as `write_log` wrote it: writing it again gives the same bytes."""
-    import pandas as pd
-
-    rows = pd.read_csv(folder / _LOG).to_dict("records")
+    rows = read_csv(folder / _LOG).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]

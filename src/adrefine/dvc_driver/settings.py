@@ -10,7 +10,7 @@ import yaml
 
 from adrefine import params
 from adrefine.errors import UserError
-from adrefine.io import write_text
+from adrefine.io import changing, followed, write_text
 
 Value = str | float | int | bool
 FILE = Path("params.yaml")
@@ -55,18 +55,19 @@ def write(changes: Mapping[str, Value], path: Path = FILE) -> list[str]:
     Raises:
         UserError: the file has no such key, or would not be sound; it is left as it was.
     """
-    params.load(path)  # a mistake that was there before is told too
-    before = text = path.read_text()
-    changed = []
-    for key, value in changes.items():
-        edited = replaced(text, key, value)
-        if edited != text:
-            changed.append(key)
-        text = edited
-    params.parse(yaml.safe_load(text), str(path))
-    if text != before:
-        write_text(path, text)
-    return changed
+    with changing(path):
+        params.load(path)  # a mistake that was there before is told too
+        before = text = path.read_text()
+        changed = []
+        for key, value in changes.items():
+            edited = replaced(text, key, value)
+            if edited != text:
+                changed.append(key)
+            text = edited
+        params.parse(yaml.safe_load(text), str(path))
+        if text != before:
+            write_text(followed(path), text)
+        return changed
 
 
 def replaced(text: str, key: str, value: Value) -> str:

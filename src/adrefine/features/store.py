@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
+from adrefine import io
 from adrefine.errors import UserError
-from adrefine.io import read_json, write_csv, write_json
+from adrefine.io import read_csv, read_json, write_csv, write_json
 
 
 class Rows:
@@ -28,7 +31,7 @@ class Rows:
         if not (folder / "meta.json").exists():
             raise UserError(f"{folder} holds no {self.arrays[0]}: run `dvc repro embed`")
         self.folder, self.meta = folder, read_json(folder / "meta.json")
-        index = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
+        index = read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
         self.ids = index["image_id"].tolist()
         self._row = {image_id: row for row, image_id in enumerate(self.ids)}
         self._content = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in self.arrays}
@@ -126,6 +129,8 @@ def write_rows(
         np.lib.format.open_memmap(files[name], mode="w+", dtype=np.float16, shape=(len(ids), *shape))
         for name, shape in shapes.items()
     ]
+    for file in files.values():
+        _reserve(file)
     for number, parts in enumerate(rows):
         for target, part in zip(targets, parts, strict=True):
             target[number] = part
@@ -133,6 +138,13 @@ def write_rows(
         target.flush()
     write_csv(folder / "index.csv", pd.DataFrame({"image_id": ids}))
     write_json(folder / "meta.json", meta)  # last: a store without it is not complete
+
+
+def _reserve(file: Path) -> None:
+    """Make sure that the disk has room for it: written through memory, a full one would end the process
+    without a word."""
+    with file.open("r+b") as made:
+        os.posix_fallocate(made.fileno(), 0, file.stat().st_size)
 
 
 class VectorCache:
@@ -145,15 +157,18 @@ class VectorCache:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{hashlib.sha256(config.encode()).hexdigest()[:16]}.sqlite"
         self.shape = shape
-        with self._open() as db:
-            db.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        try:
+            self._create()
+        except io.Damaged:
+            self.path.unlink()
+            self._create()
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """Those of `keys` that are not stored."""
+        whole = (2 * prod(self.shape),)  # bytes; what is shorter was damaged
         with self._open() as db:
-            return [
-                key for key in keys if not db.execute("SELECT 1 FROM vectors WHERE key=?", (key,)).fetchone()
-            ]
+            found = "SELECT length(value) FROM vectors WHERE key=?"
+            return [key for key in keys if db.execute(found, (key,)).fetchone() != whole]
 
     def put(self, items: Iterable[tuple[str, np.ndarray]]) -> None:
         """Store vectors (views, dim) by key in one transaction."""
@@ -168,7 +183,16 @@ class VectorCache:
                 (blob,) = db.execute("SELECT value FROM vectors WHERE key=?", (key,)).fetchone()
                 yield np.frombuffer(blob, dtype=np.float16).reshape(self.shape)
 
+    def _create(self) -> None:
+        with self._open() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=60)) as db, db:
-            yield db
+        try:
+            with closing(sqlite3.connect(self.path, timeout=60)) as db, db:
+                yield db
+        except sqlite3.OperationalError as error:  # full, read-only, locked
+            raise UserError(f"{self.path}: {error}: make room there, or set ADREFINE_CACHE_DIR") from None
+        except sqlite3.DatabaseError as error:
+            raise io.Damaged(self.path, str(error)) from None

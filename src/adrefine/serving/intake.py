@@ -10,10 +10,13 @@ import csv
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 from adrefine import io
+from adrefine.cells import tame, wild
 from adrefine.datasets.files import inbox_name, tame_name
 from adrefine.datasets.formats import SUFFIXES
 from adrefine.errors import UserError
@@ -113,8 +116,8 @@ def take(
     """
     done = Taken()
     with locked(undecided.with_name(".inbox.lock"), "another run is taking the photos of this inbox"):
-        for rest in arrivals.glob(".inbox-*.part"):  # of a run that was killed
-            rest.unlink()
+        io.sweep(arrivals, "inbox-")  # of a run that was killed
+        io.sweep(inbox / REJECTED, REASONS)
         sizes = _by_size(root)
         for name in sorted(names):
             _take_one(inbox, name, sizes, arrivals, undecided, max_megapixels, done)
@@ -162,22 +165,24 @@ def _reject(inbox: Path, name: str, reason: str) -> None:
     source, folder = inbox / name, inbox / REJECTED
     target = folder / f"{_fingerprint(source)}-{tame_name(source.name)}"
     reasons = _read_reasons(folder / REASONS) | {target.name: reason}
-    lines = [("file", "reason"), *sorted(reasons.items())]
-    text = "".join(f"{_cell(file)},{_cell(why)}\n" for file, why in lines)
-    write_durably(folder / REASONS, text.encode())
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "reason"))
+    writer.writerows([tame(cell) for cell in row] for row in sorted(reasons.items()))
+    write_durably(folder / REASONS, text.getvalue().encode())
     os.rename(source, target)
     sync_folder(folder)
 
 
 def _read_reasons(path: Path) -> dict[str, str]:
-    if not path.exists():
+    """Names and reasons, as far as they can be read: nobody's photo waits for a damaged list, or for what
+    somebody else put there (a link, a pipe)."""
+    if path.is_symlink() or not path.is_file():
         return {}
-    with path.open(newline="") as file:
-        return {row["file"]: row["reason"] for row in csv.DictReader(file)}
-
-
-def _cell(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text
+    rows = csv.reader(StringIO(path.read_bytes().decode(errors="replace").replace("\0", ""), newline=""))
+    with suppress(csv.Error):
+        return {wild(row[0]): wild(row[1]) for row in list(rows)[1:] if len(row) == 2}
+    return {}
 
 
 def _fingerprint(path: Path) -> str:

@@ -19,15 +19,17 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from adrefine.cells import tame, wild
 from adrefine.errors import UserError
 from adrefine.io import (
+    Damaged,
     fresh_folder,
     locked,
     move_folder,
     point,
+    read_csv,
     read_json,
+    sweep,
     write_csv,
     write_durably,
     write_json,
@@ -69,14 +71,19 @@ def best(folder: Path) -> Record | None:
     if name is None:
         return None
     name = str(decision(folder, name)["best"])
-    scores = pd.read_csv(folder / name / HELD_OUT, dtype={"image_id": str})
+    scores = read_csv(folder / name / HELD_OUT, dtype={"image_id": str})
     return Record(name, str(decision(folder, name)["inputs"]), scores)
 
 
 def history(folder: Path) -> list[dict[str, str]]:
     """Every decision, the oldest first."""
     path = folder / HISTORY
-    return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+    if not path.exists():
+        return []
+    lines = list(csv.DictReader(StringIO(path.read_bytes().decode(errors="replace"), newline="")))
+    if any(line.keys() != set(HISTORY_COLUMNS) or None in line.values() for line in lines):
+        raise Damaged(path, "its lines and columns do not fit")
+    return [{key: wild(value) for key, value in line.items()} for line in lines]
 
 
 def settle(folder: Path, candidate: Candidate, verdict: Verdict) -> str:
@@ -88,6 +95,7 @@ def settle(folder: Path, candidate: Candidate, verdict: Verdict) -> str:
         UserError: another run is deciding.
     """
     with locked(folder / ".lock", "another run is promoting a model"):
+        sweep(folder)
         name = current(folder) or ""
         if not name or decision(folder, name)["candidate"] != candidate.identity:
             told = asdict(verdict)
@@ -142,5 +150,5 @@ def _log(path: Path, line: dict[str, str]) -> None:
     text = StringIO()
     table = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
     table.writeheader()
-    table.writerows([*lines, line])
+    table.writerows({key: tame(value) for key, value in one.items()} for one in [*lines, line])
     write_durably(path, text.getvalue().encode())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from adrefine import manifest, params, paths
 from adrefine.errors import exit_cleanly
-from adrefine.io import read_json, timed, timings, write_json, write_text
+from adrefine.io import read_csv, read_json, timed, timings, write_json, write_text
 
 
 def main() -> None:
@@ -27,9 +25,9 @@ def main() -> None:
         inputs = evaluation.Inputs(
             models=models,
             refined=manifest.read(paths.REFINED / paths.MANIFEST),
-            history=pd.read_csv(paths.REFINED / "history.csv", dtype={"image_id": str}),
-            round_scores=pd.read_csv(paths.REFINED / "round_scores.csv", dtype={"image_id": str}),
-            queue=pd.read_csv(paths.REVIEW_QUEUE, dtype={"image_id": str}, keep_default_na=False),
+            history=read_csv(paths.REFINED / "history.csv", dtype={"image_id": str}),
+            round_scores=read_csv(paths.REFINED / "round_scores.csv", dtype={"image_id": str}),
+            queue=read_csv(paths.REVIEW_QUEUE, dtype={"image_id": str}, keep_default_na=False),
             summary=read_json(paths.REFINED / "summary.json"),
             noise=read_json(paths.NOISY / "summary.json"),
             prepared=paths.PREPARED,

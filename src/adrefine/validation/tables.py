@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from adrefine.errors import UserError
+from adrefine.io import read_csv
 from adrefine.manifest import COLUMNS, DEFECT, GOOD, LEVEL_COLUMNS, UNKNOWN
 
 LEARNING = ("train", "val")  # splits a model sees before it is tested
@@ -21,16 +21,13 @@ _PAIR_COLUMNS = ("kind", *_PAIR_TEXT, "leak", "label_conflict")
 
 def read_duplicates(path: Path) -> pd.DataFrame:
     """Read `duplicates.csv`; ids stay text even if they look like numbers."""
-    if not path.exists():
-        raise UserError(f"{path} is missing: run `dvc repro` to make it")
-    return pd.read_csv(path, dtype={name: str for name in ("kind", *_PAIR_TEXT)}, keep_default_na=False)
+    text = {name: str for name in ("kind", *_PAIR_TEXT)}
+    return read_csv(path, _PAIR_COLUMNS, dtype=text, keep_default_na=False)
 
 
 def read_levels(path: Path) -> pd.DataFrame:
     """Read `levels.csv`."""
-    if not path.exists():
-        raise UserError(f"{path} is missing: run `dvc repro` to make it")
-    return pd.read_csv(path, dtype={"image_id": str, "source": str}, keep_default_na=False)
+    return read_csv(path, LEVEL_COLUMNS, dtype={"image_id": str, "source": str}, keep_default_na=False)
 
 
 def derive(

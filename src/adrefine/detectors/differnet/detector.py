@@ -23,7 +23,7 @@ from adrefine.detectors.flow import adam, build_flow, latent_score, negative_log
 from adrefine.detectors.maml import MetaLearner, outer_optimizer
 from adrefine.detectors.on_features import OnFeatures
 from adrefine.errors import UserError
-from adrefine.io import read_json, write_json
+from adrefine.io import atomic_open, read_json, write_json
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import drawn, seed_everything
 
@@ -115,7 +115,8 @@ class DifferNet(OnFeatures):
         folder.mkdir(parents=True, exist_ok=True)
         state = {"flow": self._ready().state_dict(), "centre": self.centre, "spread": self.spread}
         on_cpu = {key: _on_cpu(value) for key, value in state.items()}
-        torch.save({**on_cpu, "epochs": self.epochs}, folder / _STATE)
+        with atomic_open(folder / _STATE) as file:
+            torch.save({**on_cpu, "epochs": self.epochs}, file)
         write_json(folder / "settings.json", self.settings.stored())
         write_log(folder, self.log)
 

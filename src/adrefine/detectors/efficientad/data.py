@@ -12,12 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
 
 from adrefine.detectors.efficientad import tiling
 from adrefine.errors import UserError
+from adrefine.io import read_csv
 
 _PIXELS = 512 * 2**20  # bytes of decoded photos kept in memory
 _FILES = ("pdn.pt", "meta.json", "images.csv", "synthetic.csv", "generic.csv")
@@ -79,7 +79,7 @@ class Photos:
             raise UserError(f"{folder} has no {missing[0]}: run `dvc repro pretrain_pdn`")
         self.folder, self.side, self.tiles, self.overlap = folder, side, tiles, overlap
         images, synthetic, generic = (
-            pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
+            read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False)
             for name in ("images", "synthetic", "generic")
         )
         self._path = dict(zip(images["image_id"], images["path"], strict=True))

@@ -19,7 +19,7 @@ from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Teacher, open_teacher
 from adrefine.detectors.efficientad.training import Networks, Trainer
 from adrefine.errors import UserError
-from adrefine.io import read_json, write_json
+from adrefine.io import atomic_open, read_json, write_json
 from adrefine.paths import PIXELS
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import drawn, seed_everything
@@ -97,7 +97,8 @@ class EfficientAD(Detector):
         folder.mkdir(parents=True, exist_ok=True)
         state = {key: value.cpu() for key, value in self._ready().state_dict().items()}
         scale = {} if self.scale is None else asdict(self.scale)
-        torch.save({"networks": state, "size": self.size, **scale}, folder / _STATE)
+        with atomic_open(folder / _STATE) as file:
+            torch.save({"networks": state, "size": self.size, **scale}, file)
         write_json(folder / "settings.json", self.settings.stored())
         write_log(folder, self.log)
 

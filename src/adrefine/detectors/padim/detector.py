@@ -14,7 +14,7 @@ import torch
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
 from adrefine.detectors.padim.settings import Settings
 from adrefine.errors import UserError
-from adrefine.io import read_json, write_json
+from adrefine.io import atomic_open, read_json, write_json
 from adrefine.manifest import synthetic_id
 from adrefine.paths import PLACES
 from adrefine.places import evidence
@@ -113,7 +113,8 @@ class Padim(Detector):
             }
             for name, part in self.parts_ready().items()
         }
-        torch.save({"parts": state, "ids": sorted(self.ids)}, folder / _STATE)
+        with atomic_open(folder / _STATE) as file:
+            torch.save({"parts": state, "ids": sorted(self.ids)}, file)
         write_json(folder / "settings.json", self.settings.stored())
         write_log(folder, self.log)
 
