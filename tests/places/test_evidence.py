@@ -8,6 +8,7 @@ import pytest
 from adrefine.metrics.detection import auroc
 from adrefine.places import evidence
 from adrefine.places.evidence import PLACES, POOLED, gather
+from adrefine.places.out_of_fold import folds_of
 from fakes import MapStore
 
 
@@ -27,7 +28,7 @@ def test_hidden_defects_rank_first_and_the_cell_points_at_them(hidden: int) -> N
 def test_scores_are_those_of_gaussians_of_the_other_folds() -> None:
     """Place by place with numpy: mean, covariance over the other folds, shrunken; the worst twentieth."""
     store = MapStore(2, count=23)
-    found, folds = of(store, seed=4), evidence._folds(store.ids, 4)
+    found, folds = of(store, seed=4), folds_of(store.ids, 4)
     assert sorted(np.bincount(folds)) == [4, 4, 5, 5, 5]
     maps, twins = store.maps(store.ids).astype(float), store.maps(f"{name}_0" for name in store.ids)
     for fold in range(5):

@@ -8,16 +8,25 @@ linear in the photos. Measured in benchmarks/products/.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from adrefine.manifest import synthetic_id
-from adrefine.places.sums import Sums, photo_scores
-from adrefine.runtime.seeds import derived_seed
+from adrefine.places.out_of_fold import (
+    Array,
+    Asked,
+    Distances,
+    Flags,
+    Numbers,
+    OutOfFold,
+    Store,
+    flat,
+    folds_of,
+)
+from adrefine.places.sums import photo_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,26 +34,12 @@ if TYPE_CHECKING:
     from adrefine.detectors.base import Images
     from adrefine.review import Verdicts
 
-Array = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Numbers = npt.NDArray[np.int64]
-
-FOLDS = 5
 FEWEST = 10  # photos for the folds to mean something
 PLACES, POOLED = "places", "pooled"  # names of the voters
 PLACES_SHRINKAGE, POOLED_SHRINKAGE = 0.1, 0.43  # of the covariances, see Sums.model
 TOP = 0.05  # share of the places that a photo's score is the mean of
 ODD = 2.0  # robust deviations over what is usual at a place from which it counts as odd
-_LEAST = 1e-12  # squared distance whose logarithm is still taken
 ROBUST = 1.4826  # median absolute deviations to a standard deviation
-
-
-class Store(Protocol):
-    """Maps (n, places, channels) and pooled vectors (n, dim) of images, as `embed` keeps them."""
-
-    def maps(self, ids: Iterable[str]) -> np.ndarray: ...
-
-    def pooled(self, ids: Iterable[str]) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -160,32 +155,72 @@ def gather(
             same.
         shrinkage, top: of the covariance at a place, and share of the places that a score is the mean of.
     """
-    good = np.array([image_id not in known for image_id in ids])
-    folds = _folds(ids, seed)
-    asked = _Asked(ids, [synthetic_id(image_id) for image_id in ids] if twins else None, held)
-    at_places = _OutOfFold(store.maps, ids, folds, good, shrinkage).distances(asked)
-    of_whole = _OutOfFold(_flat(store.pooled), ids, folds, good, POOLED_SHRINKAGE).distances(asked)
-    voters = (
-        at_places.voter(PLACES, good, lambda found: photo_scores(found, top)),
-        of_whole.voter(POOLED, good, lambda found: np.log(found[:, 0])),
+    models = learn(store, ids, seed, known, shrinkage)
+    asked = Asked(ids, [synthetic_id(image_id) for image_id in ids] if twins else None, held)
+    return weighed(asked, models.distances(asked), _not(ids, known), top)
+
+
+class Models(NamedTuple):
+    """What the voters look through: models of the places, and of the photo as a whole."""
+
+    places: OutOfFold
+    pooled: OutOfFold
+
+    def distances(self, asked: Asked) -> tuple[Distances, Distances]:
+        """Of both, see `OutOfFold.distances`."""
+        return self.places.distances(asked), self.pooled.distances(asked)
+
+
+def learn(
+    store: Store,
+    ids: Sequence[str],
+    seed: int = 0,
+    known: frozenset[str] = frozenset(),
+    shrinkage: float = PLACES_SHRINKAGE,
+) -> Models:
+    """The models of the training photos `ids` without those `known` to be defective; see `gather`."""
+    good, folds = _not(ids, known), folds_of(ids, seed)
+    return Models(
+        OutOfFold(store.maps, ids, folds, good, shrinkage),
+        OutOfFold(flat(store.pooled), ids, folds, good, POOLED_SHRINKAGE),
     )
+
+
+def weighed(asked: Asked, found: tuple[Distances, Distances], good: Flags, top: float = TOP) -> Evidence:
+    """The evidence that follows from distances at places and of the photo as a whole.
+
+    Args:
+        good: (n,) photos that nobody called defective.
+    """
+    voters = (_voter(PLACES, found[0], good, top), _voter(POOLED, found[1], good, top))
     earned = np.array([max(voter.telling - 0.5, 1e-3) ** 2 for voter in voters])
     weights = earned / earned.sum()
-    photos = np.sum([w * v.standard(v.photos) for w, v in zip(weights, voters, strict=True)], axis=0)
-    others = np.sum([w * v.standard(v.held) for w, v in zip(weights, voters, strict=True)], axis=0)
-    middle = float(np.median(photos[good]))
-    unit = ROBUST * float(np.median(np.abs(photos[good] - middle))) or 1.0
+    photos = together(voters, weights, [voter.photos for voter in voters])
+    others = together(voters, weights, [voter.held for voter in voters])
+    middle, unit = robust(photos[good])
     return Evidence(
-        tuple(ids),
-        tuple(held),
+        tuple(asked.ids),
+        tuple(asked.held),
         voters,
         tuple(weights.tolist()),
         (photos - middle) / unit,
         (others - middle) / unit,
-        np.concatenate([_cells(at_places.photos), _cells(at_places.held)]),
-        _spread(at_places, good),
+        np.concatenate([_cells(found[0].photos), _cells(found[0].held)]),
+        _spread(found[0], good),
         _width(voters[0]),
     )
+
+
+def together(voters: Sequence[Voter], weights: Sequence[float] | Array, scores: Sequence[Array]) -> Array:
+    """The voters' logarithmic scores (n,), in their own units, by their weights."""
+    parts = [w * voter.standard(found) for w, voter, found in zip(weights, voters, scores, strict=True)]
+    return np.asarray(np.sum(parts, axis=0))
+
+
+def robust(values: Array) -> tuple[float, float]:
+    """Median and robust deviation, 1 if there is none."""
+    middle = float(np.median(values))
+    return middle, ROBUST * float(np.median(np.abs(values - middle))) or 1.0
 
 
 def of(images: Images, held: Sequence[str], verdicts: Verdicts, seed: int) -> Evidence | None:
@@ -204,63 +239,17 @@ def of(images: Images, held: Sequence[str], verdicts: Verdicts, seed: int) -> Ev
     return gather(store, images.ids, held, seed, verdicts.remove, twins)
 
 
-class _Asked(NamedTuple):
-    """Whose distances are asked for: training photos, what was made of each, held-out photos."""
-
-    ids: Sequence[str]
-    twins: Sequence[str] | None
-    held: Sequence[str]
+def _voter(name: str, found: Distances, good: Flags, top: float) -> Voter:
+    """The voter of these distances; of one place the worst share is that place."""
+    twins = None if found.twins is None else photo_scores(found.twins, top)
+    return Voter(name, photo_scores(found.photos, top), twins, photo_scores(found.held, top), good)
 
 
-@dataclass(frozen=True)
-class _Distances:
-    """Squared distances (n, p), (n, p) and (m, p), over 0."""
-
-    photos: Array
-    twins: Array | None
-    held: Array
-
-    def voter(self, name: str, good: Flags, score: Callable[[Array], Array]) -> Voter:
-        twins = None if self.twins is None else score(self.twins)
-        return Voter(name, score(self.photos), twins, score(self.held), good)
+def _not(ids: Sequence[str], known: frozenset[str]) -> Flags:
+    return np.array([image_id not in known for image_id in ids])
 
 
-class _OutOfFold:
-    """A Gaussian at every place of the good photos of all folds but one, for each fold."""
-
-    def __init__(
-        self,
-        read: Callable[[Iterable[str]], np.ndarray],
-        ids: Sequence[str],
-        folds: Numbers,
-        good: Flags,
-        shrinkage: float,
-    ) -> None:
-        self.read, self.folds = read, folds
-        parts = [Sums.of(read(_of(ids, (folds == fold) & good))) for fold in range(FOLDS)]
-        total = sum(parts[1:], parts[0])
-        rests = [total - part for part in parts]
-        self.models = [(rest if rest.weight.min() > 1.5 else total).model(shrinkage) for rest in rests]
-
-    def distances(self, asked: _Asked) -> _Distances:
-        """Of training photos and their twins by the model without their fold; of held-out ones by all models,
-        their geometric mean."""
-        twins = None if asked.twins is None else self._without_fold(asked.twins)
-        held = self.read(asked.held)
-        each = [np.log(np.maximum(model.distances(held), _LEAST)) for model in self.models]
-        return _Distances(self._without_fold(asked.ids), twins, np.exp(np.mean(each, axis=0)))
-
-    def _without_fold(self, ids: Sequence[str]) -> Array:
-        parts = [
-            model.distances(self.read(_of(ids, self.folds == fold))) for fold, model in enumerate(self.models)
-        ]
-        found = np.empty((len(ids), parts[0].shape[1]))
-        for fold, part in enumerate(parts):
-            found[self.folds == fold] = np.maximum(part, _LEAST)
-        return found
-
-
-def _spread(distances: _Distances, good: Flags) -> float:
+def _spread(distances: Distances, good: Flags) -> float:
     """The median share of odd places over the median of what a synthetic defect adds to it; see Evidence."""
     if distances.twins is None:
         return float("nan")
@@ -288,20 +277,3 @@ def _cells(distances: Array) -> Numbers:
         return np.zeros((0, 2), dtype=np.int64)
     side = round(distances.shape[1] ** 0.5)
     return np.stack(np.divmod(np.argmax(distances, axis=1), side), axis=1)
-
-
-def _folds(ids: Sequence[str], seed: int) -> Numbers:
-    """Fold (n,) of each photo, from its id and the seed; as even as can be."""
-    order = sorted(range(len(ids)), key=lambda place: derived_seed("fold", seed, ids[place]))
-    folds = np.zeros(len(ids), dtype=np.int64)
-    folds[order] = np.arange(len(ids)) % FOLDS
-    return folds
-
-
-def _of(ids: Sequence[str], chosen: Flags) -> list[str]:
-    return [image_id for image_id, inside in zip(ids, chosen, strict=True) if inside]
-
-
-def _flat(read: Callable[[Iterable[str]], np.ndarray]) -> Callable[[Iterable[str]], np.ndarray]:
-    """Vectors (n, dim) as maps (n, 1, dim) of one place."""
-    return lambda ids: read(ids)[:, None]

@@ -1,0 +1,101 @@
+"""Distances of photos to models that did not see them: a Gaussian at every place for each fold left out.
+
+Everything follows from sums (`places.sums`), so it takes time linear in the photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from adrefine.places.sums import Gaussians, Sums
+from adrefine.runtime.seeds import derived_seed
+
+Array = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int64]
+Read = Callable[[Iterable[str]], np.ndarray]  # maps (n, places, channels) of images
+
+FOLDS = 5
+_LEAST = 1e-12  # squared distance whose logarithm is still taken
+
+
+class Store(Protocol):
+    """Maps (n, places, channels) and pooled vectors (n, dim) of images, as `embed` keeps them."""
+
+    def maps(self, ids: Iterable[str]) -> np.ndarray: ...
+
+    def pooled(self, ids: Iterable[str]) -> np.ndarray: ...
+
+
+class Asked(NamedTuple):
+    """Whose distances are asked for: training photos, what was made of each, held-out photos."""
+
+    ids: Sequence[str]
+    twins: Sequence[str] | None
+    held: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Squared distances (n, p), (n, p) and (m, p), over 0."""
+
+    photos: Array
+    twins: Array | None
+    held: Array
+
+
+class OutOfFold:
+    """A Gaussian at every place of the good photos of all folds but one, for each fold.
+
+    Attributes:
+        folds: (n,) fold of each photo. models: one for each fold, of the photos of the others.
+        learned: how many photos each model has learned.
+    """
+
+    def __init__(self, read: Read, ids: Sequence[str], folds: Numbers, good: Flags, shrinkage: float) -> None:
+        self.read, self.folds = read, folds
+        parts = [Sums.of(read(_of(ids, (folds == fold) & good))) for fold in range(FOLDS)]
+        total = sum(parts[1:], parts[0])
+        rests = [total - part for part in parts]
+        sums = [rest if rest.weight.min() > 1.5 else total for rest in rests]
+        self.models: list[Gaussians] = [one.model(shrinkage) for one in sums]
+        self.learned = [float(one.weight[0]) for one in sums]
+
+    def distances(self, asked: Asked) -> Distances:
+        """Of training photos and their twins by the model without their fold; of held-out ones by all models,
+        their geometric mean."""
+        twins = None if asked.twins is None else self._without_fold(asked.twins)
+        held = self.read(asked.held)
+        each = [np.log(np.maximum(model.distances(held), _LEAST)) for model in self.models]
+        return Distances(self._without_fold(asked.ids), twins, np.exp(np.mean(each, axis=0)))
+
+    def _without_fold(self, ids: Sequence[str]) -> Array:
+        parts = [
+            model.distances(self.read(_of(ids, self.folds == fold))) for fold, model in enumerate(self.models)
+        ]
+        found = np.empty((len(ids), parts[0].shape[1]))
+        for fold, part in enumerate(parts):
+            found[self.folds == fold] = np.maximum(part, _LEAST)
+        return found
+
+
+def folds_of(ids: Sequence[str], seed: int) -> Numbers:
+    """Fold (n,) of each photo, from its id and the seed; as even as can be."""
+    order = sorted(range(len(ids)), key=lambda place: derived_seed("fold", seed, ids[place]))
+    folds = np.zeros(len(ids), dtype=np.int64)
+    folds[order] = np.arange(len(ids)) % FOLDS
+    return folds
+
+
+def _of(ids: Sequence[str], chosen: Flags) -> list[str]:
+    return [image_id for image_id, inside in zip(ids, chosen, strict=True) if inside]
+
+
+def flat(read: Read) -> Read:
+    """Vectors (n, dim) as maps (n, 1, dim) of one place."""
+    return lambda ids: read(ids)[:, None]
