@@ -54,8 +54,8 @@ def test_no_file_is_no_answer(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("image_id,verdict\na1,kepe\n", r"line 2: verdict 'kepe' of image a1: write keep or remove"),
-        ("image_id,verdict\n\na1,\n", r"line 3: verdict '' of image a1: write keep or remove"),
+        ("image_id,verdict\na1,kepe\n", r"line 2: verdict 'kepe' of image a1: write keep, remove or unsure"),
+        ("image_id,verdict\n\na1,\n", r"line 3: verdict '' of image a1: write keep, remove or unsure"),
         ("image_id,verdict\na1\n", r"line 2: verdict '' of image a1"),
         ("image_id,verdict\n,keep\n", r"line 2: no image_id"),
         (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,24 +17,40 @@ from pathlib import Path
 from adrefine.cells import tame, wild
 from adrefine.errors import UserError
 
-KEEP, REMOVE = "keep", "remove"
-VERDICTS = (KEEP, REMOVE)
-COLUMNS = ("image_id", "verdict", "note")
+KEEP, REMOVE, UNSURE = "keep", "remove", "unsure"
+VERDICTS = (KEEP, REMOVE, UNSURE)
+COLUMNS = ("image_id", "verdict", "note", "asked")  # the last one is there where a live review has asked
+_NUMBER = re.compile(r"[0-9.]+(e-?[0-9]+)?")
 _DELIMITERS = ",;\t"  # a spreadsheet writes the one of its country
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A human's decision on one image, in their own words; `line` of the file that it begins on."""
+    """A human's decision on one image, in their own words.
+
+    Attributes:
+        line: of the file, that it begins on.
+        asked: how a live review came to ask: the probability with which it drew the image, `again` if it
+            asked a second time; empty: by its rank, or nobody asked.
+    """
 
     verdict: str
     note: str = ""
     line: int = 0
+    asked: str = ""
+
+    def drawn(self) -> float | None:
+        """The probability with which the image was drawn; None: it was not."""
+        numbers = [float(word) for word in self.asked.split() if _NUMBER.fullmatch(word)]
+        return numbers[0] if numbers and 0 < numbers[0] <= 1 else None
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The images that a human decided on: `keep` must never go, `remove` must never be learned from."""
+    """The images that a human decided on: `keep` must never go, `remove` must never be learned from.
+
+    Where the human was unsure nothing is decided.
+    """
 
     keep: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
@@ -55,7 +72,7 @@ def read(path: Path) -> dict[str, Answer]:
     mark may come first. The same answer twice is one answer, with the last note.
 
     Raises:
-        UserError: a column is missing or unknown, a verdict is neither keep nor remove, two rows contradict
+        UserError: a column is missing or unknown, a verdict is none of `VERDICTS`, two rows contradict
             each other, the file is no text table; names the line.
     """
     found: dict[str, Answer] = {}
@@ -65,7 +82,8 @@ def read(path: Path) -> dict[str, Answer]:
             raise UserError(f"{path} line {line}: no image_id: name the image, or delete the line")
         if verdict not in VERDICTS:
             raise UserError(
-                f"{path} line {line}: verdict {cells['verdict']!r} of image {image_id}: write keep or remove"
+                f"{path} line {line}: verdict {cells['verdict']!r} of image {image_id}: write keep, remove "
+                "or unsure"
             )
         before = found.get(image_id)
         if before and before.verdict != verdict:
@@ -73,7 +91,8 @@ def read(path: Path) -> dict[str, Answer]:
                 f"{path} lines {before.line} and {line}: image {image_id} is to {before.verdict} and to "
                 f"{verdict}: delete one of the lines"
             )
-        found[image_id] = Answer(verdict, cells["note"] or (before.note if before else ""), line)
+        note, asked = (cells[name] or (getattr(before, name) if before else "") for name in COLUMNS[2:])
+        found[image_id] = Answer(verdict, note, line, asked)
     return found
 
 
@@ -95,8 +114,11 @@ def write(path: Path, answers: Mapping[str, Answer]) -> None:
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((image_id, answer.verdict, tame(answer.note)) for image_id, answer in answers.items())
+    columns = COLUMNS if any(answer.asked for answer in answers.values()) else COLUMNS[:3]
+    writer.writerow(columns)
+    for image_id, answer in answers.items():
+        row = (image_id, answer.verdict, tame(answer.note), answer.asked)
+        writer.writerow(row[: len(columns)])
     write_text(followed(path), text.getvalue())
 
 
@@ -164,5 +186,5 @@ def _header(path: Path, line: int, names: list[str]) -> list[str]:
             if unknown
             else ("a column appears twice")
         )
-        raise UserError(f"{path} line {line}: {wrong}: the first line must be {','.join(COLUMNS)}")
+        raise UserError(f"{path} line {line}: {wrong}: the first line must be {','.join(COLUMNS[:3])}")
     return names
