@@ -1,0 +1,201 @@
+"""A review as it goes: what to look at next, what the answers tell, and when it is enough.
+
+Most photos come from the top of the ranking, where defects are found. Some are drawn at random over all of
+it, with known probabilities, so that there is an estimate of what hides that rests on no model (Des Raj,
+"Some estimators in sampling with varying probabilities without replacement", JASA 51, 1956, eq. 2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from adrefine.review import KEEP, REMOVE, UNSURE, Answer
+from adrefine.reviewing.belief import Belief, Hidden
+from adrefine.reviewing.ranking import Ranking
+from adrefine.runtime.seeds import derived_seed
+
+EVERY = 5  # of so many photos one is drawn
+EVENLY = 0.2  # share of the draw that is the same for every photo; the rest favours suspicious ones
+DOUBTFUL = 0.3  # chance that an answer is wrong from which the photo is shown again
+SETTLED = 0.02  # of the photos: hardly more hide, by the upper bound, when it is enough
+AGAIN = "again"  # in the column `asked` of data/review.csv: it was shown a second time
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A photo to look at.
+
+    Attributes:
+        strength: how far it stands out, in robust deviations. chance: that it is defective.
+        drawn: probability with which it was drawn; None: it comes next in the ranking.
+        again: it was answered, and the other answers speak against that answer.
+    """
+
+    image_id: str
+    strength: float
+    chance: float
+    drawn: float | None = None
+    again: bool = False
+
+    @property
+    def asked(self) -> str:
+        """What data/review.csv keeps of it."""
+        drawn = "" if self.drawn is None else f"{self.drawn:.6g}"
+        return f"{drawn} {AGAIN if self.again else ''}".strip()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What hides, in photos.
+
+    Attributes:
+        photos, answered, found: training photos, those with an answer, confirmed defects.
+        hidden: among the others, by `Belief`. after: that, had `more` others been answered.
+        unbiased: all defects, found ones too, by the drawn photos alone; None without any.
+    """
+
+    photos: int
+    answered: int
+    found: int
+    hidden: Hidden
+    more: int
+    after: Hidden
+    unbiased: float | None
+
+
+class Session:
+    """What a person has answered so far, and what to ask next.
+
+    Args:
+        photos: the training photos' ranking, which follows the answers.
+        answers: those given before, in their order; a photo that is not ranked does not matter.
+        seed: decides the draws, with how many answers there are.
+    """
+
+    def __init__(self, photos: Ranking, answers: Mapping[str, Answer] | None = None, seed: int = 0) -> None:
+        self.photos, self.seed = photos, seed
+        self.place = {image_id: place for place, image_id in enumerate(photos.evidence.ids)}
+        self.answers: dict[str, Answer] = {}
+        self.before: list[tuple[str, Answer | None]] = []
+        self._belief: Belief | None = None  # until the next answer
+        for image_id, answer in (answers or {}).items():
+            if image_id in self.place:
+                self._take(image_id, answer)
+
+    def next(self, count: int = 1) -> list[Asked]:
+        """The photos to look at next, at most `count`."""
+        belief = self.belief()
+        asked = self._again(belief)[:count]
+        free = np.array([image_id not in self.answers for image_id in self.place])
+        if not free.any() and not asked:  # what nobody was sure of
+            free = np.array([self.answers[image_id].verdict == UNSURE for image_id in self.place])
+        while len(asked) < count and free.any():
+            drawn = self._draw(belief, free, len(self.answers) + len(asked))
+            place, chance = drawn or (int(np.argmax(np.where(free, self.photos.strength, -np.inf))), None)
+            free[place] = False
+            asked.append(self._asked(belief, place, chance))
+        return asked
+
+    def answer(self, asked: Asked, verdict: str, note: str = "") -> None:
+        """Take an answer (keep, remove, unsure) on a photo, also one on which there was another answer."""
+        before = self.answers.get(asked.image_id)
+        how = " ".join(word for word in (self._how(asked.image_id), asked.asked) if word)
+        self.before.append((asked.image_id, before))
+        self._take(asked.image_id, Answer(verdict, note or (before.note if before else ""), asked=how))
+
+    def undo(self) -> str | None:
+        """Take back the last answer of this session; its photo, None if there is none."""
+        if not self.before:
+            return None
+        image_id, before = self.before.pop()
+        self._take(image_id, before)
+        return image_id
+
+    def belief(self) -> Belief:
+        """What the answers tell of each photo."""
+        if self._belief is None:
+            self._belief = Belief(self.photos.strength, self._are(REMOVE), self._are(KEEP))
+        return self._belief
+
+    def estimate(self, more: int = 10) -> Estimate:
+        """What still hides, and what `more` answers would make of it."""
+        belief, found = self.belief(), int(self._are(REMOVE).sum())
+        return Estimate(
+            len(self.place),
+            len(self.answers),
+            found,
+            belief.hidden(),
+            more,
+            belief.after(more),
+            unbiased(self.answers),
+        )
+
+    def enough(self, more: int = 10) -> str | None:
+        """Why it is not worth going on; None while it is."""
+        if len(self.answers) == len(self.place):
+            return "every photo has an answer"
+        told = self.estimate(more)
+        if told.answered >= more and told.hidden.high <= max(1, SETTLED * told.photos):
+            return f"at most {told.hidden.high} still hide"
+        return None
+
+    def _take(self, image_id: str, answer: Answer | None) -> None:
+        self._belief = None
+        if answer is None:
+            self.answers.pop(image_id, None)
+        else:
+            self.answers[image_id] = answer
+        if answer is not None and answer.verdict == REMOVE:
+            self.photos.confirm(self.place[image_id])
+        else:
+            self.photos.restore(self.place[image_id])
+
+    def _are(self, verdict: str) -> np.ndarray:
+        """(n,) bool: photos with this answer."""
+        found = np.zeros(len(self.place), bool)
+        found[[self.place[name] for name, one in self.answers.items() if one.verdict == verdict]] = True
+        return found
+
+    def _again(self, belief: Belief) -> list[Asked]:
+        """Photos whose answer the others speak against, the most doubtful first, each once."""
+        slips = belief.slips()
+        open_ = [place for name, place in self.place.items() if AGAIN not in self._how(name)]
+        doubtful = sorted((p for p in open_ if slips[p] > DOUBTFUL), key=lambda place: -slips[place])
+        return [replace(self._asked(belief, place, None), again=True) for place in doubtful]
+
+    def _how(self, image_id: str) -> str:
+        found = self.answers.get(image_id)
+        return found.asked if found else ""
+
+    def _draw(self, belief: Belief, free: np.ndarray, number: int) -> tuple[int, float] | None:
+        """The photo that is answer `number`, and its probability, if that one is to be drawn."""
+        if number % EVERY < EVERY - 1:
+            return None
+        favour = np.where(free, np.sqrt(belief.fitted), 0.0)
+        chance = EVENLY * free / free.sum() + (1 - EVENLY) * favour / favour.sum()
+        rng = np.random.default_rng(derived_seed("drawn to review", self.seed, number))
+        place = int(rng.choice(len(chance), p=chance / chance.sum()))
+        return place, float(chance[place])
+
+    def _asked(self, belief: Belief, place: int, drawn: float | None) -> Asked:
+        name = self.photos.evidence.ids[place]
+        return Asked(name, float(self.photos.strength[place]), float(belief.fitted[place]), drawn)
+
+
+def unbiased(answers: Mapping[str, Answer]) -> float | None:
+    """All defects, by the drawn photos alone: for each, the defects found before it and its own part (1 / its
+    probability if it is one), their mean; None without a drawn photo.
+
+    Args:
+        answers: in the order in which they were given.
+    """
+    found, parts = 0, []
+    for answer in answers.values():
+        defect = answer.verdict == REMOVE
+        if (drawn := answer.drawn()) is not None:
+            parts.append(found + defect / drawn)
+        found += defect
+    return float(np.mean(parts)) if parts else None

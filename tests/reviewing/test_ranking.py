@@ -1,0 +1,70 @@
+"""The live ranking: what one photo changes is what fitting anew would find, and it can be taken back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from adrefine.places import evidence
+from adrefine.places.out_of_fold import flat, folds_of
+from adrefine.reviewing.ranking import Ranking
+from fakes import MapStore
+
+CONFIRMED = [3, 0, 17, 42]
+
+
+@pytest.mark.parametrize("voter", [0, 1])
+def test_distances_are_those_of_models_that_never_knew_what_was_confirmed(voter: int) -> None:
+    """Fold by fold with numpy: scale and what is added to the squares are those of the start."""
+    store = MapStore(6, count=53)
+    ranking = Ranking(store, store.ids, seed=2)
+    for place in CONFIRMED:
+        ranking.confirm(place)
+    read, shrinkage = (
+        (store.maps, evidence.PLACES_SHRINKAGE),
+        (flat(store.pooled), evidence.POOLED_SHRINKAGE),
+    )[voter]
+    maps, folds = read(store.ids).astype(np.float64), folds_of(store.ids, 2)
+    for fold in range(5):
+        rest, inside = folds != fold, folds == fold
+        scaled = maps / maps[rest].std(axis=(0, 1))
+        left = rest & ~np.isin(np.arange(53), CONFIRMED)
+        for place in range(maps.shape[1]):
+            before, after = scaled[rest, place], scaled[left, place]
+            ridge = shrinkage * np.cov(before.T).trace() / maps.shape[2] * (len(before) - 1)
+            squares = np.cov(after.T) * (len(after) - 1) + ridge * np.eye(maps.shape[2])
+            away = scaled[inside, place] - after.mean(axis=0)
+            expected = np.einsum("nd,de,ne->n", away, np.linalg.inv(squares), away) * (len(after) - 1)
+            np.testing.assert_allclose(ranking.live[voter].distances[inside, place], expected, rtol=1e-3)
+
+
+def test_it_agrees_with_evidence_gathered_anew() -> None:
+    store = MapStore(10, count=100)
+    ranking = Ranking(store, store.ids)
+    for place in range(8):
+        ranking.confirm(place)
+    anew = evidence.gather(store, store.ids, known=frozenset(store.ids[:8])).strength
+    assert np.corrcoef(ranking.strength, anew)[0, 1] > 0.995
+
+
+def test_what_comes_back_leaves_no_trace() -> None:
+    store = MapStore(5)
+    ranking = Ranking(store, store.ids)
+    for place in (1, 4, 30, 1):  # twice is once
+        ranking.confirm(place)
+    assert np.abs(ranking.strength - ranking.evidence.strength).max() > 0.01
+    for place in (30, 1, 4, 4):
+        ranking.restore(place)
+    np.testing.assert_allclose(ranking.strength, ranking.evidence.strength, atol=1e-4)
+
+
+def test_hidden_defects_stand_out_more_when_their_like_is_known() -> None:
+    """Twelve photos with the same defect at the same place hide each other."""
+    store = MapStore(0, count=60)
+    for name in store.ids[:12]:
+        store.content[name][7] += (5 * np.eye(store.channels)[-1]).astype(np.float16)
+    ranking = Ranking(store, store.ids)
+    before = ranking.strength[6:12].copy()
+    for place in range(6):
+        ranking.confirm(place)
+    assert np.mean(ranking.strength[6:12] - before) > 0.4
