@@ -67,7 +67,7 @@ def distil(
 ) -> pd.DataFrame:
     """Bring the run in `work` to `params.steps`; returns the curve."""
     seed_everything(params.seed)
-    target = Target(load_backbone(params.teacher, params.weights), hardware.inference_dtype())
+    target = Target(load_backbone(params.teacher, params.weights))
     run = Distillation(pdn.Pdn(params.size), target, params)
     checkpoints = Checkpoints(work, params.steps, params.decay)
     state = checkpoints.load(hardware.device())

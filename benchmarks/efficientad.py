@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 
 from adrefine import manifest
+from adrefine.backbones import engine
 from adrefine.benchmark import prepared
 from adrefine.benchmark.summary import figure
 from adrefine.benchmark.tables import cell
@@ -32,7 +33,7 @@ from adrefine.detectors.efficientad.training import Networks
 from adrefine.evaluation import draw, read_mask
 from adrefine.io import write_csv, write_json, write_text
 from adrefine.metrics import detection, localization
-from adrefine.params import parse
+from adrefine.params import Runtime, parse
 from adrefine.runtime import hardware, progress
 from adrefine.text import markdown
 from benchmarks import common
@@ -165,7 +166,7 @@ def latency(side: int, repeats: int = 30) -> dict[str, Any]:
     """Milliseconds per photo of `side`², one at a time: teacher, student, autoencoder and both raw maps."""
     from adrefine.backbones.pdn import read
 
-    device, dtype = hardware.device(), hardware.inference_dtype()
+    device, dtype = hardware.device(), engine.precision(Runtime())
     networks, teacher = Networks("small", Settings(side=side)), read().network()
     networks, teacher = (net.eval().to(device, dtype) for net in (networks, teacher))  # type: ignore[assignment]
     networks, teacher = (net.to(memory_format=torch.channels_last) for net in (networks, teacher))  # type: ignore[assignment,call-overload]

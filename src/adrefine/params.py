@@ -48,6 +48,11 @@ M = TypeVar("M", bound=BaseModel)
 _LONGEST = 60  # characters of a value that a message repeats
 
 
+class Runtime(Section):
+    engine: Literal["auto", "openvino", "torch"] = "auto"
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+
+
 class Dataset(Section):
     name: LayoutName = "demo"
     root: str = "data/raw"
@@ -216,6 +221,7 @@ class Promotion(Section):
 class Params(Section):
     """The whole of params.yaml; detectors and strategies have their sections beside these, by name."""
 
+    runtime: Runtime = Runtime()
     dataset: Dataset = Dataset()
     validate_: Validate = Field(Validate(), alias="validate")
     noise: Noise = Noise()
@@ -349,8 +355,8 @@ def load_whole(path: Path = Path("params.yaml")) -> Params:
         UserError: as of `load`; a section is missing.
     """
     settings = load(path)
-    needed = ["dataset", "validate", "noise", "synthesize", "embed", "pretrain_pdn", "refine", "evaluate"]
-    needed += [settings.detector, settings.refine.strategy]
+    needed = ["runtime", "dataset", "validate", "noise", "synthesize", "embed", "pretrain_pdn"]
+    needed += ["refine", "evaluate", settings.detector, settings.refine.strategy]
     there = strict_yaml.read(path) or {}
     for name in needed:
         if name not in there:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from adrefine.backbones.engine import Torch
 from adrefine.detectors import Images
 from adrefine.detectors import gradient_maps as module
 from adrefine.detectors.differnet.detector import DifferNet
 from adrefine.detectors.differnet.settings import Settings
 from adrefine.detectors.gradient_maps import gradient_maps
 from adrefine.features.store import Store
+from adrefine.params import Runtime
 from trees import pixels, save
 
 META = {"backbone": "efficientnet_lite0", "weights": None, "scales": [32], "rotate": True}
@@ -22,7 +24,7 @@ META = {"backbone": "efficientnet_lite0", "weights": None, "scales": [32], "rota
 class Mean:
     """In place of the backbone: the vector is the photo itself, shrunk to 8 × 8."""
 
-    def __init__(self, params, dtype=None) -> None:
+    def __init__(self, params, runtime=None) -> None:
         self.params, self.device = params, torch.device("cpu")
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
@@ -67,7 +69,8 @@ def test_the_gradient_is_that_of_the_score(embedded, monkeypatch):
     file = Path(embedded.images["path"][0])
     weights = torch.linspace(-1, 1, meta["dim"])
     heat = gradient_maps(lambda v: v @ weights, meta, [file])[0]
-    extractor = module.Extractor(embedded.params.model_copy(update={"views": 1}), dtype=torch.float64)
+    extractor = module.Extractor(embedded.params.model_copy(update={"views": 1}), Runtime(engine="torch"))
+    extractor.engine = Torch(extractor.engine.net, torch.device("cpu"), torch.float64)
     photo, step = module.read_image(file)[None].double(), 3e-5
     for row, column in ((3, 4), (16, 16), (28, 9)):
         nudge = torch.zeros_like(photo)

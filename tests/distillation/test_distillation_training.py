@@ -23,7 +23,7 @@ class Killed(Exception):
 
 def begin(params: PretrainPdn) -> Distillation:
     seed_everything(params.seed)
-    target = Target(load_backbone("efficientnet_lite0", None), hardware.inference_dtype())
+    target = Target(load_backbone("efficientnet_lite0", None))
     return Distillation(Pdn("small"), target, params)
 
 

@@ -13,7 +13,7 @@ from adrefine.backbones import pdn
 from adrefine.distillation import training
 from adrefine.distillation.pretrain import curve, describe, pretrain, sources
 from adrefine.errors import UserError
-from adrefine.params import PretrainPdn, parse
+from adrefine.params import PretrainPdn, Runtime, parse
 from distillation.tiny import settings
 
 FILES = {"pdn.pt", "meta.json", "loss.csv"}
@@ -41,7 +41,7 @@ def test_bundled_weights_as_they_are(photos, generic, tmp_path):
 
 def test_statistics_are_those_of_the_features(photos):
     paths = [Path(path) for path in photos["path"][:2]]
-    mean, std = describe(pdn.read(), paths)
+    mean, std = describe(pdn.read(), paths, Runtime())
     from adrefine.distillation.images import whole
 
     images = torch.stack([whole(path, 256) for path in paths]) / 255

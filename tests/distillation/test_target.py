@@ -8,7 +8,9 @@ import torch.nn.functional as F
 
 from adrefine.distillation.target import Target, load_backbone, pooling_kernel
 from adrefine.errors import UserError
-from adrefine.runtime import hardware
+from adrefine.params import Runtime
+
+HALF = Runtime(engine="torch", precision="bf16")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def test_layers_are_pooled_resized_and_joined(target):
     images = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     found = target.features(images)
     assert found.shape == (1, 384, 16, 16)
-    fine, coarse = (patchcore(maps, 192) for maps in target.backbone(images))
+    fine, coarse = (patchcore(maps, 192) for maps in target.engine(images))
     coarse = F.interpolate(coarse, (16, 16), mode="bilinear", align_corners=False)
     torch.testing.assert_close(found, torch.cat([fine, coarse], 1), rtol=1e-3, atol=1e-3)
     assert target(torch.rand(1, 3, 512, 512)).shape == (1, 384, 64, 64)
@@ -54,7 +56,7 @@ def test_normalization_and_constant_channels():
 
 def test_half_precision_is_close(target):
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    half = Target(load_backbone("efficientnet_lite0", None), torch.bfloat16).features(images)
+    half = Target(load_backbone("efficientnet_lite0", None), HALF).features(images)
     error = (half - target.features(images)).square().mean() / target.features(images).var()
     assert half.dtype == torch.float32
     assert error < 0.01
@@ -69,5 +71,5 @@ def test_a_resnet_from_a_local_file(tmp_path):
     from torchvision.models import get_model
 
     torch.save(get_model("resnet18", weights=None).state_dict(), tmp_path / "weights.pth")
-    target = Target(load_backbone("resnet18", str(tmp_path / "weights.pth")), hardware.inference_dtype())
+    target = Target(load_backbone("resnet18", str(tmp_path / "weights.pth")))
     assert target(torch.rand(1, 3, 128, 128)).shape == (1, 384, 16, 16)

@@ -10,14 +10,14 @@ from PIL import Image
 from adrefine import backbones
 from adrefine.features.extract import Extractor, read_image, resize
 from adrefine.features.views import transform
-from adrefine.params import Embed
+from adrefine.params import Embed, Runtime
 
 PARAMS = Embed(scales=[48, 32], views=3)
 
 
 @pytest.fixture(scope="module")
 def extractor() -> Extractor:
-    return Extractor(PARAMS, dtype=torch.float32)
+    return Extractor(PARAMS, Runtime(engine="torch"))
 
 
 @pytest.fixture(scope="module")

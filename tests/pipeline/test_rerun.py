@@ -24,6 +24,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "dataset": ALL,
     "noise": {"inject_noise"} | LEARNING,
     "synthesize": {"synthesize", "embed", "pretrain_pdn", "select"} | LEARNING,
+    "runtime": {"embed", "pretrain_pdn", "select"} | LEARNING,
     "embed": {"embed", "select"} | LEARNING,
     "pretrain_pdn": {"pretrain_pdn"},
     "detector": {"embed", "pretrain_pdn", "select"} | LEARNING,

@@ -20,7 +20,7 @@ def _params(**places):
 
 @pytest.fixture(scope="module")
 def extractor():
-    return PlacesExtractor(_params(), dtype=torch.float32)
+    return PlacesExtractor(_params())
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_choice_takes_whole_channels_of_all_blocks_each_once():
 
 
 def test_early_blocks_have_strides_4_8_and_16_and_repeat_where_the_grid_is_finer(photos):
-    found = PlacesExtractor(_params(blocks="early", reduce="choice", components=176, grid=16), torch.float32)
+    found = PlacesExtractor(_params(blocks="early", reduce="choice", components=176, grid=16))
     maps, _ = found.split(found.extract(photos)[0])
     grid = maps.reshape(16, 16, 176)
     assert np.unique(grid[..., 0]).size > 200  # stride 4: 16 places a side
@@ -86,7 +86,7 @@ def test_a_grey_photo_equals_its_colour_copy(extractor, photos):
 
 
 def test_blocks_can_be_listed_and_unknown_ones_are_refused():
-    listed = PlacesExtractor(_params(blocks=[14, 9]), torch.float32)
+    listed = PlacesExtractor(_params(blocks=[14, 9]))
     assert listed.maps == (4, 96)
     assert listed.pooled == 2 * (112 + 192)
     with pytest.raises(UserError, match=r"embed.places.blocks = \[9, 17\]: .* 0 to 15"):

@@ -65,19 +65,17 @@ def test_nobody_else_counts_cores():
     ]
 
 
-@pytest.mark.parametrize(("allowed", "tiles"), [(True, True), (True, False), (False, True), (False, False)])
-def test_a_cpu_uses_bfloat16_only_with_amx(monkeypatch, allowed, tiles):
-    import torch
+@pytest.mark.parametrize(
+    ("asked", "threads"), [(None, 16), ("4", 4), ("64", 16), ("3,2", 3), ("0", 1), ("", 16), ("many", 16)]
+)
+def test_as_many_threads_as_cores_and_no_more_than_asked_for(machine, monkeypatch, asked, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert hardware.threads() == threads
 
-    monkeypatch.setattr(hardware, "device", lambda: torch.device("cpu"))
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: allowed, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles, raising=False)
-    assert hardware.inference_dtype() == (torch.bfloat16 if allowed and tiles else torch.float32)
 
-
-def test_a_torch_that_does_not_know_amx_computes_in_float32(monkeypatch):
-    import torch
-
-    monkeypatch.setattr(hardware, "device", lambda: torch.device("cpu"))
-    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
-    assert hardware.inference_dtype() == torch.float32
+def test_a_container_with_little_time_gets_few_threads_whatever_is_asked_for(machine, monkeypatch):
+    machine.write_text("200000 100000\n")
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    assert hardware.threads() == 2

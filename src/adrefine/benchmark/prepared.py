@@ -104,14 +104,14 @@ def _embed(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -
     """As stage embed: features of photos and synthetic defects."""
     from adrefine.features.embed import embed
 
-    embed(_images(table, made), params.embed, out, WORK / "features")
+    embed(_images(table, made), params.embed, out, WORK / "features", params.runtime)
 
 
 def _embed_places(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
     """As stage embed: maps of places of photos and synthetic defects."""
     from adrefine.places.embed import embed_places
 
-    embed_places(_images(table, made), params.embed, out, WORK / "features")
+    embed_places(_images(table, made), params.embed, out, WORK / "features", params.runtime)
 
 
 def _images(table: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +126,8 @@ def _list(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) ->
     from adrefine.distillation import images, index, pretrain
 
     index.write(out, table, made, images.find(Path(params.pretrain_pdn.images)))
-    pretrain.pretrain(pretrain.sources(table), params.pretrain_pdn, out, WORK / "pdn")
+    photos = pretrain.sources(table)
+    pretrain.pretrain(photos, params.pretrain_pdn, out, WORK / "pdn", params.runtime)
 
 
 class _Maker(NamedTuple):
@@ -137,9 +138,9 @@ class _Maker(NamedTuple):
 
 
 _MAKERS = {
-    FEATURES: _Maker(("embed",), _embed),
-    PLACES: _Maker(("embed",), _embed_places),
-    PIXELS: _Maker(("pretrain_pdn", "synthesize"), _list),
+    FEATURES: _Maker(("embed", "runtime"), _embed),
+    PLACES: _Maker(("embed", "runtime"), _embed_places),
+    PIXELS: _Maker(("pretrain_pdn", "runtime", "synthesize"), _list),
 }
 
 

@@ -11,7 +11,7 @@ import torch
 
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.views import angle_of, transform, turn
-from adrefine.params import Embed
+from adrefine.params import Embed, Runtime
 from adrefine.runtime import hardware, progress
 from adrefine.runtime.threads import in_order, workers
 
@@ -33,7 +33,7 @@ def gradient_maps(
     """
     names = ("backbone", "weights", "scales", "views", "rotate")
     params = Embed.model_validate({name: meta[name] for name in names})
-    extractor = Extractor(params, dtype=torch.float32)  # bfloat16 gradients are too coarse to look at
+    extractor = Extractor(params, Runtime(engine="torch", precision="f32"))  # bf16: too coarse to look at
 
     def one(path: Path) -> np.ndarray:
         return _one(read_image(path).unsqueeze(0).to(extractor.device), extractor, score)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from adrefine.backbones import pdn
+from adrefine.backbones import engine, pdn
 from adrefine.distillation import moments
 from adrefine.distillation.checkpoint import Checkpoints
 from adrefine.distillation.images import Sampler, find
@@ -17,7 +17,7 @@ from adrefine.distillation.target import Target, load_backbone
 from adrefine.distillation.training import Distillation
 from adrefine.errors import UserError
 from adrefine.io import sha256_file, write_csv, write_json
-from adrefine.params import PretrainPdn
+from adrefine.params import PretrainPdn, Runtime
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import seed_everything
 
@@ -32,7 +32,9 @@ def sources(manifest: pd.DataFrame) -> pd.DataFrame:
     return manifest.loc[manifest["split"] != "test", ["image_id", "path"]].sort_values("image_id")
 
 
-def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) -> dict[str, float]:
+def pretrain(
+    photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path, runtime: Runtime | None = None
+) -> dict[str, float]:
     """Write `pdn.pt`, `loss.csv` and, last, `meta.json` to `out`.
 
     Args:
@@ -47,23 +49,24 @@ def pretrain(photos: pd.DataFrame, params: PretrainPdn, out: Path, cache: Path) 
     """
     if photos.empty:
         raise UserError("there is no photo to train on: data/ingested/manifest.csv has test photos alone")
-    own = [Path(path) for path in photos["path"]]
+    runtime, own = runtime or Runtime(), [Path(path) for path in photos["path"]]
     generic = find(Path(params.images))
     seed_everything(params.seed)
-    weights, losses, throughput = distil(photos, generic, params, cache)
+    weights, losses, throughput = distil(photos, generic, params, cache, runtime)
     weights.save(out / "pdn.pt")
     seen = moments.sample(own, photos["image_id"].tolist(), _DESCRIBED, params.seed)
-    mean, std = describe(pdn.read(out / "pdn.pt"), seen)
+    mean, std = describe(pdn.read(out / "pdn.pt"), seen, runtime)
     write_csv(out / "loss.csv", curve(losses))
     chosen = ("size", "init", "teacher", "steps", "seed")
     counts = {"photos": len(own), "generic": len(generic) if params.steps else 0}
     meta = {key: getattr(params, key) for key in chosen} | counts | {"statistics_of": len(seen), "side": SIDE}
+    meta["runtime"] = runtime.model_dump()  # of the teacher, wherever it is asked
     write_json(out / "meta.json", meta | {"channel_mean": _listed(mean), "channel_std": _listed(std)})
     return counts | {"steps": params.steps, "images_per_second": round(throughput, 2)}
 
 
 def distil(
-    photos: pd.DataFrame, generic: list[Path], params: PretrainPdn, cache: Path
+    photos: pd.DataFrame, generic: list[Path], params: PretrainPdn, cache: Path, runtime: Runtime
 ) -> tuple[pdn.Weights, list[float], float]:
     """Weights after `params.steps` steps, from the bundled weights or from scratch; the loss of each step;
     images a second."""
@@ -72,8 +75,9 @@ def distil(
         return bundled, [], 0.0
     paths = [*(Path(path) for path in photos["path"]), *generic]
     names = [*photos["image_id"], *(_name(path, params) for path in generic)]
-    checkpoints = Checkpoints(cache / _key(photos, generic, params), params.steps, params.decay)
-    target = Target(load_backbone(params.teacher, params.weights), hardware.inference_dtype())
+    target = Target(load_backbone(params.teacher, params.weights), runtime)
+    key = _key(photos, generic, params, target.engine.name)
+    checkpoints = Checkpoints(cache / key, params.steps, params.decay)
     run = Distillation(bundled.network() if bundled else pdn.Pdn(params.size), target, params)
     state = checkpoints.load(hardware.device())
     if state:
@@ -87,14 +91,13 @@ def distil(
     return pdn.Weights(run.net.state_dict(), target.mean, target.std), run.losses, run.images_per_second
 
 
-def describe(weights: pdn.Weights, paths: list[Path]) -> tuple[torch.Tensor, torch.Tensor]:
+def describe(weights: pdn.Weights, paths: list[Path], runtime: Runtime) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation (384,) of the PDN's features of whole photos at 256², with padding."""
-    device, dtype = hardware.device(), hardware.inference_dtype()
-    net = weights.network().eval().to(device, dtype).to(memory_format=torch.channels_last)
+    net = engine.start(weights.network().eval().requires_grad_(False), runtime)
 
     def features(images: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            return net(images.to(dtype).contiguous(memory_format=torch.channels_last)).float()
+            return net(images)[0]
 
     return moments.of_images(features, paths, SIDE)
 
@@ -107,10 +110,10 @@ def curve(losses: list[float]) -> pd.DataFrame:
     return grouped.agg({"step": "last", "loss": "mean"}).astype({"step": int})
 
 
-def _key(photos: pd.DataFrame, generic: list[Path], params: PretrainPdn) -> str:
+def _key(photos: pd.DataFrame, generic: list[Path], params: PretrainPdn, engine_name: str) -> str:
     """Name of the checkpoints' folder: all that decides the weights, but the number of steps."""
     settings = params.model_dump(exclude={"steps", "images", "weights"})
-    parts = [str(CODE_VERSION), str(settings), str(hardware.device().type), str(hardware.inference_dtype())]
+    parts = [str(CODE_VERSION), str(settings), str(hardware.device().type), engine_name]
     parts.append(sha256_file(Path(params.weights)) if params.weights else "packaged")
     parts.append(sha256_file(pdn.BUNDLED) if params.init == "bundled" else "scratch")
     digest = hashlib.sha256("\n".join([*parts, *photos["image_id"]]).encode())

@@ -11,10 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from adrefine.backbones import engine
 from adrefine.backbones.base import Backbone
 from adrefine.backbones.lite import Lite
 from adrefine.backbones.pdn import CHANNELS
 from adrefine.backbones.vision import Vision
+from adrefine.params import Runtime
 
 LITE0_LAYERS = (4, 10)  # 40 channels at 1/8 and 112 at 1/16: the strides of a ResNet's layer2 and layer3
 _POOLED = 1024  # channels a layer before the last pooling (PatchCore's pretrain_embed_dimension)
@@ -31,12 +33,12 @@ class Target(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, backbone: Backbone, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, backbone: Backbone, runtime: Runtime | None = None) -> None:
         super().__init__()
-        self.backbone, self.dtype = backbone, dtype
         share = CHANNELS // len(backbone.channels)
         self.kernels = nn.ParameterList(pooling_kernel(count, share) for count in backbone.channels)
-        self.to(dtype).to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)
+        self.engine = engine.start(backbone, runtime or Runtime())
         self.register_buffer("mean", torch.zeros(CHANNELS))
         self.register_buffer("std", torch.ones(CHANNELS))
         self.requires_grad_(False).eval()
@@ -49,12 +51,10 @@ class Target(nn.Module):
     @torch.no_grad()
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Features (b, 384, s / 8, s / 8) float32 before normalization."""
-        maps = self.backbone(images.to(self.dtype).contiguous(memory_format=torch.channels_last))
+        maps = self.engine(images)
         parts = [F.conv2d(found, kernel, padding=1) for found, kernel in zip(maps, self.kernels, strict=True)]
         size = parts[0].shape[-2:]
-        return torch.cat(
-            [parts[0].float()] + [F.interpolate(part.float(), size, mode="bilinear") for part in parts[1:]], 1
-        )
+        return torch.cat([parts[0]] + [F.interpolate(part, size, mode="bilinear") for part in parts[1:]], 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return (self.features(images) - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)

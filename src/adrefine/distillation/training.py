@@ -36,7 +36,7 @@ class Distillation:
     """A PDN on its way: network, optimizer, loss of every step; `run` brings it to `params.steps`."""
 
     def __init__(self, net: Pdn, target: Target, params: PretrainPdn) -> None:
-        self.device, self.dtype = hardware.device(), hardware.inference_dtype()
+        self.device, self.dtype = target.engine.device, target.engine.dtype
         self.net = net.to(self.device).to(memory_format=torch.channels_last).train()
         self.target, self.params = target.to(self.device), params
         self.weights = list(self.net.parameters())

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from adrefine.backbones.engine import Engine
 from adrefine.features.extract import Extractor, read_image
 from adrefine.features.store import VectorCache, write_store
 from adrefine.io import sha256_file
-from adrefine.params import Embed
+from adrefine.params import Embed, Runtime
 from adrefine.runtime import progress
 from adrefine.runtime.threads import in_order, workers
 
@@ -30,15 +31,17 @@ _COMMIT = 64
 class Network(Protocol):
     """What turns images into arrays of one `shape`: a frozen backbone and what is made of its maps."""
 
+    engine: Engine
     device: torch.device
-    dtype: torch.dtype
     shape: tuple[int, ...]
 
     def extract(self, images: torch.Tensor) -> np.ndarray:
         """Arrays (b, *shape) float16 of images (b, 1 or 3, h, w) in 0..1."""
 
 
-def embed(images: pd.DataFrame, params: Embed, out: Path, cache: Path) -> dict[str, int]:
+def embed(
+    images: pd.DataFrame, params: Embed, out: Path, cache: Path, runtime: Runtime | None = None
+) -> dict[str, int]:
     """Write the features of `images` (columns image_id, path) to the store `out`.
 
     Only images whose content the cache does not know go through the backbone.
@@ -46,7 +49,7 @@ def embed(images: pd.DataFrame, params: Embed, out: Path, cache: Path) -> dict[s
     Returns:
         {"images": all, "computed": those that went through the backbone}.
     """
-    extractor = Extractor(params)
+    extractor = Extractor(params, runtime)
     settings = params.model_dump(exclude={"weights", "places"})
     config = configuration(CODE_VERSION, settings, params.weights, extractor)
     found = through(extractor, images, config, cache)
@@ -65,7 +68,7 @@ def embed(images: pd.DataFrame, params: Embed, out: Path, cache: Path) -> dict[s
 def configuration(version: int, settings: Mapping[str, object], weights: str | None, network: Network) -> str:
     """Everything that decides what `network` makes of an image: what the cache's entries go by."""
     digest = sha256_file(Path(weights)) if weights else "packaged"
-    return f"{version} {settings} {digest} {network.device.type} {network.dtype}"
+    return f"{version} {settings} {digest} {network.device.type} {network.engine.name}"
 
 
 @dataclass(frozen=True)

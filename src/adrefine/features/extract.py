@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from PIL import Image
 
 from adrefine import backbones
+from adrefine.backbones import engine
 from adrefine.features.views import transform
-from adrefine.params import Embed
-from adrefine.runtime import hardware
+from adrefine.params import Embed, Runtime
 
 # Forward passes of two images stay in the CPU's cache: twice the throughput of sixteen.
 _CHUNK = {"cpu": 2, "cuda": 64}
@@ -25,13 +25,12 @@ class Extractor:
     each channel. (DifferNet takes the mean alone; docs/methods.md 8 measured what the deviation adds.)
     """
 
-    def __init__(self, params: Embed, dtype: torch.dtype | None = None) -> None:
-        self.params, self.device = params, hardware.device()
-        self.dtype = dtype or hardware.inference_dtype()
+    def __init__(self, params: Embed, runtime: Runtime | None = None) -> None:
         net = backbones.load(params)
+        self.params, self.engine = params, engine.start(net, runtime or Runtime())
+        self.device = self.engine.device
         self.dim = 2 * sum(net.channels) * len(params.scales)
         self.shape: tuple[int, ...] = (params.views, self.dim)
-        self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def extract(self, images: torch.Tensor) -> np.ndarray:
@@ -45,15 +44,14 @@ class Extractor:
         return vectors.view(count, len(images), self.dim).transpose(0, 1).half().cpu().numpy()
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
-        """Vectors (b, dim) of one view (b, 1 or 3, h, w); differentiable in the images.
+        """Vectors (b, dim) of one view (b, 1 or 3, h, w); with torch differentiable in the images.
 
-        They are float32, or float64 where the network computes in it.
+        They are float32, or float64 where the engine computes in it.
         """
-        parts, precise = [], torch.promote_types(self.dtype, torch.float32)
+        parts = []
         for scale in self.params.scales:
-            resized = resize(images, scale).expand(-1, 3, -1, -1).to(self.dtype)
-            for maps in self.net(resized.contiguous(memory_format=torch.channels_last)):
-                parts += mean_and_deviation(maps.to(precise))
+            for maps in self.engine(resize(images, scale).expand(-1, 3, -1, -1)):
+                parts += mean_and_deviation(maps)
         return torch.cat(parts, dim=1)
 
 

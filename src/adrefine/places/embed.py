@@ -8,19 +8,21 @@ import pandas as pd
 
 from adrefine.features.embed import configuration, through
 from adrefine.features.store import write_rows
-from adrefine.params import Embed
+from adrefine.params import Embed, Runtime
 from adrefine.places.extract import PlacesExtractor
 
 CODE_VERSION = 1  # raise it when a change to this package changes maps, so that old entries are not used
 
 
-def embed_places(images: pd.DataFrame, params: Embed, out: Path, cache: Path) -> dict[str, int]:
+def embed_places(
+    images: pd.DataFrame, params: Embed, out: Path, cache: Path, runtime: Runtime | None = None
+) -> dict[str, int]:
     """Write maps and pooled vectors of `images` (columns image_id, path) to `out`; see `features.embed`.
 
     Returns:
         {"images": all, "computed": those that went through the backbone}.
     """
-    extractor = PlacesExtractor(params)
+    extractor = PlacesExtractor(params, runtime)
     settings = {"backbone": params.backbone, **params.places.model_dump()}
     config = configuration(CODE_VERSION, {"places": settings}, params.weights, extractor)
     found = through(extractor, images, config, cache)

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from adrefine import backbones
+from adrefine.backbones import engine
 from adrefine.features.extract import mean_and_deviation, resize
-from adrefine.params import Embed, EmbedPlaces
-from adrefine.runtime import hardware
+from adrefine.params import Embed, EmbedPlaces, Runtime
 from adrefine.runtime.seeds import derived_seed
 
 _CHUNK = {"cpu": 2, "cuda": 64}  # images that go through at once: as `features.extract`
@@ -27,18 +27,18 @@ class PlacesExtractor:
         maps: shape of the maps. pooled: length of the vector. shape: that of both together.
     """
 
-    def __init__(self, params: Embed, dtype: torch.dtype | None = None) -> None:
-        self.settings, self.device = params.places, hardware.device()
-        self.dtype = dtype or hardware.inference_dtype()
+    def __init__(self, params: Embed, runtime: Runtime | None = None) -> None:
+        self.settings = params.places
         net = backbones.load(params)
         blocks = self.settings.blocks
         if chosen := getattr(net, blocks) if isinstance(blocks, str) else tuple(blocks):
             net.choose(chosen)
+        self.engine = engine.start(net, runtime or Runtime())
+        self.device = self.engine.device
         self.reduction = reduction(net.channels, self.settings).to(self.device)
         self.maps = (self.settings.grid**2, self.reduction.shape[1])
         self.pooled = 2 * sum(net.channels)
         self.shape: tuple[int, ...] = (self.maps[0] * self.maps[1] + self.pooled,)
-        self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def extract(self, images: torch.Tensor) -> np.ndarray:
@@ -54,12 +54,10 @@ class PlacesExtractor:
 
     def _chunk(self, images: torch.Tensor) -> torch.Tensor:
         grid = self.settings.grid
-        seen = resize(images, self.settings.side).expand(-1, 3, -1, -1).to(self.dtype)
-        precise = torch.promote_types(self.dtype, torch.float32)
-        found = [maps.to(precise) for maps in self.net(seen.contiguous(memory_format=torch.channels_last))]
+        found = self.engine(resize(images, self.settings.side).expand(-1, 3, -1, -1))
         pooled = [part for maps in found for part in mean_and_deviation(maps)]
         places = torch.cat([F.adaptive_avg_pool2d(maps, grid) for maps in found], dim=1)
-        reduced = places.flatten(2).transpose(1, 2) @ self.reduction.to(precise)
+        reduced = places.flatten(2).transpose(1, 2) @ self.reduction
         return torch.cat([reduced.flatten(1), *pooled], dim=1)
 
 

@@ -1,4 +1,4 @@
-"""The one place that decides device, precision and cores."""
+"""The one place that decides device and cores."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ def _quota(file: Path) -> int:
     return -(-quota // period)
 
 
+def threads() -> int:
+    """Threads that compute at the same time: one a core, and no more than OMP_NUM_THREADS, if that is set."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # a list: one number a level of nesting
+    return min(cores(), max(1, int(asked))) if asked.isdigit() else cores()
+
+
 @lru_cache(maxsize=1)
 def device() -> torch.device:
     """CUDA where there is one, else the CPU. ADREFINE_DEVICE (cpu, cuda, cuda:1 ...) overrides."""
@@ -43,21 +49,6 @@ def device() -> torch.device:
 
     name = os.environ.get("ADREFINE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
-
-
-def inference_dtype() -> torch.dtype:
-    """bfloat16 where the processor has matrix units for it (at least twice as fast as float32), else float32.
-
-    On a CPU those are the tiles of AMX. Without them oneDNN takes bfloat16, too, and is slower than with
-    float32: 1.6 times where channels are many (`benchmarks/precision.py`).
-    """
-    import torch
-
-    if device().type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    allowed = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    return torch.bfloat16 if allowed() and tiles() else torch.float32
 
 
 def use_one_core() -> None:

@@ -16,15 +16,15 @@ R = TypeVar("R")
 
 @contextmanager
 def workers(on_gpu: int = 1) -> Iterator[ThreadPoolExecutor]:
-    """A thread a core, each running torch on that core alone; with CUDA `on_gpu` threads.
+    """`hardware.threads` threads, each running torch on one core alone; with CUDA `on_gpu` threads.
 
     Threads of one core never wait for each other inside a layer, and what one computes does not depend on
     the number of cores.
     """
-    on_cpu = hardware.device().type == "cpu"
+    count = hardware.threads() if hardware.device().type == "cpu" else on_gpu
     with (
         hardware.one_core_each(),
-        ThreadPoolExecutor(hardware.cores() if on_cpu else on_gpu, initializer=hardware.use_one_core) as pool,
+        ThreadPoolExecutor(count, initializer=hardware.use_one_core) as pool,
     ):
         yield pool
 

@@ -19,11 +19,11 @@ def main() -> None:
     tables = [manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)]
     images = pd.concat([table[["image_id", "path"]] for table in tables], ignore_index=True)
     with timed(paths.REPORTS / "timing.json", "embed"):
-        done = embed_places(images, settings.embed, paths.PREPARED / paths.PLACES, cache)
+        done = embed_places(images, settings.embed, paths.PREPARED / paths.PLACES, cache, settings.runtime)
         print(f"embed: {done['images']} images, {done['computed']} new, the rest from the cache")
         features = paths.PREPARED / paths.FEATURES
         if paths.FEATURES in settings.chosen_detector.reads:
-            done = embed(images, settings.embed, features, cache)
+            done = embed(images, settings.embed, features, cache, settings.runtime)
             print(f"embed: features of {done['images']} images, {done['computed']} new")
         else:
             inputs.leave_unused(features)

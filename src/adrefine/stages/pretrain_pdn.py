@@ -25,7 +25,8 @@ def main() -> None:
     )
     with timed(paths.REPORTS / "timing.json", "pretrain_pdn", lambda: seen):
         index.write(out, ingested, synthetic, images.find(Path(section.images)))
-        done = pretrain.pretrain(pretrain.sources(ingested), section, out, paths.side_cache("pdn"))
+        photos, cache = pretrain.sources(ingested), paths.side_cache("pdn")
+        done = pretrain.pretrain(photos, section, out, cache, settings.runtime)
         seen.update(steps=done["steps"], images_per_second=done["images_per_second"])
     learned = f"{done['photos']} photos and {done['generic']} generic images"
     print(f"pretrain_pdn: {done['steps']} steps on {learned}, {done['images_per_second']:g} images a second")

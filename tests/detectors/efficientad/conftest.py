@@ -47,7 +47,7 @@ def write_photos(folder: Path) -> Images:
     index.write(prepared / PIXELS, pd.DataFrame(rows), pd.DataFrame(twins), [other])
     shutil.copyfile(pdn.BUNDLED, prepared / PIXELS / "pdn.pt")
     flat = {"channel_mean": [0.0] * 384, "channel_std": [1.0] * 384}
-    write_json(prepared / PIXELS / "meta.json", {"size": "small", **flat})
+    write_json(prepared / PIXELS / "meta.json", {"size": "small", "runtime": {}, **flat})
     return Images(tuple(names), prepared)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
+from adrefine.backbones.engine import start
 from adrefine.backbones.pdn import read
 from adrefine.detectors.efficientad.data import Kept, Photos, Window
 from adrefine.io import read_json
-from adrefine.runtime import hardware
+from adrefine.params import Runtime
 
 _OUTPUTS = 2**30  # bytes of outputs kept in memory on a CPU; a GPU makes them faster than it fetches them
 _SMALLEST = 1e-3  # deviation of a channel that hardly changes
@@ -20,20 +21,21 @@ class Teacher:
     """The PDN of a prepared folder.
 
     `meta.json` has mean and deviation of its channels over photos at 256²: one normalization for all fits, so
-    that folds and rounds share its outputs.
+    that folds and rounds share its outputs. It also says which engine computes it, and how precisely;
+    students learn in that precision.
 
     Attributes:
         size: small or medium; the student has the same.
     """
 
     def __init__(self, folder: Path, padding: bool) -> None:
-        self.device, self.dtype = hardware.device(), hardware.inference_dtype()
         meta = read_json(folder / "meta.json")
         self.size: str = meta["size"]
         mean, std = (torch.tensor(meta[name]).view(1, -1, 1, 1) for name in ("channel_mean", "channel_std"))
+        self.net = read(folder / "pdn.pt").network(padding).eval().requires_grad_(False)
+        self.engine = start(self.net, Runtime.model_validate(meta["runtime"]))
+        self.device, self.dtype = self.engine.device, self.engine.dtype
         self.mean, self.std = mean.to(self.device), std.clamp(min=_SMALLEST).to(self.device)
-        net = read(folder / "pdn.pt").network(padding).eval().requires_grad_(False)
-        self.net = net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
         self._kept = Kept(_OUTPUTS if self.device.type == "cpu" else 0)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
@@ -41,9 +43,8 @@ class Teacher:
 
         They are rounded to float16, kept or not, so that memory decides no result.
         """
-        x = images.to(self.dtype).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            return ((self.net(x).float() - self.mean) / self.std).half().float()
+            return ((self.engine(images)[0] - self.mean) / self.std).half().float()
 
     def of_window(self, photos: Photos, window: Window) -> torch.Tensor:
         """The same (384, h', w') for a window of a photo as it is: computed once."""
