@@ -22,7 +22,7 @@ help: ## list the targets
 
 demo: $(VENV)/.installed ## install, check params.yaml, run the graph (dvc repro) and print the result
 	@adrefine check
-	$(if $(DETECTOR),dvc exp run -S detector=$(DETECTOR) $($(DETECTOR)) evaluate,dvc repro)
+	@adrefine run $(if $(DETECTOR),-S detector=$(DETECTOR) $($(DETECTOR)))
 	@adrefine summary
 	$(if $(DETECTOR),@echo "params.yaml holds the settings of this run; back: git checkout params.yaml")
 

@@ -50,7 +50,7 @@ def test_the_package_has_its_types_and_this_version(tmp_path):
 def test_a_check_as_json(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(ROOT)
     assert shown(capsys, "check") == {
-        "sound": True, "dataset": "demo", "detector": "differnet", "strategy": "consensus", "mended": None,
+        "sound": True, "dataset": "demo", "detector": "differnet", "strategy": "consensus", "mended": [],
         "files": "", "warnings": [],
     }  # fmt: skip
     (tmp_path / "params.yaml").write_text("noize: {}\n")
@@ -58,7 +58,7 @@ def test_a_check_as_json(monkeypatch, capsys, tmp_path):
     with pytest.raises(UserError) as caught:
         cli.run(["check", "--json"])
     said = json.loads(capsys.readouterr().out)
-    assert said == {"sound": False, "error": str(caught.value), "mended": None}
+    assert said == {"sound": False, "error": str(caught.value), "mended": []}
     assert "did you mean `noise`?" in said["error"]
 
 

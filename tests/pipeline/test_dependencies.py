@@ -18,7 +18,14 @@ PLUMBING = {
     PACKAGE / name
     for name in (
         *("__init__.py", "cells.py", "errors.py", "io.py", "params.py", "paths.py"),
-        *("runtime/progress.py", "registry.py", "sections.py", "strict_yaml.py"),
+        *(
+            "runtime/progress.py",
+            "registry.py",
+            "sections.py",
+            "strict_yaml.py",
+            "steady.py",
+            "dvc_driver/lockfile.py",
+        ),
     )
 }
 MAPS = PACKAGE / "detectors/gradient_maps.py"  # imported by a method that evaluate alone calls

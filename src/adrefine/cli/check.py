@@ -18,7 +18,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "check",
         help="say at once what is wrong with params.yaml (`dvc repro` reads it only where a stage runs); "
-        "repair DVC's list of locks if DVC was killed while it wrote it",
+        "repair dvc.lock and DVC's list of locks if DVC was killed while it wrote them",
         description="Says in one line what is wrong with params.yaml, or that it is sound. Exit code 2: "
         "something is wrong.",
     )
@@ -27,21 +27,24 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def check(chosen: argparse.Namespace) -> None:
-    """Say whether params.yaml is sound; mend what a killed DVC left.
+    """Say whether params.yaml and the project are sound; mend what a killed DVC left.
 
     Raises:
         UserError: it is not. As JSON the message is printed as well.
     """
-    from adrefine import params
-    from adrefine.dvc_driver import locks
+    from adrefine import params, preflight
+    from adrefine.dvc_driver import health
 
-    mended = locks.mend()
-    if mended and not chosen.json:
-        print(mended)
+    mended = health.mend()
+    if not chosen.json:
+        print("\n".join(mended), end="\n" if mended else "")
     try:
+        busy = health.look()
+        preflight.check()
         settings = params.load_whole()
         _refuse_home(settings.dataset.root)
         files, warnings = _files(settings)
+        warnings = [*filter(None, [busy]), *warnings]
     except UserError as error:
         if chosen.json:
             print_json({"sound": False, "error": str(error), "mended": mended})

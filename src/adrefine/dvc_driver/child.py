@@ -10,28 +10,46 @@ that line, when the input ends, it ends too: a flow that was killed leaves nobod
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from adrefine.dvc_driver import locks
+from adrefine import preflight
+from adrefine.dvc_driver import health, locks
 from adrefine.dvc_driver.plan import PLAN
+from adrefine.errors import UserError
 
 
 def main() -> int:
     """Print how things stand and run `dvc repro` when told; its exit code."""
     from dvc.cli import main as dvc
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
 
     try:
-        if mended := locks.mend():
-            print(mended)
+        preflight.check()
+        for line in health.mend():
+            print(line)
         print(PLAN + json.dumps(standing()), flush=True)
-    except DvcException as error:
+    except UserError as error:
         print(f"ERROR: {error}")
         return 255
+    except DvcException as error:
+        print(f"ERROR: {(locks.holder() if isinstance(error, LockError) else None) or error}")
+        return 255
     word = sys.stdin.readline()
+    for handler in logging.getLogger("dvc").handlers:
+        handler.addFilter(_named)
     return int(dvc(["repro", *json.loads(word)])) if word.strip() else 0
+
+
+def _named(record: logging.LogRecord) -> bool:
+    """In the place of DVC's advice to remove a lock by hand: the process that holds it."""
+    error = record.exc_info[1] if record.exc_info else None
+    if "rwlock'" in f"{record.getMessage()}{error}" and (holder := locks.holder()):
+        record.msg, record.args, record.exc_info = holder, (), None
+    return True
 
 
 def standing() -> dict[str, Any]:

@@ -1,11 +1,14 @@
-"""DVC's list of what its processes read and write, mended where a kill left half of it."""
+"""DVC's list of what its processes read and write: mended where a kill left half of it, and who is in it."""
 
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 RWLOCK = Path(".dvc/tmp/rwlock")
+_SHOWN = 80  # characters of a command
 
 
 def mend(root: Path = Path()) -> str | None:
@@ -27,6 +30,64 @@ def mend(root: Path = Path()) -> str | None:
             return None
         path.unlink()
     return f"removed {path}, DVC's list of locks: DVC was killed while it wrote it. Nothing else is lost"
+
+
+def holder(root: Path = Path()) -> str | None:
+    """The living DVC process that is at work in `root`, in a line with what to do; None: there is none.
+
+    DVC itself advises to remove its list "if there are no processes with such PIDs", also where there are.
+    """
+    import psutil
+
+    mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    for pid in sorted(_listed(root / RWLOCK) | _running_in(root.resolve())):
+        if pid in mine:
+            continue
+        try:
+            process = psutil.Process(pid)
+            command, since = process.cmdline(), time.time() - process.create_time()
+        except psutil.Error:
+            continue
+        if process.status() != psutil.STATUS_ZOMBIE and _is_dvc(command):
+            shown = " ".join(Path(word).name if "/" in word else word for word in command)
+            return (
+                f"DVC is at work in this folder: process {pid} ({shown[:_SHOWN]}), for {_spent(since)}: wait "
+                f"until it has ended, or end it (kill {pid}). Remove no lock while it lives"
+            )
+    return None
+
+
+def _listed(path: Path) -> set[int]:
+    """Process numbers in the list."""
+    try:
+        found = json.loads(path.read_bytes())
+        infos = [
+            *found.get("write", {}).values(),
+            *(i for some in found.get("read", {}).values() for i in some),
+        ]
+        return {int(info["pid"]) for info in infos}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return set()
+
+
+def _running_in(folder: Path) -> set[int]:
+    """Processes with DVC in their command whose folder this is: those that hold a lock of another kind."""
+    import psutil
+
+    return {
+        process.pid
+        for process in psutil.process_iter(["cwd", "cmdline"])
+        if process.info["cwd"] == str(folder) and _is_dvc(process.info["cmdline"] or [])
+    }
+
+
+def _is_dvc(command: list[str]) -> bool:
+    """Whether a command is DVC, or DVC as our flows drive it; not one that only has it in an argument."""
+    return any(Path(word).name == "dvc" or word == "adrefine.dvc_driver.child" for word in command[:4])
+
+
+def _spent(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def _whole(path: Path) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from adrefine import inputs, params, paths
-from adrefine.errors import exit_cleanly
+from adrefine import inputs, params, paths, steady
 from adrefine.io import timed
 
 
@@ -31,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    steady.run("embed", main)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from adrefine import errors, io, params
+from adrefine import io, params, steady
 from adrefine.ingestion import pipeline
 from adrefine.paths import INGESTED, REPORTS
 
@@ -22,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.exit_cleanly(main)
+    steady.run("ingest", main)

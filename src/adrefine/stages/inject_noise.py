@@ -1,7 +1,6 @@
 """Stage inject_noise: choose the training photos and the defects hidden among them."""
 
-from adrefine import manifest, noise, params
-from adrefine.errors import exit_cleanly
+from adrefine import manifest, noise, params, steady
 from adrefine.io import timed, write_json
 from adrefine.paths import INGESTED, MANIFEST, NOISY, REPORTS
 
@@ -21,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    steady.run("inject_noise", main)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adrefine import inputs, params, paths
-from adrefine.errors import exit_cleanly
+from adrefine import inputs, params, paths, steady
 from adrefine.io import timed
 
 
@@ -33,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    steady.run("pretrain_pdn", main)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from adrefine import finding, manifest, params, paths, review
-from adrefine.errors import exit_cleanly
+from adrefine import finding, manifest, params, paths, review, steady
 from adrefine.io import timed, write_csv, write_json
 from adrefine.text import counted
 
@@ -54,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    steady.run("refine", main)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from adrefine import inputs, params, paths
+from adrefine import inputs, params, paths, steady
 from adrefine.detectors import DETECTORS
-from adrefine.errors import exit_cleanly
 from adrefine.io import write_json
 from adrefine.registry import origin
 
@@ -21,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    steady.run("select", main)

@@ -2,9 +2,8 @@
 
 import shutil
 
-from adrefine import manifest, params
+from adrefine import manifest, params, steady
 from adrefine.defects import pipeline
-from adrefine.errors import exit_cleanly
 from adrefine.io import timed
 from adrefine.paths import INGESTED, MANIFEST, REPORTS, SYNTHETIC
 
@@ -21,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    steady.run("synthesize", main)

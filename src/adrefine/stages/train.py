@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from adrefine import manifest, params, paths
-from adrefine.errors import exit_cleanly
+from adrefine import manifest, params, paths, steady
 from adrefine.io import timed
 
 
@@ -25,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    steady.run("train", main)

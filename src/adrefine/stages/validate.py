@@ -3,8 +3,7 @@
 import shutil
 from pathlib import Path
 
-from adrefine import manifest, params
-from adrefine.errors import exit_cleanly
+from adrefine import manifest, params, steady
 from adrefine.io import timed, write_json
 from adrefine.paths import INGESTED, MANIFEST, REPORTS, VALIDATION
 from adrefine.validation import checks, run, tables
@@ -26,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_cleanly(main)
+    steady.run("validate", main)

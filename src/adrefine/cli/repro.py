@@ -1,0 +1,52 @@
+"""`adrefine run`: `dvc repro` with everything that can be said, mended or refused before it."""
+
+from __future__ import annotations
+
+import argparse
+
+from adrefine.errors import UserError
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The subcommand and its help."""
+    parser = commands.add_parser(
+        "run",
+        help="check the project, mend what a killed run left, write settings, then `dvc repro`",
+        description="As `adrefine check && dvc repro`. Settings given with -S are written to params.yaml "
+        "first and stay there; no experiment is made, so that a stop at any moment leaves no trace in git.",
+        epilog="Example: adrefine run -S detector=efficientad -S efficientad.steps=200",
+    )
+    parser.add_argument(
+        "-S", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="write to params.yaml"
+    )
+    parser.add_argument("--force", action="store_true", help="run every stage, up to date or not")
+    parser.set_defaults(run=repro)
+
+
+def repro(chosen: argparse.Namespace) -> None:
+    """Check, write what was given, and follow `dvc repro` to its end.
+
+    Raises:
+        UserError: something is wrong before; another DVC is at work. Failed: a stage failed.
+    """
+    import yaml
+
+    from adrefine import params
+    from adrefine.dvc_driver import health, lockfile, settings
+    from adrefine.dvc_driver.repro import events
+
+    print("".join(f"{line}\n" for line in health.mend()), end="")
+    if busy := health.look():
+        raise UserError(busy)
+    changes = {}
+    for given in chosen.settings:
+        key, equals, text = given.partition("=")
+        if not equals:
+            raise UserError(f"-S {given}: write KEY=VALUE, as in -S detector=padim")
+        changes[key] = yaml.safe_load(text)
+    for key in settings.write(changes):
+        print(f"params.yaml: {key} = {changes[key]}")
+    params.load_whole()
+    for event in events(chosen.force):
+        print(event.line, flush=True)
+    lockfile.keep()

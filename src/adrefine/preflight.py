@@ -1,0 +1,136 @@
+"""What would hang or stop DVC before a stage can say a word: looked for first, and within a time limit.
+
+DVC reads everything below a dependency to hash it. On a pipe it waits for ever, on `/dev/zero` it reads for
+ever, a link that leads nowhere stops it with a traceback; ingest, which would set such a file aside, never
+starts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adrefine.errors import UserError
+
+PATIENCE = 20.0  # seconds in which a folder must give its next name
+ROOM = 200 * 2**20  # bytes: a run of the smallest data set writes about half of that
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_DEPTH = 40  # of links to folders in each other
+
+
+def check(project: Path = Path()) -> None:
+    """Look at the folders that the stages of `project` read, and at the disk that they write to.
+
+    Raises:
+        UserError: something there would stop or hang DVC; says what and where.
+    """
+    check_disk(project)
+    for root in _roots(project):
+        check_folder(root)
+
+
+def check_disk(project: Path) -> None:
+    """Refuse a folder that cannot be written, or a disk that is all but full."""
+    folder = project.resolve()
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder} cannot be written: the stages keep their results there")
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise UserError(f"{folder}: {free / 2**20:.0f} MB left on its disk: make room first")
+
+
+def check_folder(root: Path, patience: float = PATIENCE) -> None:
+    """Look at every name below `root`; no file is opened.
+
+    Raises:
+        UserError: a pipe, socket, device, a link that leads nowhere or to itself, a file that may not be
+            read, a name that is no text; or the disk does not answer.
+    """
+    seen, found, done = [0], list[str](), threading.Event()
+
+    def look() -> None:
+        for problem in _problems(root, seen):
+            found.append(problem)
+        done.set()
+
+    threading.Thread(target=look, daemon=True).start()
+    before = -1
+    while not done.wait(patience):
+        if seen[0] == before:
+            raise UserError(f"{root} does not answer for {patience:.0f} seconds: is its disk there?")
+        before = seen[0]
+    if found:
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        raise UserError(f"{found[0]}{more}: DVC cannot read that: take it out of {root}")
+
+
+def _problems(folder: Path, seen: list[int], depth: int = 0) -> Iterator[str]:
+    """Of everything in `folder` and below, as DVC goes through it: links are followed."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return  # said elsewhere, with the remedy
+    except OSError as error:
+        yield f"{_shown(str(folder))}: {error.strerror}"
+        return
+    for entry in entries:
+        seen[0] += 1
+        path = Path(entry.path)
+        if problem := _problem(entry):
+            yield f"{_shown(entry.path)}: {problem}"
+        elif entry.is_dir():
+            if not entry.is_symlink():
+                yield from _problems(path, seen, depth)
+            elif folder.resolve().is_relative_to(path.resolve()) or depth > _DEPTH:
+                yield f"{_shown(entry.path)}: a link to a folder that it lies in"
+            else:
+                yield from _problems(path, seen, depth + 1)
+
+
+def _problem(entry: os.DirEntry[str]) -> str:
+    try:
+        entry.name.encode()
+        kind = stat.S_IFMT(entry.stat().st_mode)
+    except UnicodeEncodeError:
+        return "a name that is not UTF-8"
+    except FileNotFoundError:
+        return "a link that leads nowhere" if entry.is_symlink() else ""
+    except OSError as error:
+        return (
+            f"a link that leads to itself ({error.strerror})" if entry.is_symlink() else str(error.strerror)
+        )
+    if kind in _KINDS:
+        return _KINDS[kind]
+    return "" if os.access(entry.path, os.R_OK) else "may not be read by this user"
+
+
+def _shown(path: str) -> str:
+    return path.encode(errors="backslashreplace").decode()
+
+
+def _roots(project: Path) -> list[Path]:
+    """The folders outside the graph that its stages read; what is wrong with params.yaml others tell."""
+    try:
+        content: Any = yaml.safe_load((project / "params.yaml").read_bytes())
+    except Exception:
+        return []
+    named = [_setting(content, "dataset", "root"), _setting(content, "pretrain_pdn", "images")]
+    return [root for name in named if name and (root := project / name).is_dir()]
+
+
+def _setting(content: Any, section: str, key: str) -> str:
+    inner = content.get(section) if isinstance(content, dict) else None
+    value = inner.get(key) if isinstance(inner, dict) else None
+    return value if isinstance(value, str) and "\0" not in value else ""
