@@ -20,7 +20,8 @@ from adrefine.errors import UserError
 KEEP, REMOVE, UNSURE = "keep", "remove", "unsure"
 VERDICTS = (KEEP, REMOVE, UNSURE)
 COLUMNS = ("image_id", "verdict", "note", "asked")  # the last one is there where a live review has asked
-_NUMBER = re.compile(r"[0-9.]+(e-?[0-9]+)?")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?(e-?[0-9]+)?")
+ASKED = re.compile(rf"({_NUMBER.pattern})?( ?again)?")  # what the column `asked` may hold
 _DELIMITERS = ",;\t"  # a spreadsheet writes the one of its country
 
 

@@ -56,6 +56,36 @@ def test_a_defect_confirmed_where_the_rule_does_not_look_brings_no_other_back() 
     assert number(evidence([5.0] * 4 + [4.0] * 30, width=0.0), decided=4, known=4) == 13 - 4
 
 
+def answered(found: Evidence, known: int, cleared: int) -> int:
+    """The first photos are known defects, the next ones cleared."""
+    order = np.arange(len(found.ids))
+    flags = order < known, (order >= known) & (order < known + cleared)
+    return share.number(found, order >= known + cleared, flags[0], None, flags[1])
+
+
+def test_to_clear_a_photo_never_lets_another_go() -> None:
+    found = evidence([5.0, 4.9, 4.8, 4.7, 4.6])
+    assert [answered(found, 0, cleared) for cleared in range(4)] == [3, 2, 1, 0]
+
+
+def test_five_answers_tell_of_the_others() -> None:
+    """Nine photos stand out as far as five that are known; by itself the rule would let three of all go."""
+    found = evidence([5.0] * 5 + [4.8] * 9)
+    assert answered(found, 4, 0) == 0
+    assert answered(found, 5, 0) == 9
+    assert answered(found, 0, 5) == 0
+
+
+def test_answers_tell_the_share_where_the_photos_alone_cannot() -> None:
+    found = evidence([6.0] * 8 + [2.0] * 12, spread=0.9)
+    order = np.arange(100)
+    nobody, right = order < 0, order < 8
+    assert share.answered_share(found, nobody, nobody) is None
+    told = share.answered_share(found, right, (order >= 8) & (order < 20))
+    assert told is not None
+    assert told.low == 0.08 < told.estimate < told.high < 0.12
+
+
 def test_parts_in_any_pose_must_stand_out_more_and_their_share_cannot_be_told() -> None:
     assert share.limit(evidence([], spread=0.45)) == pytest.approx(4.5)
     assert number(evidence([4.0, 4.6], spread=0.45)) == 1

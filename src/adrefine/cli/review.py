@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adrefine import paths
 from adrefine.cli.output import add_json, print_json
 from adrefine.errors import UserError
-from adrefine.review import VERDICTS, Answer, changing, read
+from adrefine.review import ASKED, VERDICTS, Answer, changing, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="list the photos that a human should look at first, or answer for one of them",
         description="Without arguments: the photos of which the last run was least sure, worst first. "
         "With a photo and a verdict: your answer, which goes to data/review.csv and overrides every strategy "
-        "from the next `dvc repro` on. A new answer replaces an old one; to withdraw one, delete its line.",
+        "from the next `dvc repro` on. A new answer replaces an old one; to withdraw one, delete its line. "
+        "With --next: one photo after the other, ranked anew after each answer, until little hides.",
         epilog='Example: adrefine review 3fa2b1c0 remove --note "scratch at the rim" && dvc repro',
     )
     parser.add_argument("image_id", nargs="?", help="the photo: its id, or the beginning of it")
@@ -32,9 +33,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         nargs="?",
         type=str.lower,
         choices=VERDICTS,
-        help="keep: it is good and never removed; remove: it is defective and never learned from",
+        help="keep: it is good and never removed; remove: it is defective and never learned from; unsure: "
+        "it is not asked for again, and the strategy decides",
     )
     parser.add_argument("--note", default="", help="why, in your words; the report shows it")
+    parser.add_argument(
+        "--next",
+        nargs="?",
+        type=int,
+        const=1,
+        metavar="N",
+        help="ask for photos, one key each; with --json: print the next N and what still hides, ask nothing",
+    )
+    parser.add_argument(
+        "--asked", default="", help="for programs: what --next --json said of how the photo was chosen"
+    )
     add_json(parser)
     parser.set_defaults(run=review)
 
@@ -43,6 +56,11 @@ def review(chosen: argparse.Namespace) -> None:
     """List the queue, or take an answer."""
     if chosen.image_id:
         answer(chosen)
+        return
+    if chosen.next is not None:
+        from adrefine.cli import live
+
+        live.ask(chosen.next, chosen.json)
         return
     from adrefine import manifest
 
@@ -57,11 +75,13 @@ def review(chosen: argparse.Namespace) -> None:
 def answer(chosen: argparse.Namespace) -> None:
     """Add or change the answer for the training photo whose id begins with `image_id`."""
     if chosen.verdict is None:
-        raise UserError(f"what is to be done with {chosen.image_id}? Add keep or remove")
+        raise UserError(f"what is to be done with {chosen.image_id}? Add keep, remove or unsure")
+    if not ASKED.fullmatch(chosen.asked):
+        raise UserError(f"--asked {chosen.asked!r}: give what `adrefine review --next --json` says")
     image_id = _training_photo(chosen.image_id.strip())
     with changing(paths.REVIEW) as answers:
         before = answers.get(image_id)
-        answers[image_id] = Answer(chosen.verdict, " ".join(chosen.note.split()))
+        answers[image_id] = Answer(chosen.verdict, " ".join(chosen.note.split()), asked=chosen.asked)
     if chosen.json:
         print_json({"image_id": image_id, **_cells(answers[image_id]), "was": before and _cells(before)})
         return
@@ -80,6 +100,7 @@ def _show_queue(unanswered: pd.DataFrame, answered: int) -> None:
         name = first["image_id"].iloc[0]
         print(f"Look at a photo, then: adrefine review {name} keep")
         print(f'                   or: adrefine review {name} remove --note "what is wrong with it"')
+    print("                one after the other: adrefine review --next")
     print(f"Answers are in {paths.REVIEW}; `dvc repro` applies them.")
 
 

@@ -109,6 +109,10 @@ class Evidence:
     spread: float
     width: float
 
+    def among(self, chosen: frozenset[str]) -> Flags:
+        """(n,) which of the training photos are `chosen`."""
+        return np.array([image_id in chosen for image_id in self.ids], dtype=bool)
+
     def loudest(self) -> list[str]:
         """Name of the voter that says most against each training photo (n)."""
         says = [w * v.standard(v.photos) for w, v in zip(self.weights, self.voters, strict=True)]

@@ -37,11 +37,11 @@ def drawn(model: Gaussians, maps: Maps, files: Sequence[Path]) -> np.ndarray:
         (n, h, w) float32, not negative; cubic between the places, which points better than linear.
     """
     distances = model.distances(maps) / maps.shape[2]
-    found = [_enlarged(row, _size(file)) for row, file in zip(distances, files, strict=True)]
+    found = [enlarged(row, _size(file)) for row, file in zip(distances, files, strict=True)]
     return np.stack(found) if found else np.zeros((0, 1, 1), np.float32)
 
 
-def _enlarged(places: Array, size: tuple[int, int]) -> np.ndarray:
+def enlarged(places: Array, size: tuple[int, int]) -> np.ndarray:
     """The distances (p,) of a square grid as a map of `size`, (h, w) float32."""
     import torch
     import torch.nn.functional as F

@@ -60,6 +60,17 @@ class Ranking:
         """Undo `confirm`."""
         self._change(place, ADD)
 
+    def cell(self, place: int) -> tuple[int, int]:
+        """Row and column of the most unusual place of the photo at `place` of the ids."""
+        distances = self.live[0].distances[place]
+        row, column = divmod(int(np.argmax(distances)), round(len(distances) ** 0.5))
+        return row, column
+
+    def map(self, place: int) -> Array:
+        """Squared distances (p,) at the places of the photo at `place` of the ids, over their channels."""
+        live = self.live[0]
+        return np.asarray(live.distances[place] / live.parts[0].mean.shape[1])
+
     def _change(self, place: int, sign: float) -> None:
         if self.good[place] == (sign == ADD):
             return

@@ -74,11 +74,11 @@ class ConsensusScorer(Scorer):
         super().__init__()
         self.evidence = found
         decided = verdicts.keep | verdicts.remove
-        free = np.array([image_id not in decided for image_id in found.ids])
-        known = np.array([image_id in verdicts.remove for image_id in found.ids])
+        free = ~found.among(decided)
         self.border = share.limit(found)
         if free.any():
-            count = share.number(found, free, known, contamination)
+            known, cleared = (found.among(chosen) for chosen in (verdicts.remove, verdicts.keep))
+            count = share.number(found, free, known, contamination, cleared)
             self.border = share.border(found.strength[free], count, self.border)
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:

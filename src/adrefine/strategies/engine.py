@@ -67,7 +67,7 @@ def refine(
     """
     if not len(images):
         raise UserError("there is no training image to refine")
-    floor = max(2, ceil(params.min_keep * len(images)))
+    floor = fewest(params, images)
     training = training or Training()
     kept, done = start(images, verdicts), 0
     stop: str | None = None
@@ -79,9 +79,7 @@ def refine(
     limit = params.max_rounds if strategy.bounded_by_rounds else len(images)
     with progress.bar(total=limit, label="refine", unit="round") as bar:
         for number in range(1, limit + 1):
-            scores = _checked(scorer.scores(model, kept)).drop(list(verdicts.remove), errors="ignore")
-            removal = _spare(verdicts.keep, strategy.step(_seen(scores, verdicts.keep), floor))
-            removal = _at_least(floor, scores, removal)
+            scores, removal = decide(strategy, scorer.scores(model, kept), verdicts, floor)
             history.append(_record(number, scores, removal, verdicts))
             left = images.only(set(scores.index) - set(removal.ids))
             changed = left != kept
@@ -102,6 +100,24 @@ def refine(
         stop += f"; you removed {by_hand} images, more than refine.min_keep lets a strategy remove"
     table = pd.concat([rows for rows in history if len(rows)] or history, ignore_index=True)
     return Outcome(_summary(images, table, verdicts), table, stop, done)
+
+
+def fewest(params: Refine, images: Images) -> int:
+    """How many of the training images must stay."""
+    return max(2, ceil(params.min_keep * len(images)))
+
+
+def decide(
+    strategy: Strategy, scores: pd.Series, verdicts: Verdicts, floor: int
+) -> tuple[pd.Series, Removal]:
+    """One round's decision, a human's verdicts and the fewest that must stay respected.
+
+    Returns:
+        The scores of the images that were asked about, and what goes of them.
+    """
+    scores = _checked(scores).drop(list(verdicts.remove), errors="ignore")
+    removal = _spare(verdicts.keep, strategy.step(_seen(scores, verdicts.keep), floor))
+    return scores, _at_least(floor, scores, removal)
 
 
 def start(images: Images, verdicts: Verdicts) -> Images:

@@ -27,12 +27,14 @@ class Refinement:
         round_scores: image_id and a column per round of scores of the test images, for evaluate to measure
             with.
         evidence: what the voters say of each photo, whatever the strategy; None: there are no maps of them.
+        verdicts: a human's.
     """
 
     outcome: engine.Outcome
     model: Detector
     round_scores: pd.DataFrame
     evidence: Evidence | None = None
+    verdicts: Verdicts = UNDECIDED
 
     @property
     def removed(self) -> int:
@@ -46,7 +48,8 @@ class Refinement:
         if self.evidence is None:
             return told | finding.figures(self.removed, None)
         over = int((self.evidence.held_strength > share.limit(self.evidence)).sum())
-        estimated = share.estimate_share(self.evidence)
+        known, cleared = (self.evidence.among(ids) for ids in (self.verdicts.remove, self.verdicts.keep))
+        estimated = share.answered_share(self.evidence, known, cleared)
         return told | finding.figures(self.removed, estimated) | {"held_out_standing_out": over}
 
     def reasons(self, strategy: str) -> list[str]:
@@ -71,13 +74,12 @@ def run(
     told = [name for name in manifest.MEASURING_ONLY if name in noisy.columns]
     if told:
         raise UserError(f"refinement must not see the column {told[0]}: pass manifest.unlabelled(table)")
-    images = Images(tuple(sorted(manifest.of_split(noisy, "train")["image_id"])), prepared)
+    images, held = training_images(noisy, prepared)
     watched = Images(tuple(sorted(noisy.loc[noisy["in_test"] == 1, "image_id"])), prepared)
     model = detectors.create(params)
     model.load(initial)
     chosen = params.chosen_strategy
     strategy, learning = strategies.create(params, len(images)), chosen.training(params.refine)
-    held = tuple(sorted(manifest.of_split(noisy, "val")["image_id"]))
     found = evidence.of(images, held, verdicts, params.refine.seed)
     scorer = chosen.scorer(params.refine, model, images, verdicts, learning, found)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
@@ -86,7 +88,34 @@ def run(
         columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
 
     outcome = engine.refine(model, images, strategy, scorer, params.refine, watch, verdicts, learning)
-    return Refinement(outcome, model, pd.DataFrame(columns), found)
+    return Refinement(outcome, model, pd.DataFrame(columns), found, verdicts)
+
+
+def training_images(noisy: pd.DataFrame, prepared: Path) -> tuple[Images, tuple[str, ...]]:
+    """The training images, and the ids of the held-out ones, both sorted."""
+    images = Images(tuple(sorted(manifest.of_split(noisy, "train")["image_id"])), prepared)
+    return images, tuple(sorted(manifest.of_split(noisy, "val")["image_id"]))
+
+
+def foreseen(
+    params: Params, noisy: pd.DataFrame, prepared: Path, verdicts: Verdicts
+) -> frozenset[str] | None:
+    """The training images that `run` will leave out; None where that takes a detector to say: with another
+    strategy than consensus.
+
+    Raises:
+        UserError: as of `run`.
+    """
+    if params.refine.strategy != "consensus":
+        return None
+    images, held = training_images(noisy, prepared)
+    found = evidence.of(images, held, verdicts, params.refine.seed)
+    chosen, unused = params.chosen_strategy, detectors.create(params)
+    scorer = chosen.scorer(params.refine, unused, images, verdicts, chosen.training(params.refine), found)
+    engine.start(images, verdicts)
+    floor, strategy = engine.fewest(params.refine, images), strategies.create(params, len(images))
+    _, removal = engine.decide(strategy, scorer.scores(unused, images), verdicts, floor)
+    return frozenset(removal.ids) | (verdicts.remove & set(images.ids))
 
 
 def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:

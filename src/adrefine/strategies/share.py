@@ -1,7 +1,7 @@
 """How many photos go, and what can be said of how many hide. No document; nothing here sees a label.
 
 Every constant was chosen on six products, and its effect measured on each with that product left out:
-`python -m benchmarks.products.evidence`.
+`python -m benchmarks.products.evidence`; what a person's answers change: `python -m benchmarks.review`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from adrefine.reviewing.belief import Belief
 
 if TYPE_CHECKING:
     from adrefine.places.evidence import Array, Evidence, Flags
@@ -26,6 +28,8 @@ AT_STEP, PER_STEP = 0.233, 0.190  # estimated share at width 0, and for each uni
 OVER, UNDER = 0.103, 0.156  # how far over and under the true share 5 % of the estimates were
 FEWEST = 50  # photos under which nothing was measured
 MOST = 0.5
+ANSWERED = 5  # answers of a person from which they tell of the other photos
+LIKELY = 0.5  # chance to be defective, by the answers, over which a photo goes
 
 Contamination = float | tuple[float, float] | None  # a share, bounds of it, None: nobody knows
 
@@ -57,31 +61,57 @@ def estimate_share(evidence: Evidence) -> Share | None:
     return Share(found, max(found - OVER, 0.0), min(found + UNDER, MOST))
 
 
-def number(evidence: Evidence, free: Flags, known: Flags, contamination: Contamination) -> int:
+def belief(evidence: Evidence, known: Flags, cleared: Flags) -> Belief | None:
+    """What answers tell of the other photos; None with fewer than `ANSWERED`.
+
+    Args:
+        known, cleared: (n,) photos that a human removed, and kept.
+    """
+    if int((known | cleared).sum()) < ANSWERED:
+        return None
+    return Belief(evidence.strength, known, cleared)
+
+
+def answered_share(evidence: Evidence, known: Flags, cleared: Flags) -> Share | None:
+    """The share by a human's answers, what they removed included; without enough of them see
+    `estimate_share`."""
+    told = belief(evidence, known, cleared)
+    if told is None:
+        return estimate_share(evidence)
+    hidden, found, n = told.hidden(), int(known.sum()), len(known)
+    return Share((found + hidden.expected) / n, (found + hidden.low) / n, (found + hidden.high) / n)
+
+
+def number(
+    evidence: Evidence, free: Flags, known: Flags, contamination: Contamination, cleared: Flags | None = None
+) -> int:
     """How many of the `free` photos go.
 
     By itself the rule takes what is over FAR limits, and of what is over one limit the worst, up to `UNSURE`
-    of the photos, or more where more hide for sure. A defect that a human found where the rule would not have
-    looked takes no place in that: to confirm one never brings another back.
+    of the photos, or more where more hide for sure. To confirm a defect never brings another photo back, and
+    to clear one never lets another go. With `ANSWERED` answers what is `LIKELY` defective goes, too.
 
     Args:
         free: (n,) photos that no human decided on.
         known: (n,) photos that a human removed.
         contamination: a share: so many go, with those known; bounds: so many at least and at most.
+        cleared: (n,) photos that a human keeps; None: none.
     """
     n, found = len(free), int(known.sum())
     if isinstance(contamination, float):
         return min(max(round(contamination * n) - found, 0), int(free.sum()))
-    chosen = _by_the_rule(evidence, free, known)
+    cleared = np.zeros(n, bool) if cleared is None else cleared
+    chosen = _by_the_rule(evidence, free, free | known | cleared)
+    if told := belief(evidence, known, cleared):
+        chosen = max(chosen, int((told.fitted[free] > LIKELY).sum()))
     if contamination:
         low, high = ceil(contamination[0] * n - 1e-9) - found, floor(contamination[1] * n + 1e-9) - found
         chosen = max(min(chosen, high), low, 0)
     return min(chosen, int(free.sum()))
 
 
-def _by_the_rule(evidence: Evidence, free: Flags, known: Flags) -> int:
-    """How many of the `free` photos are among those that the rule takes of them and the `known`."""
-    asked = free | known
+def _by_the_rule(evidence: Evidence, free: Flags, asked: Flags) -> int:
+    """How many of the `free` photos are among those that the rule takes of all that are `asked`."""
     strength, n = evidence.strength[asked], len(free)
     border, share = limit(evidence), estimate_share(evidence)
     sure = max(UNSURE, share.low if share else 0.0)

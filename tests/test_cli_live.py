@@ -1,0 +1,157 @@
+"""`adrefine review --next`: one key a photo, answers kept at once, and a run that does what was shown."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from adrefine import cli, detectors, manifest, params, paths, review
+from adrefine.detectors.base import Images
+from adrefine.errors import UserError
+from adrefine.features.store import write_rows
+from adrefine.strategies import refinement
+from fakes import MapStore
+
+STORE = MapStore(8, count=60)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Sixty training photos of which the first eight are defective; nobody is told."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ADREFINE_CACHE_DIR", raising=False)
+    ids = list(STORE.content)
+    shapes = {"maps": STORE.maps(ids[:1]).shape[1:], "pooled": STORE.pooled(ids[:1]).shape[1:]}
+    rows = zip(STORE.maps(ids), STORE.pooled(ids), strict=True)
+    write_rows(paths.PREPARED / paths.PLACES, ids, rows, shapes, {"side": 5})
+    names = list(STORE.ids)
+    table = pd.DataFrame({"image_id": names, "path": [f"{name}.png" for name in names], "split": "train"})
+    paths.NOISY.mkdir(parents=True)
+    table.assign(in_test=0).to_csv(paths.NOISY / "manifest.csv", index=False)
+    for name in names:
+        Image.new("L", (40, 30), 128).save(f"{name}.png")
+    Path("params.yaml").write_text("detector: padim\nrefine: {strategy: consensus}\n")
+    return tmp_path
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(keys))
+    cli.run(["review", "--next"])
+
+
+def rightly(photo: str) -> str:
+    return "r" if STORE.hidden[STORE.ids.index(photo)] else "k"
+
+
+def next_photos(capsys: pytest.CaptureFixture[str], count: int = 1) -> dict:
+    capsys.readouterr()
+    cli.run(["review", "--next", str(count), "--json"])
+    found: dict = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_photo_comes_with_path_score_limit_reason_and_picture(project, capsys, monkeypatch) -> None:
+    first = next_photos(capsys)["next"][0]
+    assert set(first) == {
+        *("image_id", "path", "score", "limit", "chance", "reason", "asked", "why", "picture"),
+    }
+    assert first["path"] == f"{first['image_id']}.png"
+    assert first["score"] > first["limit"] == 3.0
+    row, column = divmod(int(STORE.where[STORE.ids.index(first["image_id"])]), 5)
+    assert first["reason"] == f"oddest at row {row + 1}, column {column + 1}"
+    with Image.open(first["picture"]) as picture:
+        assert picture.size == (80, 30)  # the photo, and its map
+        heat = np.asarray(picture)[:, 40:].astype(int)
+    spread = np.ptp(heat, axis=2)  # colour is where it is odd
+    hottest = np.unravel_index(np.argmax(spread), spread.shape)
+    assert (hottest[0] // 6, hottest[1] // 8) == (row, column)
+    ask(monkeypatch, "q")
+    shown = capsys.readouterr().out
+    for text in (
+        first["path"],
+        f"score {first['score']:.1f}, limit 3.0",
+        first["picture"],
+        "k keep  r remove",
+    ):
+        assert text in shown
+
+
+def test_a_key_is_an_answer_at_once_and_undo_takes_it_back(project, capsys, monkeypatch) -> None:
+    first, second = (found["image_id"] for found in next_photos(capsys, 2)["next"])
+    ask(monkeypatch, "R\nx")  # the end of the input is as good as q
+    assert review.read(paths.REVIEW)[first].verdict == "remove"
+    ask(monkeypatch, "ukz")
+    answers = review.read(paths.REVIEW)
+    assert [answers[name].verdict for name in answers] == ["remove", "unsure"]
+    ask(monkeypatch, "zq")
+    shown = capsys.readouterr().out
+    assert "nothing to undo" in shown
+    assert f"taken back: {second}.png" in shown or "taken back" in shown
+    assert list(review.read(paths.REVIEW)) == list(answers)
+
+
+def test_scripts_answer_too_and_the_draws_are_kept(project, capsys) -> None:
+    drawn = []
+    for _ in range(20):
+        asked = next_photos(capsys)["next"][0]
+        verdict = {"r": "remove", "k": "keep"}[rightly(asked["image_id"])]
+        cli.run(["review", asked["image_id"], verdict, "--asked", asked["asked"]])
+        drawn += [asked["image_id"]] * ("drawn" in asked["why"])
+    told = next_photos(capsys)
+    assert [name for name, one in review.read(paths.REVIEW).items() if one.drawn()] == drawn
+    assert len(drawn) == 2
+    assert told["estimate"]["unbiased"] is not None
+    found = sum(STORE.hidden[STORE.ids.index(name)] for name in review.read(paths.REVIEW))
+    assert told["estimate"]["found"] == found >= 7
+    with pytest.raises(UserError, match="--asked 'perhaps'"):
+        cli.run(["review", drawn[0], "keep", "--asked", "perhaps"])
+
+
+def refined(verdicts: review.Verdicts) -> pd.DataFrame:
+    """What stage refine makes of these answers."""
+    settings, table = params.load(), manifest.read(paths.NOISY / "manifest.csv")
+    model = detectors.create(settings)
+    model.fit(Images(STORE.ids, paths.PREPARED))
+    model.save(paths.MODELS / "initial")
+    found = refinement.run(settings, table, paths.PREPARED, paths.MODELS / "initial", verdicts)
+    return found.outcome.images.set_index("image_id")
+
+
+@pytest.mark.parametrize("keys", ["", "rrr", "rrrrrrkkkk", "kkkkkk", "rurrkrkkkkkr"])
+def test_a_run_leaves_out_exactly_what_the_review_says(project, capsys, monkeypatch, keys) -> None:
+    ask(monkeypatch, keys)
+    said = capsys.readouterr().out.splitlines()[-2]
+    gone = set(next_photos(capsys)["removed"])
+    given = review.verdicts(review.read(paths.REVIEW))
+    images = refined(given)
+    assert set(images.index[images["kept"] == 0]) == gone
+    assert gone >= given.remove
+    assert not gone & given.keep
+    assert said.startswith(f"`dvc repro` leaves out {len(gone)} of 60 photos: {len(given.remove)} that you")
+
+
+def test_with_another_strategy_the_detector_has_the_last_word(project, capsys, monkeypatch) -> None:
+    Path("params.yaml").write_text("detector: padim\nrefine: {strategy: mad}\n")
+    ask(monkeypatch, "r")
+    assert "1 photos that you removed, and what mad removes" in capsys.readouterr().out
+    assert next_photos(capsys)["removed"] is None
+
+
+def test_it_ends_with_what_hides_and_says_when_it_is_enough(project, capsys, monkeypatch) -> None:
+    for _ in range(35):
+        ask(monkeypatch, rightly(next_photos(capsys)["next"][0]["image_id"]))
+    last = capsys.readouterr().out
+    assert "8 went, 0 to 1 still hide" in last or "8 went, 0 still hide" in last
+    assert "Enough: at most" in last
+
+
+def test_without_maps_it_says_what_to_run(project) -> None:
+    (paths.PREPARED / paths.PLACES / "meta.json").unlink()
+    with pytest.raises(UserError, match="run `dvc repro embed`"):
+        cli.run(["review", "--next"])
