@@ -38,6 +38,7 @@ def make(goods=40, test_defects=60, pool_defects=0, label=0, types=("pit", "scra
         height=8,
         mask_area=0.0,
         scale="0..255",
+        part="",
         source=table["image_id"],
     )[list(manifest.COLUMNS)]
 
@@ -188,3 +189,31 @@ def test_stage_writes_manifest_and_summary(tmp_path, monkeypatch, capsys):
         "test_defect": 30,
     }
     assert "20 training photos, 5 of them hidden" in capsys.readouterr().out
+
+
+@quick
+@given(level=st.sampled_from([0.0, 0.1, 0.3]), seed=SEEDS, shots=st.integers(1, 6))
+def test_no_tested_photo_has_another_shot_among_the_hidden_or_the_pool(level, seed, shots):
+    """Defects of the test set in parts of several shots, some of them with a good shot as well."""
+    source = make(goods=30, test_defects=48)
+    tested = source["split"] == "test"
+    defect = (source["label"] == 1) & tested
+    names = pd.Series([f"p{n // shots}" for n in range(defect.sum())], source.index[defect])
+    goods = source.index[tested & ~defect]
+    source["part"] = names.reindex(source.index).fillna("")
+    source.loc[goods, "part"] = [f"p{n}" for n in range(len(goods))]
+    table = noise.inject(source, Noise(level=level, n_train=30, seed=seed))
+    known = table[table["part"] != ""]
+    in_test = set(known.loc[known["in_test"] == 1, "part"])
+    out = set(known.loc[(known["split"] == "pool") | (known["injected"] == 1), "part"])
+    assert in_test
+    assert not in_test & out
+
+
+def test_defects_of_tested_parts_are_never_hidden():
+    source = make(goods=20, test_defects=10, pool_defects=6)
+    pool = source.index[(source["split"] == "pool") & (source["label"] == 1)]
+    source.loc[[pool[0], source.index[source["split"] == "test"][0]], "part"] = "one"
+    table = noise.inject(source, Noise(level=0.2, n_train=20))
+    assert table.loc[pool[0], "injected"] == 0
+    assert noise.summary(table, Noise(level=0.2))["pool_left"] == 6 - 1 - 4

@@ -30,7 +30,7 @@ def photos(train=14, val=4, test=6, defects=5) -> pd.DataFrame:
     table["defect_type"] = defect.map({True: "pit", False: ""})
     table["source"] = [f"photo {i}.jpg" for i in range(len(table))]
     table["mask_area"] = defect * 0.02
-    return table.assign(width=640, height=480, scale="0..255")[list(manifest.COLUMNS)]
+    return table.assign(width=640, height=480, scale="0..255", part="")[list(manifest.COLUMNS)]
 
 
 def levels_of(table: pd.DataFrame, **given) -> pd.DataFrame:

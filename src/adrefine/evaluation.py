@@ -99,7 +99,8 @@ def _threshold(model: Detector, table: pd.DataFrame, prepared: Path, params: Eva
         raise UserError(
             "there is no held-out good photo to set the threshold with: raise dataset.val_fraction"
         )
-    return detection.conformal_threshold(_scores(model, held, prepared), params.target_fpr)
+    scores = _scores(model, held, prepared)
+    return detection.conformal_threshold(scores, params.target_fpr, manifest.parts(held))
 
 
 def _metrics(

@@ -19,7 +19,8 @@ SPLITS = ("train", "val", "test", "pool")
 
 # Written by ingest. `width`, `height`: the photo's own size; `mask_area`: masked share of it, 0 without
 # mask; `path`, `mask_path`: relative to the project root; `source`: relative to dataset.root; `scale`: values
-# of the photo that became black and white, such as 0..4095.
+# of the photo that became black and white, such as 0..4095; `part`: the same for all shots of one part, an
+# opaque name, "" where unknown.
 COLUMNS = (
     "image_id",
     "path",
@@ -32,7 +33,10 @@ COLUMNS = (
     "mask_area",
     "source",
     "scale",
+    "part",
 )
+# Of parts.csv: the split a photo is in, and the one it had before its part went to one side.
+PART_COLUMNS = ("part", "image_id", "source", "split", "moved_from")
 # Of levels.csv: how many grey levels an image has, and the shares of its pixels that are black and saturated.
 LEVEL_COLUMNS = ("image_id", "source", "grey_levels", "black", "saturated")
 # Of duplicates.csv, which ingest writes and validate checks.
@@ -57,6 +61,7 @@ _TEXT = (
     "defect_type",
     "source",
     "scale",
+    "part",
     "kind",
     "source_id",
     "reviewed",
@@ -92,6 +97,13 @@ def unlabelled(table: pd.DataFrame) -> pd.DataFrame:
 def of_split(table: pd.DataFrame, split: str) -> pd.DataFrame:
     """Rows of one split (`train | val | test | pool`)."""
     return table[table["split"] == split]
+
+
+def parts(table: pd.DataFrame) -> pd.Series:
+    """Part of each row: what stays on one side of every split. An unknown part is the photo itself."""
+    if "part" not in table.columns:
+        return table["image_id"]
+    return table["part"].where(table["part"] != "", table["image_id"])
 
 
 def synthetic_id(image_id: str, k: int = 0) -> str:

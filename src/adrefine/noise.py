@@ -2,6 +2,7 @@
 
 Every choice ranks images by a seed made of their own id, so it depends neither on the order of rows nor on
 the level: the defects hidden at .1 are among those hidden at .2, and the test set is the same at every level.
+Shots of one part stay together: no photo that is tested has another shot among the hidden defects.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import pandas as pd
 
 from adrefine.errors import UserError
-from adrefine.manifest import DEFECT, GOOD, UNKNOWN
+from adrefine.manifest import DEFECT, GOOD, UNKNOWN, parts
 from adrefine.params import Noise
 from adrefine.runtime.seeds import derived_seed
 
@@ -78,8 +79,20 @@ def _set_defects_aside(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
                 f"noise.pool_fraction={params.pool_fraction:g} sets all {count} test defects "
                 "aside and leaves none to test on: lower it, or set noise.mode=overlap"
             )
-        table.loc[_stratified(tested, params.seed)[:count], "split"] = "pool"
+        aside = _whole_parts(tested, _stratified(tested, params.seed), count)
+        table.loc[(table["split"] == "test") & parts(table).isin(aside), "split"] = "pool"
     return table
+
+
+def _whole_parts(tested: pd.DataFrame, order: pd.Index, count: int) -> set[str]:
+    """The parts of the first defects in `order` that have `count` tested defects or a few more; never all."""
+    names = parts(tested)
+    sizes, chosen = names.value_counts(), dict[str, int]()
+    for name in names[order]:
+        if sum(chosen.values()) >= count or len(chosen | {name: 0}) == len(sizes):
+            break
+        chosen[name] = int(sizes[name])
+    return set(chosen)
 
 
 def _stratified(defects: pd.DataFrame, seed: int) -> pd.Index:
@@ -93,8 +106,11 @@ def _stratified(defects: pd.DataFrame, seed: int) -> pd.Index:
 def _candidates(table: pd.DataFrame, params: Noise) -> pd.Series:
     """Which rows may be hidden: the pool's defects; with overlap the test defects as well."""
     free = (table["split"] == "pool") | (table["injected"] == 1)
+    names = parts(table)
     if params.mode == "overlap":
         free |= table["split"] == "test"
+    else:
+        free &= ~names.isin(set(names[table["split"] == "test"]))
     return (table["label"] == DEFECT) & free
 
 

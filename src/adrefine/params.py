@@ -64,6 +64,7 @@ class Dataset(Section):
     max_quarantined: Share = 0.05
     bit_depth: Literal["auto", 8, 10, 12, 14, 16] = "auto"
     near_duplicate: PositiveShare = 0.995
+    parts: Literal["told", "find"] = "told"
     seed: int = 0
 
     @property

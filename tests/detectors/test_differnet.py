@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrefine.detectors.base import read_log, write_log
+from adrefine.detectors.base import Images, read_log, write_log
 from adrefine.detectors.differnet.detector import DifferNet
 from adrefine.detectors.differnet.settings import Settings
 from adrefine.errors import UserError
@@ -221,7 +221,7 @@ def test_held_out_images_are_not_learned_before_the_number_of_epochs_is_known(im
     epoch = detector._epoch
     monkeypatch.setattr(detector, "_epoch", lambda rows, *rest: (seen.append(rows), epoch(rows, *rest))[1])
     detector.fit(images)
-    held = detector._held_out(images.ids)
+    held = detector._held_out(images)
     vectors = torch.from_numpy(Store(images.prepared / FEATURES).vectors(images.ids))
     assert held.sum() == 8
     assert torch.equal(seen[0], vectors[~held].reshape(-1, 6))
@@ -230,17 +230,17 @@ def test_held_out_images_are_not_learned_before_the_number_of_epochs_is_known(im
 
 def test_removing_images_moves_no_other_in_or_out_of_the_held_out_ones():
     detector, ids = untrained(), image_set(50).ids
-    held = set(np.array(ids)[detector._held_out(ids)])
+    held = set(np.array(ids)[detector._held_out(Images(ids, Path()))])
     for gone in (1, 5, 20):
         left = ids[gone:]
-        assert set(np.array(left)[detector._held_out(left)]) == held & set(left)
+        assert set(np.array(left)[detector._held_out(Images(left, Path()))]) == held & set(left)
     shuffled = tuple(np.random.default_rng(0).permutation(ids))
-    assert set(np.array(shuffled)[detector._held_out(shuffled)]) == held
+    assert set(np.array(shuffled)[detector._held_out(Images(shuffled, Path()))]) == held
 
 
 def test_the_seed_decides_who_is_held_out():
-    ids = image_set(50).ids
-    assert (untrained()._held_out(ids) != untrained(seed=1)._held_out(ids)).any()
+    images = image_set(50)
+    assert (untrained()._held_out(images) != untrained(seed=1)._held_out(images)).any()
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

@@ -137,3 +137,10 @@ def test_undefined_figures_are_left_out():
 def test_impossible_thresholds_are_refused(values, rate, says):
     with pytest.raises(UserError, match=says):
         conformal_threshold(values, rate)
+
+
+def test_a_part_counts_once_whatever_its_shots() -> None:
+    """Nine parts promise a tenth: the highest shot of each, the ninth of ten ranks."""
+    scores, parts = [*range(1, 10), 20, 30], [*"abcdefghi", "a", "b"]
+    assert conformal_threshold(scores, 0.2, parts) == 20
+    assert conformal_threshold(scores, 0.2, [str(n) for n in range(11)]) == conformal_threshold(scores, 0.2)

@@ -8,7 +8,7 @@ import pytest
 from adrefine.metrics.detection import auroc
 from adrefine.places import evidence
 from adrefine.places.evidence import PLACES, POOLED, gather
-from adrefine.places.out_of_fold import folds_of
+from adrefine.places.out_of_fold import FOLDS, folds_of
 from fakes import MapStore
 
 
@@ -143,3 +143,11 @@ def test_the_table_has_every_photos_votes() -> None:
 def test_the_loudest_voter_is_named() -> None:
     found = of(MapStore(3))
     assert found.loudest()[:3] == [PLACES] * 3
+
+
+def test_shots_of_one_part_are_in_one_fold() -> None:
+    ids = [f"im{number}" for number in range(40)]
+    parts = {image_id: f"p{place // 5}" for place, image_id in enumerate(ids[:25])}
+    folds = dict(zip(ids, folds_of(ids, 0, parts), strict=True))
+    assert all(len({folds[i] for i in parts if parts[i] == part}) == 1 for part in set(parts.values()))
+    assert set(folds.values()) == set(range(FOLDS))

@@ -167,3 +167,11 @@ def test_in_sample_scores_are_those_of_the_model():
 @pytest.mark.parametrize(("name", "kind"), [("in_sample", InSample), ("out_of_fold", OutOfFold)])
 def test_the_policy_is_chosen_by_name(name, kind):
     assert type(scorers.create(Refine(scorer=name), Spy(), image_set(10).ids)) is kind
+
+
+def test_shots_of_one_part_are_in_one_fold() -> None:
+    images = image_set(30)
+    parts = {image_id: f"p{place // 4}" for place, image_id in enumerate(images.ids[:20])}
+    folds = OutOfFold(Spy(), images.ids, 3, 0, parts=parts).fold_of
+    assert all(len({folds[i] for i in parts if parts[i] == part}) == 1 for part in set(parts.values()))
+    assert set(folds.values()) == {0, 1, 2}

@@ -69,7 +69,7 @@ class Review:
             raise UserError(f"a review ranks {FEWEST} training photos or more, there are {len(images)}")
         store = open_places(paths.PREPARED / paths.PLACES)
         twins = store.has(synthetic_id(name) for name in images.ids)
-        ranking = Ranking(store, images.ids, seed=settings.refine.seed, twins=twins)
+        ranking = Ranking(store, images.ids, seed=settings.refine.seed, twins=twins, parts=images.parts)
         return cls(settings, noisy, Session(ranking, read(paths.REVIEW), settings.refine.seed))
 
     @cached_property

@@ -96,6 +96,8 @@ def read(params: Dataset) -> tuple[Path, pd.DataFrame, list[str], Account]:
             f"{root} holds no photo{account.nothing(root)}: put some there, or set dataset.root and "
             "dataset.name"
         )
+    if "part" not in table.columns:  # a plug-in from before layouts told parts
+        table = table.assign(part="")
     counts = tally(table)
     differ = [
         f"{key} {counts.get(key, 0)} instead of {number}"

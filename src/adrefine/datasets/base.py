@@ -11,8 +11,9 @@ from adrefine.errors import UserError
 from adrefine.params import Dataset
 
 # source, mask_source: POSIX paths relative to the root ("" for no mask); split: train | test | pool;
-# label: manifest.GOOD | DEFECT | UNKNOWN; defect_type: "" for good photos.
-SCAN_COLUMNS = ("source", "mask_source", "split", "label", "defect_type")
+# label: manifest.GOOD | DEFECT | UNKNOWN; defect_type: "" for good photos; part: the same text for all photos
+# of one part, "" where the dataset does not tell.
+SCAN_COLUMNS = ("source", "mask_source", "split", "label", "defect_type", "part")
 
 
 class Layout(ABC):

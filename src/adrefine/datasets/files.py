@@ -106,7 +106,7 @@ def tame_name(name: str) -> str:
 
 
 def row(
-    source: str, split: str, label: int, mask_source: str = "", defect_type: str = ""
+    source: str, split: str, label: int, mask_source: str = "", defect_type: str = "", part: str = ""
 ) -> dict[str, object]:
     """One row of SCAN_COLUMNS."""
     return {
@@ -115,6 +115,7 @@ def row(
         "split": split,
         "label": label,
         "defect_type": defect_type,
+        "part": part,
     }
 
 

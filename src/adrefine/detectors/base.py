@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,6 +16,7 @@ from adrefine.sections import Section
 
 if TYPE_CHECKING:  # a section of params.yaml is read without the detector's imports
     import numpy as np
+    import pandas as pd
 
     from adrefine.strategies.meta_iqr import MetaIqr
 
@@ -26,10 +27,23 @@ _BROKEN = (OSError, EOFError, UnpicklingError, ValueError, TypeError, KeyError, 
 
 @dataclass(frozen=True)
 class Images:
-    """Images by id, without label, split or file name; `prepared` is the folder data/prepared."""
+    """Images by id, without label, split or file name.
+
+    Attributes:
+        prepared: the folder data/prepared.
+        parts: of images whose part is known; shots of one part share its name.
+    """
 
     ids: tuple[str, ...]
     prepared: Path
+    parts: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, prepared: Path) -> Images:
+        """The rows of a manifest, sorted by id."""
+        known = table[table["part"] != ""] if "part" in table.columns else table[:0]
+        parts = dict(zip(known["image_id"], known["part"], strict=True)) if len(known) else {}
+        return cls(tuple(sorted(table["image_id"])), prepared, parts)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -37,7 +51,12 @@ class Images:
     def only(self, ids: Iterable[str]) -> Images:
         """Those of `ids` that are here, in the order of this set."""
         wanted = set(ids)
-        return Images(tuple(image_id for image_id in self.ids if image_id in wanted), self.prepared)
+        ids = tuple(image_id for image_id in self.ids if image_id in wanted)
+        return Images(ids, self.prepared, self.parts)
+
+    def part(self, image_id: str) -> str:
+        """What stays with the image when some are held out: its part; the image itself if that is unknown."""
+        return self.parts.get(image_id, image_id)
 
 
 @dataclass(frozen=True)

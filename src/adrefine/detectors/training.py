@@ -25,11 +25,11 @@ def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, or
         Epochs of each model.
     """
     rows = manifest.of_split(noisy, "train")
-    everything = Images(tuple(sorted(rows["image_id"])), prepared)
+    everything = Images.of(rows, prepared)
     epochs = {"initial": _fit(params, everything, initial)}
-    clean = tuple(sorted(rows.loc[rows["injected"] == 0, "image_id"]))
+    clean = Images.of(rows[rows["injected"] == 0], prepared)
     if len(clean) < len(everything):
-        epochs["oracle"] = _fit(params, Images(clean, prepared), oracle)
+        epochs["oracle"] = _fit(params, clean, oracle)
     elif (rows["label"] == manifest.UNKNOWN).any():
         write_json(
             oracle / ABSENT, {"reason": "the training images have no labels: there is no ceiling to measure"}

@@ -15,7 +15,7 @@ import pandas as pd
 
 from adrefine import datasets, io, manifest
 from adrefine.errors import UserError
-from adrefine.ingestion import duplicates, examples, prepare, summary
+from adrefine.ingestion import duplicates, examples, parts, prepare, summary
 from adrefine.ingestion.affine import Affine
 from adrefine.ingestion.decision import PART
 from adrefine.ingestion.summary import Summary
@@ -25,6 +25,7 @@ from adrefine.runtime.seeds import drawn
 
 IMAGES, MASKS = "images", "masks"
 DUPLICATES, QUARANTINE, SUMMARY = "duplicates.csv", "quarantine.csv", "summary.json"
+PARTS = "parts.csv"  # photos of which other shots of the same part are known, those of a part together
 IGNORED = "ignored.csv"  # files under the root that are neither photo nor mask, with the reason
 LEVELS = "levels.csv"  # grey levels of every image, which validate checks
 TRANSFORMS = "transforms.csv"  # of every image: why it was not turned as others were, the numbers of `Affine`
@@ -33,8 +34,9 @@ _SHOWN = 5  # items that a message names
 
 
 def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
-    """Write `images/`, `masks/`, `manifest.csv`, `duplicates.csv`, `quarantine.csv`, `ignored.csv`,
-    `levels.csv`, `transforms.csv` and `summary.json` to `out`, and `examples/` where photos were turned.
+    """Write `images/`, `masks/`, `manifest.csv`, `duplicates.csv`, `parts.csv`, `quarantine.csv`,
+    `ignored.csv`, `levels.csv`, `transforms.csv` and `summary.json` to `out`, and `examples/` where photos
+    were turned.
 
     Args:
         params: which dataset, and how its photos are prepared.
@@ -50,6 +52,7 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     photos, thumbnails, decision = prepare.prepare(params, root.resolve(), table, workers)
     usable = _without_bad(photos, params, out / QUARANTINE)
     _check_masks(usable)
+    usable = parts.assign(usable, params.parts)
     usable["split"] = _with_val(usable, params)
     kept, exact = duplicates.drop_exact(usable)
     _check_splits(kept, root)
@@ -94,10 +97,12 @@ def _check_masks(photos: pd.DataFrame) -> None:
 
 
 def _with_val(photos: pd.DataFrame, params: Dataset) -> pd.Series:
-    """Splits, with `val` for training photos drawn by their content and the seed alone: adding a photo moves
-    no other."""
-    in_val = photos["image_id"].map(lambda name: drawn(params.val_fraction, "val", params.seed, name))
-    good = (photos["split"] == "train") & (photos["label"] != manifest.DEFECT)
+    """Splits, with `val` for training photos drawn by their part or content and the seed alone: adding a
+    photo moves none of another part. A part with a defect that may train is not held out."""
+    names = manifest.parts(photos)
+    in_val = names.map(lambda name: drawn(params.val_fraction, "val", params.seed, name))
+    defect = (photos["label"] == manifest.DEFECT) & (photos["split"] != "test")
+    good = (photos["split"] == "train") & ~names.isin(set(names[defect]))
     return photos["split"].mask(good & in_val, "val")
 
 
@@ -127,6 +132,7 @@ def _write(out: Path, kept: pd.DataFrame, twice: pd.DataFrame, made: Summary) ->
     for path, file in zip(table["mask_path"][marked], table["mask_file"][marked], strict=True):
         _link(Path(file), Path(path))
     io.write_csv(out / DUPLICATES, twice)
+    io.write_csv(out / PARTS, parts.listed(kept))
     in_order = table.sort_values("image_id")
     io.write_csv(out / LEVELS, in_order[list(manifest.LEVEL_COLUMNS)])
     io.write_csv(out / TRANSFORMS, in_order[["image_id", "not_turned", *Affine._fields]])
@@ -146,7 +152,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _clear(out: Path) -> None:
     """Remove what an earlier run left, the manifest first."""
-    for name in (MANIFEST, SUMMARY, DUPLICATES, LEVELS, TRANSFORMS, IGNORED, QUARANTINE):
+    for name in (MANIFEST, SUMMARY, DUPLICATES, PARTS, LEVELS, TRANSFORMS, IGNORED, QUARANTINE):
         (out / name).unlink(missing_ok=True)
     for name in (IMAGES, MASKS, EXAMPLES):
         if (out / name).exists():

@@ -30,6 +30,7 @@ class Summary:
     exact: int
     near: int
     leaks: int
+    parts: dict[str, int]
     scales: dict[str, int]
     files: dict[str, Any]
     fit: str
@@ -46,10 +47,17 @@ class Summary:
             f"{self.quarantined} in quarantine",
             f"duplicates: {self.exact} exact (left out), {self.near} near; between training and test: "
             f"{self.leaks}",
+            *self._part_line(),
             *self._scale_line(),
             *self._fit_lines(),
             self._file_line(),
         ]
+
+    def _part_line(self) -> list[str]:
+        if not self.parts["photos"]:
+            return []
+        shots, parts = counted(self.parts["photos"], "photo"), counted(self.parts["parts"], "part")
+        return [f"parts: {shots} of {parts}; {self.parts['moved']} moved to keep a part on one side"]
 
     def _fit_lines(self) -> list[str]:
         decided = [f"fit: {self.fit}: {self.fit_reason}"] if self.fit_reason else []
@@ -91,6 +99,7 @@ def of(
         exact=len(exact),
         near=int((twice["kind"] == "near").sum()),
         leaks=int(twice["leak"].sum()),
+        parts=_parts(kept),
         files=_files(photos, kept, found),
         scales={str(name): int(count) for name, count in sorted(Counter(kept["scale"]).items())},
         fit=decision.fit,
@@ -112,6 +121,13 @@ def _files(photos: pd.DataFrame, kept: pd.DataFrame, found: Account) -> dict[str
         "quarantined": bad,
         "ignored": account.reasons(found.ignored["reason"]),
     }
+
+
+def _parts(kept: pd.DataFrame) -> dict[str, int]:
+    """How many photos are of a known part, of how many parts, and how many moved to another split."""
+    known = kept[kept["part"] != ""]
+    moved = int((known["moved_from"] != "").sum())
+    return {"photos": len(known), "parts": known["part"].nunique(), "moved": moved}
 
 
 def _scale_warnings(kept: pd.DataFrame) -> list[str]:

@@ -48,7 +48,7 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64]
     return false / false[-1], true / true[-1]
 
 
-def conformal_threshold(good_scores: ArrayLike, target_fpr: float) -> float:
+def conformal_threshold(good_scores: ArrayLike, target_fpr: float, parts: ArrayLike | None = None) -> float:
     """Threshold that a new good photo passes (score > threshold) with a chance of at most `target_fpr`.
 
     The ⌈(n + 1)(1 − target_fpr)⌉-th smallest score (split conformal prediction, Vovk 2005); the largest one
@@ -57,10 +57,18 @@ def conformal_threshold(good_scores: ArrayLike, target_fpr: float) -> float:
     Args:
         good_scores: (n,) scores of good photos held out of training.
         target_fpr: between 0 and 1, both excluded.
+        parts: (n,) the part of each photo; None: each shows another one. Shots of one part do not come apart:
+            parts are counted, each with the highest score of its shots.
     Raises:
         UserError: no score, a NaN, or an impossible rate.
     """
-    scores = np.sort(np.asarray(good_scores, dtype=np.float64).ravel())
+    scores = np.asarray(good_scores, dtype=np.float64).ravel()
+    if parts is not None:
+        _, part = np.unique(np.asarray(parts, dtype=str), return_inverse=True)
+        each = np.full(part.max(initial=-1) + 1, -np.inf)
+        np.maximum.at(each, part, scores)
+        scores = each
+    scores = np.sort(scores)
     if not 0 < target_fpr < 1:
         raise UserError(f"target_fpr = {target_fpr}: must lie between 0 and 1")
     if not len(scores):

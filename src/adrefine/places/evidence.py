@@ -8,8 +8,9 @@ linear in the photos. Measured in benchmarks/products/.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -149,6 +150,7 @@ def gather(
     twins: bool = True,
     shrinkage: float = PLACES_SHRINKAGE,
     top: float = TOP,
+    parts: Mapping[str, str] = MappingProxyType({}),
 ) -> Evidence:
     """The evidence on training photos `ids` and held-out ones.
 
@@ -158,8 +160,9 @@ def gather(
         twins: whether `store` has a synthetic defect of each training photo; without, all voters weigh the
             same.
         shrinkage, top: of the covariance at a place, and share of the places that a score is the mean of.
+        parts: of photos whose part is known: its shots are in one fold.
     """
-    models = learn(store, ids, seed, known, shrinkage)
+    models = learn(store, ids, seed, known, shrinkage, parts)
     asked = Asked(ids, [synthetic_id(image_id) for image_id in ids] if twins else None, held)
     return weighed(asked, models.distances(asked), _not(ids, known), top)
 
@@ -181,9 +184,10 @@ def learn(
     seed: int = 0,
     known: frozenset[str] = frozenset(),
     shrinkage: float = PLACES_SHRINKAGE,
+    parts: Mapping[str, str] = MappingProxyType({}),
 ) -> Models:
     """The models of the training photos `ids` without those `known` to be defective; see `gather`."""
-    good, folds = _not(ids, known), folds_of(ids, seed)
+    good, folds = _not(ids, known), folds_of(ids, seed, parts)
     return Models(
         OutOfFold(store.maps, ids, folds, good, shrinkage),
         OutOfFold(flat(store.pooled), ids, folds, good, POOLED_SHRINKAGE),
@@ -240,7 +244,7 @@ def of(images: Images, held: Sequence[str], verdicts: Verdicts, seed: int) -> Ev
         return None
     store = open_places(folder)
     twins = store.has(synthetic_id(image_id) for image_id in images.ids)
-    return gather(store, images.ids, held, seed, verdicts.remove, twins)
+    return gather(store, images.ids, held, seed, verdicts.remove, twins, parts=images.parts)
 
 
 def _voter(name: str, found: Distances, good: Flags, top: float) -> Voter:

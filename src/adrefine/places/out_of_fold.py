@@ -5,8 +5,9 @@ Everything follows from sums (`places.sums`), so it takes time linear in the pho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -84,12 +85,12 @@ class OutOfFold:
         return found
 
 
-def folds_of(ids: Sequence[str], seed: int) -> Numbers:
-    """Fold (n,) of each photo, from its id and the seed; as even as can be."""
-    order = sorted(range(len(ids)), key=lambda place: derived_seed("fold", seed, ids[place]))
-    folds = np.zeros(len(ids), dtype=np.int64)
-    folds[order] = np.arange(len(ids)) % FOLDS
-    return folds
+def folds_of(ids: Sequence[str], seed: int, parts: Mapping[str, str] = MappingProxyType({})) -> Numbers:
+    """Fold (n,) of each photo, from its part or id and the seed; as even in parts as can be."""
+    names = [parts.get(image_id, image_id) for image_id in ids]
+    order = sorted(set(names), key=lambda name: derived_seed("fold", seed, name))
+    fold_of = {name: rank % FOLDS for rank, name in enumerate(order)}
+    return np.array([fold_of[name] for name in names], dtype=np.int64)
 
 
 def _of(ids: Sequence[str], chosen: Flags) -> list[str]:

@@ -7,8 +7,9 @@ Morrison 1950). The order in which photos go does not matter, beyond rounding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class Ranking:
     Args:
         store: maps and pooled vectors, of the photos and, with `twins`, of a synthetic defect of each.
         held: held-out photos, ranked once.
+        parts: as in Images.
     """
 
     def __init__(
@@ -42,8 +44,9 @@ class Ranking:
         held: Sequence[str] = (),
         seed: int = 0,
         twins: bool = True,
+        parts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        models = evidence.learn(store, ids, seed)
+        models = evidence.learn(store, ids, seed, parts=parts)
         made = [synthetic_id(image_id) for image_id in ids] if twins else None
         asked = Asked(tuple(ids), made, tuple(held))
         found = models.distances(asked)

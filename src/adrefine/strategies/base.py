@@ -75,7 +75,8 @@ class StrategySettings(Section):
         """
         from adrefine.strategies import engine, scorers
 
-        return scorers.create(refine, model, engine.start(images, verdicts).ids, training)
+        left = engine.start(images, verdicts)
+        return scorers.create(refine, model, left.ids, training, images.parts)
 
 
 class Strategy(ABC):

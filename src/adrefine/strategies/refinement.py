@@ -75,7 +75,7 @@ def run(
     if told:
         raise UserError(f"refinement must not see the column {told[0]}: pass manifest.unlabelled(table)")
     images, held = training_images(noisy, prepared)
-    watched = Images(tuple(sorted(noisy.loc[noisy["in_test"] == 1, "image_id"])), prepared)
+    watched = Images.of(noisy[noisy["in_test"] == 1], prepared)
     model = detectors.create(params)
     model.load(initial)
     chosen = params.chosen_strategy
@@ -93,7 +93,7 @@ def run(
 
 def training_images(noisy: pd.DataFrame, prepared: Path) -> tuple[Images, tuple[str, ...]]:
     """The training images, and the ids of the held-out ones, both sorted."""
-    images = Images(tuple(sorted(manifest.of_split(noisy, "train")["image_id"])), prepared)
+    images = Images.of(manifest.of_split(noisy, "train"), prepared)
     return images, tuple(sorted(manifest.of_split(noisy, "val")["image_id"]))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -57,8 +59,8 @@ class OutOfFold(Scorer):
     """Every image is scored by a model that never saw it: k models, each trained without one fold.
 
     The models are clones of `model` that learn afresh: they keep what it found out about how long to train.
-    Folds follow from the image id and the seed. From the second round on the fold models start warm. Where
-    removals leave a model fewer than two images to learn, it keeps what it learned before.
+    Folds follow from the image id, or its part, and the seed. From the second round on the fold models start
+    warm. Where removals leave a model fewer than two images to learn, it keeps what it learned before.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class OutOfFold(Scorer):
         folds: int,
         seed: int,
         training: Training | None = None,
+        parts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(training)
         if len(ids) < 2 * _FEWEST:
@@ -79,8 +82,10 @@ class OutOfFold(Scorer):
             raise UserError(
                 f"refine.folds = {folds} is too many for {len(ids)} training images: at most {len(ids) // 2}"
             )
-        order = sorted(ids, key=lambda image_id: derived_seed("fold", seed, image_id))
-        self.fold_of = {image_id: rank % folds for rank, image_id in enumerate(order)}
+        part_of = {image_id: parts.get(image_id, image_id) for image_id in ids}
+        order = sorted(set(part_of.values()), key=lambda part: derived_seed("fold", seed, part))
+        fold_of = {part: rank % folds for rank, part in enumerate(order)}
+        self.fold_of = {image_id: fold_of[part] for image_id, part in part_of.items()}
         self.models = [model.clone() for _ in range(folds)]
         self.started = False
 
@@ -100,8 +105,15 @@ class OutOfFold(Scorer):
         return result
 
 
-def create(params: Refine, model: Detector, ids: tuple[str, ...], training: Training | None = None) -> Scorer:
-    """The scorer policy that `refine.scorer` names, for the images `ids` that `model` was trained on."""
+def create(
+    params: Refine,
+    model: Detector,
+    ids: tuple[str, ...],
+    training: Training | None = None,
+    parts: Mapping[str, str] = MappingProxyType({}),
+) -> Scorer:
+    """The scorer policy that `refine.scorer` names, for the images `ids` that `model` was trained on; `parts`
+    as in Images."""
     if params.scorer == "in_sample":
         return InSample(training)
-    return OutOfFold(model, ids, params.folds, params.seed, training)
+    return OutOfFold(model, ids, params.folds, params.seed, training, parts)

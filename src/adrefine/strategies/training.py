@@ -90,6 +90,6 @@ class MetaTraining(Training):
         held = {
             image_id
             for image_id in images.ids
-            if drawn(self.params.holdout, "meta holdout", self.params.seed, image_id)
+            if drawn(self.params.holdout, "meta holdout", self.params.seed, images.part(image_id))
         }
         return images.only(set(images.ids) - held), images.only(held)

@@ -62,7 +62,7 @@ class DifferNet(OnFeatures):
             self.log = self._train(self._inputs(self._learnable(images)), epochs) if epochs else []
             return self.log
         vectors = self._learnable(images)
-        watched = [] if self.epochs else self._watched(vectors, self._held_out(images.ids))
+        watched = [] if self.epochs else self._watched(vectors, self._held_out(images))
         self.epochs = self.epochs or (int(np.argmin(watched)) + 1 if watched else self.settings.epochs)
         self._start(vectors.reshape(-1, vectors.shape[-1]))
         self.log = self._train(self._inputs(vectors), self.epochs)
@@ -169,11 +169,11 @@ class DifferNet(OnFeatures):
         log = self._train(self._inputs(vectors[~held]), self.settings.epochs, self._inputs(vectors[held]))
         return [row["holdout_nll"] for row in log]
 
-    def _held_out(self, ids: tuple[str, ...]) -> np.ndarray:
-        """Boolean (n,): images watched for early stopping; by id, so that no other image decides."""
+    def _held_out(self, images: Images) -> np.ndarray:
+        """Boolean (n,): images watched for early stopping; by id or part, so that no other image decides."""
         share, seed = self.settings.holdout, self.settings.seed
-        held = np.array([drawn(share, "holdout", seed, image_id) for image_id in ids], dtype=bool)
-        return held if (~held).sum() > 1 else np.zeros(len(ids), dtype=bool)
+        held = np.array([drawn(share, "holdout", seed, images.part(i)) for i in images.ids], dtype=bool)
+        return held if (~held).sum() > 1 else np.zeros(len(images), dtype=bool)
 
     def _inputs(self, vectors: np.ndarray) -> torch.Tensor:
         """(n, views, dim) raw vectors as (n · views, dim) flow inputs on the device."""

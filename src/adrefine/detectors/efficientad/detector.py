@@ -144,7 +144,7 @@ class EfficientAD(Detector):
     def _held_out(self, images: Images) -> tuple[Images, Images]:
         """Those to learn and those held out; by id, so that no other image decides."""
         share, seed = self.settings.holdout, self.settings.seed
-        held = images.only(i for i in images.ids if drawn(share, "holdout", seed, i))
+        held = images.only(i for i in images.ids if drawn(share, "holdout", seed, images.part(i)))
         learned = images.only(set(images.ids) - set(held.ids))
         return (learned, held) if len(learned) > 1 else (images, images.only(()))
 

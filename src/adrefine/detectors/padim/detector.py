@@ -74,7 +74,7 @@ class Padim(Detector):
         else:
             names = (evidence.PLACES, evidence.POOLED) if self.settings.pooled else (evidence.PLACES,)
             self.parts = {name: _Part(Sums.of(_read(store, name, images.ids))) for name in names}
-            self._take_units(store, images.ids)
+            self._take_units(store, images)
         self.ids, self._models = frozenset(images.ids), {}
         self.log = [
             {"photos": float(len(images)), **{f"weight_{k}": p.weight for k, p in self.parts.items()}}
@@ -152,14 +152,17 @@ class Padim(Detector):
         """Logarithmic scores (n,) of one part."""
         return photo_scores(self._model(name).distances(_read(store, name, ids)), self.settings.top)
 
-    def _take_units(self, store: Places, ids: tuple[str, ...]) -> None:
+    def _take_units(self, store: Places, images: Images) -> None:
         """Units and weights of the parts from scores out of fold; of few photos the places alone count."""
+        ids = images.ids
         if len(self.parts) < 2 or len(ids) < evidence.FEWEST:
             self.parts = {evidence.PLACES: self.parts[evidence.PLACES]}
             return
         s = self.settings
         twins = store.has(synthetic_id(image_id) for image_id in ids)
-        found = evidence.gather(store, ids, seed=s.seed, twins=twins, shrinkage=s.shrinkage, top=s.top)
+        found = evidence.gather(
+            store, ids, seed=s.seed, twins=twins, shrinkage=s.shrinkage, top=s.top, parts=images.parts
+        )
         for voter, weight in zip(found.voters, found.weights, strict=True):
             part = self.parts[voter.name]
             part.middle, part.unit, part.weight = voter.middle, voter.unit, weight
