@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,14 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [*DVC, *arguments], cwd=folder, stdout=quiet, stderr=quiet, start_new_session=True
     )
-    end = time.monotonic() + 60
-    while not (folder / "began").exists() and time.monotonic() < end:
-        time.sleep(0.05)
+    _wait(lambda: (folder / "began").exists())
     return process
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not done() and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def killed(process: subprocess.Popen[bytes]) -> None:
@@ -75,6 +80,16 @@ def test_the_dvc_that_is_at_work_is_named_and_no_lock_is_to_go(project: Path) ->
         killed(process)
     assert locks.holder(project) is None
     assert health.look(project) is None
+
+
+def test_a_dvc_whose_flow_was_killed_ends_with_it(project: Path) -> None:
+    flow = "from adrefine.dvc_driver.repro import events\nfor event in events(): print(event.line)"
+    process = subprocess.Popen([sys.executable, "-c", flow], cwd=project, stdout=subprocess.DEVNULL)
+    _wait(lambda: (project / "began").exists())
+    process.kill()
+    process.wait()
+    _wait(lambda: locks.holder(project) is None)
+    assert locks.holder(project) is None
 
 
 def test_a_killed_experiment_is_named_with_the_command_that_brings_the_branch_back(project: Path) -> None:

@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from adrefine import preflight
 from adrefine.dvc_driver import health, locks
 from adrefine.dvc_driver.plan import PLAN
+from adrefine.dvc_driver.processes import GRACE
 from adrefine.errors import UserError
 
 
@@ -38,10 +43,21 @@ def main() -> int:
     except DvcException as error:
         print(f"ERROR: {(locks.holder() if isinstance(error, LockError) else None) or error}")
         return 255
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     word = sys.stdin.readline()
     for handler in logging.getLogger("dvc").handlers:
         handler.addFilter(_named)
     return int(dvc(["repro", *json.loads(word)])) if word.strip() else 0
+
+
+def _end_with(parent: int) -> None:
+    """Interrupt this DVC and its stages, as by ctrl-C, when the program that started them is gone: killed, it
+    could not do so itself, and the next run would find them at work."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.killpg(0, signal.SIGINT)
+    time.sleep(GRACE)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _named(record: logging.LogRecord) -> bool:
