@@ -62,6 +62,7 @@ class Dataset(Section):
     test_fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     max_megapixels: Positive = 100
     max_quarantined: Share = 0.05
+    follow_links: bool = False
     bit_depth: Literal["auto", 8, 10, 12, 14, 16] = "auto"
     near_duplicate: PositiveShare = 0.995
     parts: Literal["told", "find"] = "told"

@@ -21,7 +21,8 @@ import pandas as pd
 from adrefine.datasets import files
 from adrefine.datasets.base import Layout
 from adrefine.errors import UserError
-from adrefine.ingestion import decode, worker
+from adrefine.ingestion import decode
+from adrefine.ingestion.sources import read_bytes
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.params import Dataset
 
@@ -73,7 +74,7 @@ def _row(source: str, mask: str, defective: bool | None, split: str) -> dict[str
 def _defective(root: Path, max_megapixels: float, mask: str) -> bool | None:
     """Whether a ground truth marks anything; None if it cannot be read."""
     try:
-        found = decode.mask(worker.read_bytes(root.resolve(), mask, max_megapixels), max_megapixels)
+        found = decode.mask(read_bytes(root.resolve(), mask, max_megapixels), max_megapixels)
     except decode.BadPhoto:
         return None
     return found.image.getextrema() != (0, 0)

@@ -2,16 +2,68 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
+from adrefine.errors import UserError
+
 _TOLD = ("corrupt jpeg data", "premature end")  # what libjpeg warns of when pixels are wrong
 _MOSTLY = 0.9
+_PIXEL, _ROOM = 16, 64 * 2**20  # bytes that reading takes: a pixel, and in any case
+
+
+_NO_MEMORY = re.compile(
+    r"out of memory|insufficient memory|(cannot|unable to) allocate|malloc", re.IGNORECASE
+)
+_SCANS = 100  # of a progressive JPEG: cameras write one, encoders about ten; each goes through all pixels
+_SCAN = b"\xff\xda"  # begins a scan; cannot be within one
 
 
 class BadPhoto(Exception):
     """A photo or mask that cannot be used; the message is the reason, in one line."""
+
+
+class OutOfMemory(UserError):
+    """A photo may be good, but this machine has not the memory to read it."""
+
+
+def unread(error: Exception, what: str = "damaged or truncated") -> BadPhoto:
+    """What a decoder's error says of its photo.
+
+    Raises:
+        MemoryError: nothing, there was no memory; decoders have their own words for that.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+        raise MemoryError from error
+    return BadPhoto(f"{what}: {text.split(' at 0x')[0][:120]}")  # an address would differ from run to run
+
+
+def without_memory(pixels: int) -> BadPhoto:
+    """What it says of a photo that the memory was not enough: nothing, unless it asks for far more than its
+    `pixels` need, as a damaged header does.
+
+    Raises:
+        OutOfMemory: what the pixels need is not there.
+    """
+    try:
+        np.empty(pixels * _PIXEL + _ROOM, dtype=np.uint8)
+    except MemoryError:
+        raise OutOfMemory(
+            f"not enough memory for its {pixels / 1e6:.0f} megapixels: give this machine or container more, "
+            "or set dataset.max_megapixels so that it is set aside"
+        ) from None
+    return BadPhoto("damaged: it asks for more memory than its pixels need")
+
+
+def check_scans(data: bytes) -> None:
+    """Refuse a progressive JPEG of so many scans that to read it takes minutes."""
+    scans = data.count(_SCAN)
+    if scans > _SCANS:
+        raise BadPhoto(f"a progressive JPEG of {scans} scans: more than {_SCANS} are no photo")
 
 
 def check_jpeg(data: bytes) -> None:
@@ -24,6 +76,8 @@ def check_jpeg(data: bytes) -> None:
         simplejpeg.decode_jpeg(data, colorspace="GRAY", min_height=1, min_width=1, min_factor=8, strict=True)
     except ValueError as error:
         text = " ".join(str(error).split())
+        if _NO_MEMORY.search(text):
+            raise MemoryError from error
         if text.lower().startswith(_TOLD):
             raise BadPhoto(f"damaged or truncated: {text[:100]}") from None
 

@@ -8,8 +8,8 @@ set is known (`scales`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -18,7 +18,7 @@ from PIL import Image
 
 from adrefine.datasets.formats import FORMATS, name_of
 from adrefine.ingestion import damage, deep, marks, scales, tiff
-from adrefine.ingestion.damage import BadPhoto
+from adrefine.ingestion.damage import BadPhoto, unread, without_memory
 from adrefine.ingestion.samples import Samples
 
 # Pillow's own limit cannot be set per dataset; ours is checked from the header instead.
@@ -37,6 +37,8 @@ _UPRIGHT = {
 }  # by EXIF orientation
 _ORIENTATION = 0x0112
 _JPEG = b"\xff\xd8"  # first bytes
+_ROWS = 256  # of a picture that are converted at a time
+Gate = Callable[[int, int], None]
 _UNPACKED = ("BMP", "PPM", "TIFF")  # formats whose pixels a copy that was cut short leaves as zeros
 
 
@@ -50,7 +52,9 @@ class Decoded:
     height: int
 
 
-def read(data: bytes, max_megapixels: float, at_least: int | None = None) -> Decoded | Samples:
+def read(
+    data: bytes, max_megapixels: float, at_least: int | None = None, gate: Gate | None = None
+) -> Decoded | Samples:
     """Decode a photo upright, the first full-size frame of several: to 8 bits, mode L or RGB, transparency
     over black; or, if it holds more than 8 bits, to its values.
 
@@ -58,19 +62,22 @@ def read(data: bytes, max_megapixels: float, at_least: int | None = None) -> Dec
         data: content of the file.
         max_megapixels: larger photos are refused before their pixels are decoded.
         at_least: pixels a side that are enough: lets the JPEG decoder skip detail that resizing would drop.
+        gate: is called with width and height before the pixels are decoded, and may wait.
 
     Raises:
         BadPhoto: unreadable, truncated, empty, too large, too small, of a kind that would come out wrong.
+        OutOfMemory: whatever it is, there is not the memory to read it.
     """
-    found = _decode(data, max_megapixels, at_least)
-    if isinstance(found, Samples):
-        return found
     try:
-        return Decoded(_to_8_bit(found.image), found.width, found.height)
-    except BadPhoto:
-        raise
-    except Exception as error:
-        raise BadPhoto(f"colour mode {found.image.mode} cannot be converted: {_reason(error)}") from None
+        found = _decode(data, max_megapixels, at_least, gate)
+        if isinstance(found, Samples):
+            return found
+        try:
+            return Decoded(_to_8_bit(found.image), found.width, found.height)
+        except Exception as error:
+            raise unread(error, f"colour mode {found.image.mode} cannot be converted") from None
+    except MemoryError:
+        raise without_memory(_pixels(data)) from None
 
 
 def photo(data: bytes, max_megapixels: float, at_least: int | None = None) -> Decoded:
@@ -88,13 +95,16 @@ def on_scale(samples: Samples, scale: scales.Scale) -> Decoded:
     return Decoded(image, image.width, image.height)
 
 
-def mask(data: bytes, max_megapixels: float) -> Decoded:
-    """Decode a mask: mode L, 255 where the photo is defective, else 0; see `marks`."""
-    found = _decode(data, max_megapixels, None)
-    if isinstance(found, Samples):
-        marked = marks.of_values(found.values)
-    else:
-        marked = marks.of_image(found.image, lossy=data[:2] == _JPEG)
+def mask(data: bytes, max_megapixels: float, gate: Gate | None = None) -> Decoded:
+    """Decode a mask: mode L, 255 where the photo is defective, else 0; see `marks`, and `read`."""
+    try:
+        found = _decode(data, max_megapixels, None, gate)
+        if isinstance(found, Samples):
+            marked = marks.of_values(found.values)
+        else:
+            marked = marks.of_image(found.image, lossy=data[:2] == _JPEG)
+    except MemoryError:
+        raise without_memory(_pixels(data)) from None
     return Decoded(
         Image.fromarray(np.where(marked, 255, 0).astype(np.uint8)), marked.shape[1], marked.shape[0]
     )
@@ -137,6 +147,16 @@ def thumbnail(image: Image.Image) -> npt.NDArray[np.float16]:
     return (values / norm).astype(np.float16)
 
 
+def _over_black(clear: Image.Image) -> Image.Image:
+    """An RGBA image over black, a few rows at a time: whole, it would be in memory four times."""
+    made = Image.new("RGB", clear.size)
+    for top in range(0, clear.height, _ROWS):
+        rows = clear.crop((0, top, clear.width, min(top + _ROWS, clear.height)))
+        black = Image.new("RGBA", rows.size, (0, 0, 0, 255))
+        made.paste(Image.alpha_composite(black, rows).convert("RGB"), (0, top))
+    return made
+
+
 def png(image: Image.Image) -> bytes:
     """The image as PNG, compressed for speed."""
     buffer = BytesIO()
@@ -144,17 +164,24 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _decode(data: bytes, max_megapixels: float, at_least: int | None) -> Decoded | Samples:
+def _decode(data: bytes, max_megapixels: float, at_least: int | None, gate: Gate | None) -> Decoded | Samples:
     """Header, limits, pixels, orientation."""
     if not data:
         raise BadPhoto("the file is empty (0 bytes)")
-    check = partial(check_size, max_megapixels=max_megapixels)
+
+    def check(width: int, height: int) -> None:
+        check_size(width, height, max_megapixels)
+        if gate is not None:
+            gate(width, height)
+
     samples = tiff.read(data, check) if tiff.is_one(data) else deep.pnm(data, check)
     if samples is not None:
         damage.check_end(samples.values)
         return _narrowed(samples)
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
+    except MemoryError:
+        raise
     except Exception:
         raise BadPhoto(name_of(data)) from None
     check(*image.size)
@@ -163,7 +190,7 @@ def _decode(data: bytes, max_megapixels: float, at_least: int | None) -> Decoded
     except BadPhoto:
         raise
     except Exception as error:
-        raise BadPhoto(f"damaged or truncated: {_reason(error)}") from None
+        raise unread(error) from None
 
 
 def _load(image: Image.Image, data: bytes, at_least: int | None) -> Decoded | Samples:
@@ -176,6 +203,8 @@ def _load(image: Image.Image, data: bytes, at_least: int | None) -> Decoded | Sa
             return samples.turned(_orientation(image))
     if at_least:
         image.draft(None, (2 * at_least, 2 * at_least))  # twice: the last halving is for the better filter
+    if data[:2] == _JPEG:
+        damage.check_scans(data)
     image.load()
     if data[:2] == _JPEG:
         damage.check_jpeg(data)
@@ -201,24 +230,29 @@ def _narrowed(samples: Samples) -> Decoded | Samples:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
+    except MemoryError:
+        raise
     except Exception:  # a photo with good pixels is not lost over broken EXIF data
         return 1
 
 
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.split(" at 0x")[0][:120]  # an address in memory would differ from run to run
+def _pixels(data: bytes) -> int:
+    """By the header alone; 0 if it says nothing."""
+    try:
+        width, height = Image.open(BytesIO(data), formats=FORMATS).size
+        return width * height
+    except Exception:
+        return 0
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
     """Mode L or RGB; transparency over black, unless nobody filled it in and it is 0 everywhere."""
     mode = image.mode
     if mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
-        clear = image.convert("RGBA")
+        clear = image if mode == "RGBA" else image.convert("RGBA")
         if clear.getchannel("A").getextrema() == (0, 0):
             return clear.convert("RGB")
-        black = Image.new("RGBA", clear.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, clear).convert("RGB")
+        return _over_black(clear)
     if mode in ("L", "1"):
         return image.convert("L")
     return image.convert("RGB")

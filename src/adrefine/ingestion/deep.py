@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from adrefine.ingestion.damage import BadPhoto
+from adrefine.ingestion.damage import BadPhoto, unread
 from adrefine.ingestion.samples import Samples, over_black
 
 _PNG_GREY, _PNG_ALPHA = (0, 4), (4, 6)  # colour types
@@ -29,7 +29,7 @@ def png(data: bytes) -> Samples | None:
     try:
         values = np.asarray(imagecodecs.png_decode(data))
     except Exception as error:
-        raise BadPhoto(f"damaged or truncated: {' '.join(str(error).split())[:100]}") from None
+        raise unread(error) from None
     kind = data[25]
     if kind in _PNG_ALPHA:
         values = over_black(values[..., 0] if kind in _PNG_GREY else values[..., :3], values[..., -1], 65535)

@@ -65,7 +65,16 @@ def prepare(
 def _settings(params: Dataset, root: Path, fit: str, looks: bool = False, aspect: float = 0.0) -> Settings:
     folder = side_cache("ingest") / cache.config_key(params.image_size, fit, looks, aspect)
     megapixels = params.max_megapixels
-    return Settings(root, folder.absolute(), params.image_size, fit, megapixels, looks=looks, aspect=aspect)
+    return Settings(
+        root,
+        folder.absolute(),
+        params.image_size,
+        fit,
+        megapixels,
+        looks=looks,
+        aspect=aspect,
+        follow_links=params.follow_links,
+    )
 
 
 def _first(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adrefine.ingestion.damage import BadPhoto, check_jpeg
+from adrefine.ingestion.damage import BadPhoto, check_jpeg, unread
 from adrefine.ingestion.samples import Samples, over_black
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
@@ -65,8 +65,7 @@ def read(data: bytes, check_size: Callable[[int, int], None]) -> Samples | None:
     except BadPhoto:
         raise
     except Exception as error:  # of tags that contradict each other, or a codec's own
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise BadPhoto(f"damaged or truncated TIFF: {reason}") from None
+        raise unread(error, "damaged or truncated TIFF") from None
 
 
 def _picture(file: Any) -> tuple[int, Any]:

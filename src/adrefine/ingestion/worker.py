@@ -9,10 +9,10 @@ once all are known.
 from __future__ import annotations
 
 import hashlib
-import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,14 +23,15 @@ from PIL import Image
 from adrefine import io
 from adrefine.datasets import pairing
 from adrefine.ingestion import cache, decode, fitting, pose, scales
+from adrefine.ingestion.damage import OutOfMemory
 from adrefine.ingestion.decode import BadPhoto, Decoded
 from adrefine.ingestion.pose import Pose
 from adrefine.ingestion.samples import Samples
 from adrefine.ingestion.scales import EIGHT_BIT, Levels, Scale, Scales
+from adrefine.ingestion.sources import read_bytes
 
 R = TypeVar("R")
-_LARGEST_PIXEL = 16  # bytes: four channels of 32 bits, uncompressed
-_LARGEST_HEADER = 64 * 2**20
+_LARGE = 25e6  # pixels
 _TURNED = 2 * decode.THUMBNAIL  # pixels a side of the turned photo that a thumbnail is made of
 _END = 3  # grey levels that count as black, and as saturated: resizing and JPEG soften both
 
@@ -49,6 +50,7 @@ class Settings:
         fit: as `fitting.fit` takes it, or `part`: turned and cropped to the pose of the job.
         looks: also find how the part lies.
         aspect: for `part`, as `Pose.transform` takes it.
+        follow_links: whether a link may lead out of the root.
     """
 
     root: Path
@@ -59,6 +61,7 @@ class Settings:
     scales: Scales = field(default_factory=dict)
     looks: bool = False
     aspect: float = 0.0
+    follow_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,20 @@ class Photo:
 
 
 def process(settings: Settings, job: Job) -> Photo:
-    """Prepare one photo and its mask; never raises for bad data."""
+    """Prepare one photo and its mask; never raises for bad data.
+
+    Raises:
+        OutOfMemory: that says nothing of the photo; names it.
+    """
+    try:
+        return _process(settings, job)
+    except OutOfMemory as error:
+        raise OutOfMemory(f"{job.source}: {error}") from None
+    except MemoryError:
+        raise OutOfMemory(f"{job.source}: not enough memory to read it: close other programs") from None
+
+
+def _process(settings: Settings, job: Job) -> Photo:
     photo = Photo(job.index)
     try:
         _image(settings, job, photo)
@@ -127,7 +143,7 @@ def process(settings: Settings, job: Job) -> Photo:
 
 
 def _image(settings: Settings, job: Job, photo: Photo) -> None:
-    data = read_bytes(settings.root, job.source, settings.max_megapixels)
+    data = read_bytes(settings.root, job.source, settings.max_megapixels, settings.follow_links)
     photo.sha256 = hashlib.sha256(data).hexdigest()
     scale = scales.of(job.levels, settings.scales) if job.levels else EIGHT_BIT
     file = cache.image_file(settings.cache, photo.sha256, str(scale))
@@ -137,12 +153,14 @@ def _image(settings: Settings, job: Job, photo: Photo) -> None:
         if job.levels is None and (known := _measured(settings, photo.sha256)):
             photo.levels = known
             return
-        found = decode.read(data, settings.max_megapixels, at_least=_enough(settings.size, job.pose))
-        if isinstance(found, Samples) and job.levels is None:
-            photo.levels = found.levels()
-            io.write_json(cache.levels_file(settings.cache, photo.sha256), photo.levels.as_json())
-            return
-        record = _keep(settings, job, file, _in_8_bits(found, scale))
+        with _gate(settings.cache) as gate:
+            enough = _enough(settings.size, job.pose)
+            found = decode.read(data, settings.max_megapixels, enough, gate)
+            if isinstance(found, Samples) and job.levels is None:
+                photo.levels = found.levels()
+                io.write_json(cache.levels_file(settings.cache, photo.sha256), photo.levels.as_json())
+                return
+            record = _keep(settings, job, file, _in_8_bits(found, scale))
     photo.scale = str(scale)
     photo.width, photo.height = record["width"], record["height"]
     photo.grey_levels, photo.black, photo.saturated = (record[k] for k in ("levels", "black", "saturated"))
@@ -150,6 +168,19 @@ def _image(settings: Settings, job: Job, photo: Photo) -> None:
     photo.thumbnail = _thumbnail(record["thumbnail"])
     if settings.looks:
         photo.pose, photo.turned = Pose(*record["pose"]), _thumbnail(record["turned"])
+
+
+@contextmanager
+def _gate(folder: Path) -> Iterator[decode.Gate]:
+    """Lets one process at a time work on a large photo: each takes up to a gigabyte and more."""
+    with ExitStack() as held:
+        waits: list[object] = []
+
+        def gate(width: int, height: int) -> None:
+            if width * height > _LARGE and not waits:
+                waits.append(held.enter_context(io.locked(folder / ".large.lock", "busy", inf)))
+
+        yield gate
 
 
 def _thumbnail(text: str) -> npt.NDArray[np.float16]:
@@ -209,20 +240,24 @@ def _measured(settings: Settings, sha256: str) -> Levels | None:
 
 def _mask(settings: Settings, job: Job, photo: Photo) -> None:
     sources = pairing.split(job.mask_source)
-    data = [_named(source, read_bytes, settings.root, source, settings.max_megapixels) for source in sources]
+    data = [
+        _named(source, read_bytes, settings.root, source, settings.max_megapixels, settings.follow_links)
+        for source in sources
+    ]
     hashes = [hashlib.sha256(one).hexdigest() for one in data]
     together = hashlib.sha256("".join(hashes).encode()).hexdigest()
     photo.mask_sha256 = hashes[0] if len(hashes) == 1 else together
     file = cache.mask_file(settings.cache, photo.mask_sha256, Path(photo.file).stem if job.pose else "")
     record, photo.mask_file = cache.read(file), str(file)
     if record is None:
-        decoded = _one_mask(
-            sources,
-            [
-                _named(source, decode.mask, one, settings.max_megapixels)
-                for source, one in zip(sources, data, strict=True)
-            ],
-        )
+        with _gate(settings.cache) as gate:
+            decoded = _one_mask(
+                sources,
+                [
+                    _named(source, decode.mask, one, settings.max_megapixels, gate)
+                    for source, one in zip(sources, data, strict=True)
+                ],
+            )
         image = _fit(decoded, settings, job, is_mask=True)
         area = float(np.count_nonzero(np.asarray(image))) / settings.size**2
         record = {"width": decoded.width, "height": decoded.height, "area": area}
@@ -258,29 +293,3 @@ def _one_mask(sources: list[str], masks: list[Decoded]) -> Decoded:
         raise TornMasks(f"its masks {' and '.join(some)} mark different pixels")
     union = np.maximum.reduce(marks)
     return Decoded(Image.fromarray(union), masks[0].width, masks[0].height)
-
-
-def read_bytes(root: Path, source: str, max_megapixels: float) -> bytes:
-    """Bytes of the file `source` below `root` (absolute, without links).
-
-    Raises:
-        BadPhoto: a link that leaves the root, a pipe or a monstrous file (refused unread), or one that cannot
-            be read.
-    """
-    path = root / source
-    try:
-        if not path.resolve().is_relative_to(root):
-            raise BadPhoto("a symbolic link that leaves dataset.root: not followed")
-        found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise BadPhoto("a symbolic link to a folder: not followed")
-        if not stat.S_ISREG(found.st_mode):
-            raise BadPhoto("not a regular file")
-        if found.st_size > max_megapixels * 1e6 * _LARGEST_PIXEL + _LARGEST_HEADER:
-            raise BadPhoto(
-                f"{found.st_size / 1e6:.0f} MB: too large for dataset.max_megapixels = {max_megapixels:g}"
-            )
-        return path.read_bytes()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself, before Python 3.13
-        reason = getattr(error, "strerror", None) or "a symbolic link that leads to itself"
-        raise BadPhoto(f"cannot be read: {reason}") from None

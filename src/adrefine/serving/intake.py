@@ -20,7 +20,8 @@ from adrefine.cells import tame, wild
 from adrefine.datasets.files import inbox_name, tame_name
 from adrefine.datasets.formats import SUFFIXES
 from adrefine.errors import UserError
-from adrefine.ingestion import decode, worker
+from adrefine.ingestion import decode, sources
+from adrefine.ingestion.damage import OutOfMemory
 from adrefine.io import locked, sync_folder, write_durably
 
 REJECTED, REASONS = "rejected", "reasons.csv"
@@ -139,8 +140,10 @@ def _take_one(
     except FileNotFoundError:  # taken back
         return
     try:
-        data = worker.read_bytes(inbox.resolve(), name, max_megapixels)
+        data = sources.read_bytes(inbox.resolve(), name, max_megapixels)
         decode.photo(data, max_megapixels)
+    except (OutOfMemory, MemoryError) as error:
+        raise UserError(f"{source} stays where it is: {error or 'not enough memory to read it'}") from None
     except decode.BadPhoto as error:
         if source.exists():
             _reject(inbox, name, str(error))

@@ -1,0 +1,39 @@
+"""The bytes of a photo or mask on disk: of a regular file of sensible size below the root, or nothing."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from adrefine.ingestion.damage import BadPhoto
+
+_LARGEST_PIXEL = 16  # bytes: four channels of 32 bits, uncompressed
+_LARGEST_HEADER = 64 * 2**20
+
+
+def read_bytes(root: Path, source: str, max_megapixels: float, follow_links: bool = False) -> bytes:
+    """Bytes of the file `source` below `root` (absolute, without links).
+
+    Raises:
+        BadPhoto: a link that leaves the root, a pipe or a monstrous file (refused unread), or one that cannot
+            be read.
+    """
+    path = root / source
+    try:
+        if not follow_links and not path.resolve().is_relative_to(root):
+            raise BadPhoto(
+                "a symbolic link that leaves dataset.root: not followed, unless dataset.follow_links is true"
+            )
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise BadPhoto("a symbolic link to a folder: not followed")
+        if not stat.S_ISREG(found.st_mode):
+            raise BadPhoto("not a regular file")
+        if found.st_size > max_megapixels * 1e6 * _LARGEST_PIXEL + _LARGEST_HEADER:
+            raise BadPhoto(
+                f"{found.st_size / 1e6:.0f} MB: too large for dataset.max_megapixels = {max_megapixels:g}"
+            )
+        return path.read_bytes()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself, before Python 3.13
+        reason = getattr(error, "strerror", None) or "a symbolic link that leads to itself"
+        raise BadPhoto(f"cannot be read: {reason}") from None
