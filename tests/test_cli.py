@@ -120,8 +120,11 @@ def test_check_counts_the_files_and_names_what_is_not_used(
     monkeypatch.chdir(tmp_path)
     trees.folder(tmp_path / "raw", good=3, defects=2)
     (tmp_path / "raw/good/phone.heic").write_bytes(b"")
-    others = ("validate", "noise", "synthesize", "embed", "pretrain_pdn", "differnet", "refine", "consensus")
-    sections = ["dataset: {name: folder, root: raw}", *(f"{name}: {{}}" for name in (*others, "evaluate"))]
+    others = ("runtime", "validate", "noise", "synthesize", "embed", "pretrain_pdn", "refine")
+    sections = [
+        "dataset: {name: folder, root: raw}",
+        *(f"{name}: {{}}" for name in (*others, "differnet", "padim", "consensus", "evaluate")),
+    ]
     (tmp_path / "params.yaml").write_text("\n".join(sections))
     cli.run(["check"])
     lines = capsys.readouterr().out.splitlines()

@@ -183,7 +183,7 @@ def test_a_linked_folder_is_not_followed_but_listed() -> None:
     trees.save(Path("other/a.png"), trees.pixels(99))
     Path("raw/more").symlink_to(Path("other").absolute())
     ingest("folder", max_quarantined=0.1)
-    assert "more,a symbolic link" in (OUT / "quarantine.csv").read_text()
+    assert 'more,"a symbolic link' in (OUT / "quarantine.csv").read_text()
 
 
 def test_too_many_bad_photos_stop_the_run_and_leave_nothing_that_looks_complete() -> None:

@@ -328,3 +328,42 @@ def test_photos_from_the_inbox_are_never_tested_on(tmp_path: Path) -> None:
     ours = table["source"].map(from_inbox)
     assert set(table.loc[ours, "split"]) == {"train"}
     assert set(table.loc[~ours & (table["label"] == 0), "split"]) == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["", ".", "..", "/", "data", "data/ingested", "docs/inbox", "src", ".dvc/cache", ".adrefine", "promoted"],
+)
+def test_no_folder_of_the_project_is_an_inbox(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = Place(tmp_path / "elsewhere")
+    save(tmp_path / "docs/inbox/picture.png", pixels(3))
+    with pytest.raises(UserError, match=r"inbox\.folder = .+: give the inbox a folder apart"):
+        take(Path(folder), ["picture.png"], place.root, place.arrivals, place.undecided, SMALL)
+    assert (tmp_path / "docs/inbox/picture.png").exists()
+    check_folders(Path("data/inbox"), Path("data/raw"))
+    check_folders(Path("new photos"), place.root)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\0", b'file,reason\n"open', b"other\n1,2,3\n", b"\0" * 99]
+)
+def test_a_damaged_list_of_reasons_stops_nothing(place: Place, content: bytes) -> None:
+    (place.inbox / "rejected").mkdir()
+    (place.inbox / "rejected/reasons.csv").write_bytes(content)
+    (place.inbox / "=bad.png").write_bytes(b"no photo")
+    done = place.take()
+    assert list(done.rejected) == ["=bad.png"]
+    assert intake._read_reasons(place.inbox / "rejected/reasons.csv").popitem()[0].endswith("=bad.png")
+
+
+def test_a_link_in_the_place_of_a_list_overwrites_nothing(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("mine")
+    (place.inbox / "rejected").mkdir()
+    for name in ("reasons.csv", ".reasons.csv.part"):
+        (place.inbox / "rejected" / name).symlink_to(tmp_path / "params.yaml")
+    (place.inbox / "bad.png").write_bytes(b"no photo")
+    assert place.take().rejected
+    assert (tmp_path / "params.yaml").read_text() == "mine"

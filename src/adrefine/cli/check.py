@@ -34,6 +34,7 @@ def check(chosen: argparse.Namespace) -> None:
     """
     from adrefine import params, preflight
     from adrefine.dvc_driver import health
+    from adrefine.serving.folders import check_folders
 
     mended = health.mend()
     if not chosen.json:
@@ -43,8 +44,9 @@ def check(chosen: argparse.Namespace) -> None:
         preflight.check()
         settings = params.load_whole()
         _refuse_home(settings.dataset.root)
+        check_folders(Path(settings.inbox.folder), Path(settings.dataset.root))
         files, warnings = _files(settings)
-        warnings = [*filter(None, [busy]), *warnings]
+        warnings = [*filter(None, [busy]), *health.advice(), *warnings]
     except UserError as error:
         if chosen.json:
             print_json({"sound": False, "error": str(error), "mended": mended})

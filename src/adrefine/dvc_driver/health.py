@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from adrefine.dvc_driver import left, lockfile, locks
@@ -14,6 +15,17 @@ def mend(root: Path = Path()) -> list[str]:
     if locks.holder(root) is None:
         done.append(lockfile.mend(root))
     return [line for line in done if line]
+
+
+def advice(root: Path = Path()) -> list[str]:
+    """What will stop some commands, though not `dvc repro`."""
+    known = [left.git(root, "config", key) for key in ("user.name", "user.email")]
+    if left.git(root, "rev-parse", "--git-dir") is None or all(known) or os.environ.get("GIT_AUTHOR_EMAIL"):
+        return []
+    return [
+        "git does not know who you are, which `dvc exp run` needs: git config --global user.name NAME && "
+        "git config --global user.email ADDRESS"
+    ]
 
 
 def look(root: Path = Path()) -> str | None:

@@ -12,13 +12,13 @@ _MOVED = "checkout: moving from "  # how git's log names what DVC does before it
 def left_behind(root: Path = Path()) -> str | None:
     """What is not as it was before, and the commands that bring it back; None: nothing. To be called while no
     DVC runs."""
-    if _git(root, "rev-parse", "--git-dir") is None or _git(root, "symbolic-ref", "-q", "HEAD") is not None:
+    if git(root, "rev-parse", "--git-dir") is None or git(root, "symbolic-ref", "-q", "HEAD") is not None:
         return None
-    moved = (_git(root, "log", "-g", "-1", "--format=%gs|%ct", "HEAD") or "").partition(_MOVED)[2]
+    moved = (git(root, "log", "-g", "-1", "--format=%gs|%ct", "HEAD") or "").partition(_MOVED)[2]
     branch = moved.partition(" to ")[0]
-    began = any(_git(root, "rev-parse", "-q", "--verify", name) for name in _MADE)
+    began = any(git(root, "rev-parse", "-q", "--verify", name) for name in _MADE)
     stashed = _newest_stash(root)
-    if not branch or not (began or stashed) or _git(root, "rev-parse", "-q", "--verify", branch) is None:
+    if not branch or not (began or stashed) or git(root, "rev-parse", "-q", "--verify", branch) is None:
         return None
     back = f"git symbolic-ref HEAD refs/heads/{branch}"
     if stashed and not began:  # the interval in which they are nowhere else
@@ -34,11 +34,11 @@ def left_behind(root: Path = Path()) -> str | None:
 
 def _newest_stash(root: Path) -> bool:
     """Whether the newest stash was made of the commit that is checked out."""
-    base, head = _git(root, "rev-parse", "-q", "--verify", "stash^1"), _git(root, "rev-parse", "HEAD")
+    base, head = git(root, "rev-parse", "-q", "--verify", "stash^1"), git(root, "rev-parse", "HEAD")
     return base is not None and base == head
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def git(root: Path, *arguments: str) -> str | None:
     """What git says; None: it refused, or there is no git."""
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)

@@ -23,6 +23,7 @@ from adrefine.errors import UserError
 from adrefine.ingestion import decode, sources
 from adrefine.ingestion.damage import OutOfMemory
 from adrefine.io import locked, sync_folder, write_durably
+from adrefine.serving.folders import check_folders
 
 REJECTED, REASONS = "rejected", "reasons.csv"
 Seen = dict[str, tuple[int, int, int]]  # photo, relative to the inbox: size, time of change, inode
@@ -84,19 +85,6 @@ class Watch:
         self._tried = self._found
 
 
-def check_folders(inbox: Path, root: Path) -> None:
-    """Refuse an inbox inside the dataset, whose photos would be in it before they are taken, and the reverse.
-
-    Raises:
-        UserError: one is inside the other.
-    """
-    one, other = inbox.resolve(), root.resolve()
-    if one.is_relative_to(other) or other.is_relative_to(one):
-        raise UserError(
-            f"inbox.folder = {inbox} and dataset.root = {root} overlap: give the inbox a folder apart"
-        )
-
-
 def take(
     inbox: Path, names: list[str], root: Path, arrivals: Path, undecided: Path, max_megapixels: float
 ) -> Taken:
@@ -113,8 +101,9 @@ def take(
         max_megapixels: larger photos are rejected.
 
     Raises:
-        UserError: another run is at work.
+        UserError: another run is at work; the folders overlap, see `check_folders`.
     """
+    check_folders(inbox, root)
     done = Taken()
     with locked(undecided.with_name(".inbox.lock"), "another run is taking the photos of this inbox"):
         io.sweep(arrivals, "inbox-")  # of a run that was killed

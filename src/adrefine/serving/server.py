@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from adrefine.dvc_driver.processes import end_group
-from adrefine.errors import UserError
+from adrefine.errors import UserError, redacted
 from adrefine.serving import password
 
 PATIENCE = 120.0  # seconds that a server may take to start
@@ -80,16 +80,19 @@ def admit() -> None:
     """Make ready to use the configured server, or the one that Prefect starts for a flow where none is.
 
     Raises:
-        UserError: the server needs no password, and `ADREFINE_OPEN_SERVER` does not allow that; or it needs
-            one that we do not have.
+        UserError: the server does not answer; it needs no password, and `ADREFINE_OPEN_SERVER` does not allow
+            that; or it needs one that we do not have.
     """
     settings = _settings()
     url = settings.api.url
     if url is None:
+        _check_home(Path(settings.home))
         use_password()
         return
     if not answers(url):
-        return  # the client says so, with all that it tried
+        raise UserError(
+            f"PREFECT_API_URL = {redacted(url)} does not answer: start that server, or unset PREFECT_API_URL"
+        )
     if _accepts(url, None):
         if os.environ.get(ALLOW_OPEN) != "1":
             raise UserError(
@@ -114,6 +117,13 @@ def admit() -> None:
 def home() -> Path:
     """Prefect's folder."""
     return Path(_settings().home)
+
+
+def _check_home(folder: Path) -> None:
+    """Prefect keeps its database there, and says little where it cannot."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}, where Prefect keeps its records, cannot be written: set PREFECT_HOME")
 
 
 def answers(url: str) -> bool:
