@@ -18,12 +18,13 @@ from adrefine.features.store import write_rows
 from adrefine.strategies import refinement
 from fakes import MapStore
 
-STORE = MapStore(8, count=60)
+STORE = MapStore(8, count=64)
+IDS, HELD = STORE.ids[4:], STORE.ids[:4]  # four of the defects are held out
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Sixty training photos of which the first eight are defective; nobody is told."""
+    """Sixty training photos of which four are defective, and four defects held out; nobody is told."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ADREFINE_CACHE_DIR", raising=False)
     ids = list(STORE.content)
@@ -31,7 +32,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = zip(STORE.maps(ids), STORE.pooled(ids), strict=True)
     write_rows(paths.PREPARED / paths.PLACES, ids, rows, shapes, {"side": 5})
     names = list(STORE.ids)
-    table = pd.DataFrame({"image_id": names, "path": [f"{name}.png" for name in names], "split": "train"})
+    table = pd.DataFrame({"image_id": names, "path": [f"{name}.png" for name in names], "label": -1})
+    table["split"] = ["val" if name in HELD else "train" for name in names]
     paths.NOISY.mkdir(parents=True)
     table.assign(in_test=0).to_csv(paths.NOISY / "manifest.csv", index=False)
     for name in names:
@@ -108,16 +110,16 @@ def test_scripts_answer_too_and_the_draws_are_kept(project, capsys) -> None:
     assert len(drawn) == 2
     assert told["estimate"]["unbiased"] is not None
     found = sum(STORE.hidden[STORE.ids.index(name)] for name in review.read(paths.REVIEW))
-    assert told["estimate"]["found"] == found >= 7
+    assert told["estimate"]["found"] == found == 4
     with pytest.raises(UserError, match="--asked 'perhaps'"):
         cli.run(["review", drawn[0], "keep", "--asked", "perhaps"])
 
 
 def refined(verdicts: review.Verdicts) -> pd.DataFrame:
     """What stage refine makes of these answers."""
-    settings, table = params.load(), manifest.read(paths.NOISY / "manifest.csv")
+    settings, table = params.load(), manifest.unlabelled(manifest.read(paths.NOISY / "manifest.csv"))
     model = detectors.create(settings)
-    model.fit(Images(STORE.ids, paths.PREPARED))
+    model.fit(Images(IDS, paths.PREPARED))
     model.save(paths.MODELS / "initial")
     found = refinement.run(settings, table, paths.PREPARED, paths.MODELS / "initial", verdicts)
     return found.outcome.images.set_index("image_id")
@@ -126,7 +128,7 @@ def refined(verdicts: review.Verdicts) -> pd.DataFrame:
 @pytest.mark.parametrize("keys", ["", "rrr", "rrrrrrkkkk", "kkkkkk", "rurrkrkkkkkr"])
 def test_a_run_leaves_out_exactly_what_the_review_says(project, capsys, monkeypatch, keys) -> None:
     ask(monkeypatch, keys)
-    said = capsys.readouterr().out.splitlines()[-2]
+    said = capsys.readouterr().out.splitlines()[-3]
     gone = set(next_photos(capsys)["removed"])
     given = review.verdicts(review.read(paths.REVIEW))
     images = refined(given)
@@ -147,7 +149,7 @@ def test_it_ends_with_what_hides_and_says_when_it_is_enough(project, capsys, mon
     for _ in range(35):
         ask(monkeypatch, rightly(next_photos(capsys)["next"][0]["image_id"]))
     last = capsys.readouterr().out
-    assert "8 went, 0 to 1 still hide" in last or "8 went, 0 still hide" in last
+    assert "4 went, 0 to 1 still hide" in last or "4 went, 0 still hide" in last
     assert "Enough: at most" in last
 
 
@@ -155,3 +157,19 @@ def test_without_maps_it_says_what_to_run(project) -> None:
     (paths.PREPARED / paths.PLACES / "meta.json").unlink()
     with pytest.raises(UserError, match="run `dvc repro embed`"):
         cli.run(["review", "--next"])
+
+
+def test_held_out_photos_that_stand_out_are_named_and_can_be_answered(project, capsys, monkeypatch) -> None:
+    held = next_photos(capsys)["held_out"]
+    assert {row["image_id"] for row in held} <= set(HELD)
+    assert len(held) >= 3
+    ask(monkeypatch, "q")
+    assert f"{len(held)} unlabelled held-out photos stand out" in capsys.readouterr().out
+    first = held[0]["image_id"]
+    cli.run(["review", first, "remove"])
+    assert first not in {row["image_id"] for row in next_photos(capsys)["held_out"]}
+    given = review.verdicts(review.read(paths.REVIEW))
+    table = manifest.read(paths.NOISY / "manifest.csv").assign(reviewed="")
+    after = refinement.with_held_out(table, given).set_index("image_id")["reviewed"]
+    assert after[first] == "remove"
+    assert (after[list(IDS)] == "").all()

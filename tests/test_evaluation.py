@@ -207,6 +207,18 @@ def test_the_threshold_is_that_of_the_held_out_good_photos(inputs):
     assert measure(glaring).thresholds == data.thresholds, "held-out defects do not count"
 
 
+def test_held_out_photos_that_a_human_called_defective_set_no_threshold(inputs):
+    unknown = unlabel(inputs, "val")
+    table = unknown.refined.copy()
+    held = table[table["split"] == "val"].sort_values("score")
+    called = held["image_id"][held["image_id"].str.contains("defect")]
+    assert len(called) > 0
+    table.loc[table["image_id"].isin(called), "reviewed"] = "remove"
+    data = measure(replace(unknown, refined=table))
+    assert data.thresholds == measure(inputs).thresholds
+    assert any("that you called defective set no threshold" in note for note in data.notes)
+
+
 def test_nothing_about_the_test_photos_moves_the_threshold(inputs):
     table, before = inputs.refined.copy(), measure(inputs).thresholds
     test = table["in_test"] == 1

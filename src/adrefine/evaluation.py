@@ -21,6 +21,7 @@ from adrefine.paths import PIXELS
 from adrefine.report import gallery, words
 from adrefine.report.data import ReportData
 from adrefine.report.turned import NONE, Turned
+from adrefine.review import REMOVE
 from adrefine.runtime.seeds import derived_seed
 from adrefine.text import counted
 
@@ -93,8 +94,9 @@ def _scores(model: Detector, rows: pd.DataFrame, prepared: Path) -> np.ndarray:
 
 
 def _threshold(model: Detector, table: pd.DataFrame, prepared: Path, params: Evaluate) -> float:
-    """From held-out photos that are not known to be defective; never from test images."""
+    """From held-out photos that nobody called defective; never from test images."""
     held = table[(table["split"] == "val") & (table["label"] != manifest.DEFECT)]
+    held = held[held["reviewed"] != REMOVE]
     if held.empty:
         raise UserError(
             "there is no held-out good photo to set the threshold with: raise dataset.val_fraction"
@@ -289,6 +291,9 @@ def _notes(
         notes.append(f"{counted(removed, 'photo')} removed by you, before the first round.")
     if kept := int(answers.get("keep", 0)):
         notes.append(f"{counted(kept, 'photo')} kept by you, whatever the score.")
-    if (manifest.of_split(table, "val")["label"] == manifest.UNKNOWN).any():
+    held = manifest.of_split(table, "val")
+    if called := int((held["reviewed"] == REMOVE).sum()):
+        notes.append(f"{counted(called, 'held-out photo')} that you called defective set no threshold.")
+    if (held["label"] == manifest.UNKNOWN).any():
         notes.append("Held-out photos are unlabelled and count as good for the threshold.")
     return notes

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _VERDICTS = {"k": KEEP, "r": REMOVE, "u": UNSURE}
 _UNDO, _QUIT = "z", "q"
+_SHOWN = 5  # held-out photos
 _KEYS = "k keep  r remove  u unsure  z undo  q quit"
 
 
@@ -64,12 +65,12 @@ class Review:
         from adrefine.strategies.refinement import training_images
 
         settings, noisy = params.load(), manifest.read(paths.NOISY / paths.MANIFEST)
-        images, _ = training_images(noisy, paths.PREPARED)
+        images, held = training_images(noisy, paths.PREPARED)
         if len(images) < FEWEST:
             raise UserError(f"a review ranks {FEWEST} training photos or more, there are {len(images)}")
         store = open_places(paths.PREPARED / paths.PLACES)
         twins = store.has(synthetic_id(name) for name in images.ids)
-        ranking = Ranking(store, images.ids, seed=settings.refine.seed, twins=twins, parts=images.parts)
+        ranking = Ranking(store, images.ids, held, seed=settings.refine.seed, twins=twins, parts=images.parts)
         return cls(settings, noisy, Session(ranking, read(paths.REVIEW), settings.refine.seed))
 
     @cached_property
@@ -144,6 +145,7 @@ class Review:
             "next": [self.cells(asked) for asked in self.session.next(count)],
             "estimate": asdict(self.session.estimate()),
             "enough": self.session.enough(),
+            "held_out": self.held_out(),
             "removed": None if (gone := self.gone()) is None else sorted(gone),
         }
 
@@ -153,6 +155,19 @@ class Review:
 
         given = verdicts(read(paths.REVIEW))
         return foreseen(self.settings, self.noisy, paths.PREPARED, given)
+
+    def held_out(self) -> list[dict[str, Any]]:
+        """Unlabelled held-out photos without an answer that stand out, the strongest first."""
+        from adrefine.manifest import UNKNOWN
+
+        found, answers = self.session.photos.evidence, read(paths.REVIEW)
+        unlabelled = set(self.noisy.loc[self.noisy["label"] == UNKNOWN, "image_id"]) - set(answers)
+        rows = [
+            {"image_id": name, "path": self.files[name], "score": round(float(strength), 4)}
+            for name, strength in zip(found.held, found.held_strength, strict=True)
+            if strength > self.limit and name in unlabelled
+        ]
+        return sorted(rows, key=lambda row: (-row["score"], row["image_id"]))
 
     def leaves(self) -> list[str]:
         """How the review ends."""
@@ -167,6 +182,13 @@ class Review:
             lines.append(
                 f"`dvc repro` leaves out {len(gone)} of {len(self.session.place)} photos: {len(by_you)} that "
                 f"you removed, {len(gone - by_you)} by what the answers and the photos tell."
+            )
+        if held := self.held_out():
+            names = ", ".join(row["path"] for row in held[:_SHOWN]) + ", ..." * (len(held) > _SHOWN)
+            lines.append(
+                f"{len(held)} unlabelled held-out photos stand out, too, by models that did not see them: "
+                f"{names}. They set the alarm threshold unless you say "
+                f"`adrefine review {held[0]['image_id']} remove`."
             )
         return [*lines, f"Answers are in {paths.REVIEW}."]
 

@@ -117,11 +117,11 @@ def _cells(one: Answer) -> dict[str, str]:
 
 
 def _training_photo(beginning: str) -> str:
-    """The one training photo that has this id, or whose id begins so."""
+    """The one training photo, or held-out one, that has this id, or whose id begins so."""
     from adrefine import manifest
 
     noisy = manifest.read(paths.NOISY / paths.MANIFEST)
-    ids = sorted(manifest.of_split(noisy, "train")["image_id"])
+    ids = sorted(noisy.loc[noisy["split"].isin(["train", "val"]), "image_id"])
     fitting = [name for name in ids if name == beginning] or [
         name for name in ids if name.startswith(beginning)
     ]

@@ -18,8 +18,8 @@ def main() -> None:
     settings = params.load()
     noisy = manifest.read(paths.NOISY / paths.MANIFEST)
     answers = review.read(paths.REVIEW)
-    trained = set(manifest.of_split(noisy, "train")["image_id"])
-    for line in review.warnings(paths.REVIEW, answers, trained):
+    asked = set(noisy.loc[noisy["split"].isin(["train", "val"]), "image_id"])
+    for line in review.warnings(paths.REVIEW, answers, asked):
         print(f"refine: warning: {line}", file=sys.stderr)
     with timed(paths.REPORTS / "timing.json", "refine"):
         found = refinement.run(
@@ -32,7 +32,8 @@ def main() -> None:
     outcome = found.outcome
     notes = [answers[name].note if name in answers else "" for name in outcome.images["image_id"]]
     images = outcome.images.assign(review_note=notes, reason=found.reasons(settings.refine.strategy))
-    manifest.write(paths.REFINED / paths.MANIFEST, noisy.merge(images, on="image_id", how="left"))
+    refined = refinement.with_held_out(noisy.merge(images, on="image_id", how="left"), found.verdicts)
+    manifest.write(paths.REFINED / paths.MANIFEST, refined)
     for number, rows in refinement.cleaned_versions(noisy, outcome).items():
         manifest.write(paths.REFINED / "rounds" / f"{number:02d}.csv", rows)
     write_csv(paths.REFINED / "history.csv", outcome.history)

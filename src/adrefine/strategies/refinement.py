@@ -14,7 +14,7 @@ from adrefine.errors import UserError
 from adrefine.params import Params
 from adrefine.places import evidence
 from adrefine.places.evidence import Evidence
-from adrefine.review import REMOVE, UNDECIDED, Verdicts
+from adrefine.review import KEEP, REMOVE, UNDECIDED, Verdicts
 from adrefine.strategies import engine, share
 
 
@@ -116,6 +116,14 @@ def foreseen(
     floor, strategy = engine.fewest(params.refine, images), strategies.create(params, len(images))
     _, removal = engine.decide(strategy, scorer.scores(unused, images), verdicts, floor)
     return frozenset(removal.ids) | (verdicts.remove & set(images.ids))
+
+
+def with_held_out(refined: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+    """The manifest with a human's verdicts on held-out photos in `reviewed`: a defect sets no threshold."""
+    held = refined["split"] == "val"
+    answers = pd.Series({**dict.fromkeys(verdicts.keep, KEEP), **dict.fromkeys(verdicts.remove, REMOVE)})
+    given = refined["image_id"].map(answers.astype(object))
+    return refined.assign(reviewed=refined["reviewed"].where(~held, given))
 
 
 def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:
