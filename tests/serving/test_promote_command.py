@@ -33,7 +33,7 @@ class Workspace:
         rows = [(f"{label}{n}", "test", label, 1, "test/x.png") for label in (GOOD, DEFECT) for n in range(6)]
         return pd.DataFrame(rows, columns=["image_id", "split", "label", "in_test", "source"])
 
-    def candidate(self, settings: Params, held: pd.DataFrame) -> Candidate:
+    def candidate(self, settings: Params, held: pd.DataFrame, *_: str) -> Candidate:
         Path("weights").write_text(str(self.wrong))
         wrong = {f"{GOOD}{n}" for n in range(self.wrong)}
         score = [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +14,7 @@ import pytest
 
 from adrefine.errors import UserError
 from adrefine.serving import versions
-from adrefine.serving.candidate import Candidate
+from adrefine.serving.candidate import Candidate, digest
 from adrefine.serving.promotion import Record, Verdict
 from adrefine.serving.versions import best, current, decision, history, settle
 from serving.killing import until_it_survives
@@ -167,3 +169,51 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
 
     files_ = ("serving/versions.py", "adrefine/io.py")
     assert until_it_survives(attempt, files_) > 30
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+def test_what_another_run_changes_meanwhile_is_not_promoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """A run that begins between the comparison and the copy, or between the copies of two files."""
+    folder = tmp_path / "promoted"
+    settle(folder, candidate(tmp_path, "one"), yes())
+    before = files(folder)
+    made = candidate(tmp_path, "two")
+    made = replace(made, digest=digest(made.files))
+    last = list(made.files.values())[-1]
+    if when == "before":
+        last.write_text("of another run")
+    else:
+        copy = shutil.copyfile
+
+        def slow(source: Path, target: Path) -> object:
+            last.write_text("of another run")
+            return copy(source, target)
+
+        monkeypatch.setattr(shutil, "copyfile", slow)
+    with pytest.raises(UserError, match="changed while they were promoted: another run is at work"):
+        settle(folder, made, yes())
+    assert current(folder) == "0001"
+    monkeypatch.undo()
+    assert settle(folder, replace(made, digest=digest(made.files)), yes()) == "0002"
+    assert {
+        name: text for name, text in files(folder).items() if name in before and name != "history.csv"
+    } == {name: text for name, text in before.items() if name not in ("history.csv", "current")} | {
+        "current": "0002"
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"a,b\n1,2\n", b"\0" * 50])
+@pytest.mark.parametrize("name", ["history.csv", "0001/promotion.json", "0001/held_out.csv"])
+def test_a_damaged_record_is_told_in_a_line(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = tmp_path / "promoted"
+    settle(folder, candidate(tmp_path, "one"), yes())
+    (folder / name).write_bytes(content)
+
+    def both() -> None:
+        best(folder)
+        settle(folder, candidate(tmp_path, "two"), yes())
+
+    with pytest.raises(UserError, match=r"is damaged \(.+\): "):
+        both()

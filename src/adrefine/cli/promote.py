@@ -36,12 +36,13 @@ def promote(chosen: argparse.Namespace) -> None:
 
     settings = params.load()
     promotion.refuse_hidden(settings.noise)
+    seen = candidate.digest(candidate.listed(settings))
     if "up to date" not in processes.output([sys.executable, "-m", "dvc", "status"]):
         raise UserError(
             "models/refined is not what params.yaml and the photos would give now: run `dvc repro` first"
         )
     held = promotion.held_out(manifest.read(paths.REFINED / paths.MANIFEST))
-    made = candidate.of_workspace(settings, held)
+    made = candidate.of_workspace(settings, held, seen)
     verdict = promotion.judge(settings.promotion, held, made.record, versions.best(paths.PROMOTED))
     if chosen.anyway and not verdict.promote:
         verdict = replace(verdict, promote=True, best=True, reason=f"by hand, although {verdict.reason}")

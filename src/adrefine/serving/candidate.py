@@ -31,11 +31,26 @@ class Candidate:
         files: what is kept of it, by the path in its folder.
         record: its scores of the held-out photos.
         facts: what promotion.json says of it beside the decision.
+        digest: of all files, as they were before anything was made of them; "" for no matter.
     """
 
     files: dict[str, Path]
     record: Record
     facts: dict[str, Any]
+    digest: str = ""
+
+    def check(self, files: dict[str, Path]) -> None:
+        """Whether `files`, these or copies of them, are all as they were at first: a run that begins while a
+        model is promoted would else mix the model of one with the record of the other.
+
+        Raises:
+            UserError: they are not.
+        """
+        if self.digest and digest(files) != self.digest:
+            raise UserError(
+                "models/refined or data/refined changed while they were promoted: another run is at work; "
+                "nothing was promoted: wait until it has ended"
+            )
 
     @property
     def identity(self) -> str:
@@ -49,20 +64,35 @@ class Candidate:
         )
 
 
-def of_workspace(settings: Params, held: pd.DataFrame) -> Candidate:
-    """The refined model, its dataset, and its scores of the photos `held` out (see `promotion.held_out`).
-
-    Raises:
-        UserError: the graph has not run.
-    """
+def listed(settings: Params) -> dict[str, Path]:
+    """What is kept of the refined model and its dataset, by the path in its folder."""
     found = {paths.MANIFEST: paths.REFINED / paths.MANIFEST, "params.yaml": Path("params.yaml")}
     found |= {"dvc.lock": _LOCK} if _LOCK.exists() else {}
     found |= {f"{MODEL}/{path.name}": path for path in sorted((paths.MODELS / "refined").glob("*"))}
     places = [f"{read}/{name}" for read in settings.chosen_detector.reads for name in _INPUTS]
     inputs = {f"{INPUTS}/{name}": file for name in places if (file := paths.PREPARED / name).exists()}
+    return found | inputs
+
+
+def digest(files: dict[str, Path]) -> str:
+    """Of the content of files, by their names; one that is missing counts as such."""
+    return _hash({name: path for name, path in files.items() if path.is_file()})
+
+
+def of_workspace(settings: Params, held: pd.DataFrame, seen: str = "") -> Candidate:
+    """The refined model, its dataset, and its scores of the photos `held` out (see `promotion.held_out`).
+
+    Args:
+        seen: `digest` of `listed` files from before it was known that they belong together.
+
+    Raises:
+        UserError: the graph has not run.
+    """
+    files = listed(settings)
+    inputs = {name: path for name, path in files.items() if name.startswith(f"{INPUTS}/")}
     shape = f"{settings.detector} {settings.dataset.image_size} {_fit(settings)} {_hash(inputs)}"
     record = Record("the new model", shape, _scores(settings, held))
-    return Candidate(found | inputs, record, _facts(settings))
+    return Candidate(files, record, _facts(settings), seen)
 
 
 def _fit(settings: Params) -> str:

@@ -35,7 +35,7 @@ from adrefine.io import (
     write_json,
 )
 from adrefine.serving.candidate import Candidate
-from adrefine.serving.promotion import Record, Verdict
+from adrefine.serving.promotion import LIKELIHOOD, Record, Verdict
 
 CURRENT, HISTORY, UNDECIDED = "current", "history.csv", "undecided"
 HELD_OUT, DECISION = "held_out.csv", "promotion.json"
@@ -62,6 +62,8 @@ def current(folder: Path) -> str | None:
 def decision(folder: Path, name: str) -> dict[str, Any]:
     """promotion.json of a version."""
     found: dict[str, Any] = read_json(folder / name / DECISION)
+    if not isinstance(found, dict) or not {"best", "inputs", "candidate"} <= found.keys():
+        raise Damaged(folder / name / DECISION, "no promotion")
     return found
 
 
@@ -71,7 +73,7 @@ def best(folder: Path) -> Record | None:
     if name is None:
         return None
     name = str(decision(folder, name)["best"])
-    scores = read_csv(folder / name / HELD_OUT, dtype={"image_id": str})
+    scores = read_csv(folder / name / HELD_OUT, ("image_id", "score", LIKELIHOOD), dtype={"image_id": str})
     return Record(name, str(decision(folder, name)["inputs"]), scores)
 
 
@@ -81,7 +83,7 @@ def history(folder: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     lines = list(csv.DictReader(StringIO(path.read_bytes().decode(errors="replace"), newline="")))
-    if any(line.keys() != set(HISTORY_COLUMNS) or None in line.values() for line in lines):
+    if not lines or any(line.keys() != set(HISTORY_COLUMNS) or None in line.values() for line in lines):
         raise Damaged(path, "its lines and columns do not fit")
     return [{key: wild(value) for key, value in line.items()} for line in lines]
 
@@ -92,10 +94,11 @@ def settle(folder: Path, candidate: Candidate, verdict: Verdict) -> str:
     The same call after a kill ends in the same state. A candidate that is in use already stays so.
 
     Raises:
-        UserError: another run is deciding.
+        UserError: another run is deciding, or made other files meanwhile.
     """
     with locked(folder / ".lock", "another run is promoting a model"):
         sweep(folder)
+        candidate.check(candidate.files)
         name = current(folder) or ""
         if not name or decision(folder, name)["candidate"] != candidate.identity:
             told = asdict(verdict)
@@ -119,6 +122,7 @@ def _add(folder: Path, candidate: Candidate, verdict: Verdict) -> str:
     for inside, path in candidate.files.items():
         (scratch / inside).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, scratch / inside)
+    candidate.check({inside: scratch / inside for inside in candidate.files})
     write_csv(scratch / HELD_OUT, candidate.record.scores)
     reference = current(folder)
     the_best = name if verdict.best or reference is None else decision(folder, reference)["best"]
