@@ -22,7 +22,7 @@ HEAVY = {"torch", "pandas", "numpy", "PIL", "sklearn", "matplotlib", "dvc", "pre
 def test_a_sound_file_is_one_line(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     cli.run(["check"])
-    assert capsys.readouterr() == ("params.yaml is sound: demo, differnet, consensus\n", "")
+    assert capsys.readouterr() == ("params.yaml is sound: demo, padim, consensus\n", "")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_check_counts_the_files_and_names_what_is_not_used(
     others = ("runtime", "validate", "noise", "synthesize", "embed", "pretrain_pdn", "refine")
     sections = [
         "dataset: {name: folder, root: raw}",
-        *(f"{name}: {{}}" for name in (*others, "differnet", "padim", "consensus", "evaluate")),
+        *(f"{name}: {{}}" for name in (*others, "padim", "consensus", "evaluate")),
     ]
     (tmp_path / "params.yaml").write_text("\n".join(sections))
     cli.run(["check"])

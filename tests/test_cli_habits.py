@@ -50,7 +50,7 @@ def test_the_package_has_its_types_and_this_version(tmp_path):
 def test_a_check_as_json(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(ROOT)
     assert shown(capsys, "check") == {
-        "sound": True, "dataset": "demo", "detector": "differnet", "strategy": "consensus", "mended": [],
+        "sound": True, "dataset": "demo", "detector": "padim", "strategy": "consensus", "mended": [],
         "files": "", "warnings": [],
     }  # fmt: skip
     (tmp_path / "params.yaml").write_text("noize: {}\n")

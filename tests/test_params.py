@@ -241,7 +241,7 @@ def test_the_headline_is_that_of_the_chosen_detector():
     fused = params.parse(
         {"detector": "efficientad", "efficientad": {"preset": "paper"}, "evaluate": {"alpha": 0.2}}
     ).headline()
-    assert (flow["detector"], flow["preset"]) == ("differnet", "fast")
+    assert (flow["detector"], flow["preset"]) == ("padim", "fast")
     assert (fused["detector"], fused["preset"]) == ("efficientad", "paper")
     assert (fused["α of the rounds"], fused["α of the maps"]) == (0.9, 0.2)
     assert "α of the maps" not in flow

@@ -57,7 +57,7 @@ class Dataset(Section):
     name: LayoutName = "demo"
     root: str = "data/raw"
     image_size: Side = 448
-    fit: Literal["stretch", "letterbox", "crop", "part", "auto"] = "stretch"
+    fit: Literal["stretch", "letterbox", "crop", "part", "auto"] = "auto"
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     max_megapixels: Positive = 100
@@ -230,7 +230,7 @@ class Params(Section):
     synthesize: Synthesize = Synthesize.model_construct()
     embed: Embed = Embed()
     pretrain_pdn: PretrainPdn = PretrainPdn()
-    detector: DetectorName = "differnet"
+    detector: DetectorName = "padim"
     refine: Refine = Refine()
     evaluate: Evaluate = Evaluate()
     inbox: Inbox = Inbox()

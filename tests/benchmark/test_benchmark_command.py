@@ -187,7 +187,7 @@ def test_a_dry_run_lists_every_run_and_does_nothing(project, capsys):
     benchmark(path, dry_run=True)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 17
-    assert lines[1] == "missing     made, differnet, no_overlap, noise 0, seed 0, keen"
+    assert lines[1] == "missing     made, padim, no_overlap, noise 0, seed 0, keen"
     assert lines[-1] == "16 runs: 16 missing; results in results/made.csv"
     assert not project
     assert not Path("results").exists()
@@ -210,7 +210,7 @@ def test_models_are_kept_or_deleted_as_asked(project):
 
 def test_an_impossible_run_is_named(project, monkeypatch):
     monkeypatch.setattr(detectors, "create", lambda params: Saved(lambda image_id, seen: float("nan")))
-    with pytest.raises(UserError, match=r"^made, differnet, no_overlap, noise 0, seed 0, vanilla: "):
+    with pytest.raises(UserError, match=r"^made, padim, no_overlap, noise 0, seed 0, vanilla: "):
         benchmark(written(Path("."), CONTENT), workers=1)
 
 

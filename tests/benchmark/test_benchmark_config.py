@@ -90,3 +90,22 @@ def test_a_later_layer_wins_key_by_key():
     high = {"a": {"y": {"q": 2}, "z": 3}, "b": {"c": 4}}
     assert merged(low, high) == {"a": {"x": 1, "y": {"p": 1, "q": 2}, "z": 3}, "b": {"c": 4}}
     assert low["a"] == {"x": 1, "y": {"p": 1}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "meant"),
+    [
+        ("differnet: {}", "differnet"),
+        ("as published: {differnet: {preset: paper}}", "differnet"),
+        ("differnet: {detector: padim}", "padim"),
+        ("mine: {}", None),  # the default
+        ("both: {differnet: {epochs: 2}, padim: {top: 0.1}}", None),
+    ],
+)
+def test_an_entry_says_its_detector_by_its_section_or_its_name(
+    tmp_path: Path, entry: str, meant: str | None
+) -> None:
+    file = tmp_path / "b.yaml"
+    file.write_text(ONE + f"detectors:\n  {entry}\n")
+    (sections,) = load(file).detectors.values()
+    assert sections.get("detector") == meant

@@ -97,12 +97,9 @@ def test_what_a_detector_reads_decides_its_runs():
     base = parse({})
     assert prepared.folder(base) != prepared.folder(base.model_copy(update={"detector": "efficientad"}))
 
-    def digests(**params):
-        return [
-            run.digest
-            for runs in plan.cells(Benchmark(**CONTENT | {"params": params})).values()
-            for run in runs
-        ]
+    def digests(detector="differnet", **params):
+        content = CONTENT | {"params": params, "detectors": {"one": {"detector": detector}}}
+        return [run.digest for runs in plan.cells(Benchmark(**content)).values() for run in runs]
 
     maps = {"detector": "efficientad"}
     assert digests() != digests(embed={"views": 2})

@@ -156,7 +156,7 @@ def test_classes_of_ones_own_get_tables_of_their_own(tmp_path, undrawn):
 def test_noise_modes_have_tables_of_their_own(tmp_path, undrawn, modes):
     _, text = rendered(tmp_path, {"name": "tiles", "layout": "mtd"}, modes=modes, seeds=[0])
     assert text.count("## tiles") == len(modes)
-    assert text.count("differnet, overlap; 100 training photos.") == 1
+    assert text.count("padim, overlap; 100 training photos.") == 1
 
 
 def test_the_share_of_a_tiny_gap_does_not_squeeze_the_others(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from adrefine.datasets import demo
+from adrefine.datasets import demo, flange_defects
 from adrefine.errors import UserError
 from adrefine.io import sha256_file, write_text
 from adrefine.runtime import parallel
@@ -94,10 +94,24 @@ def test_masks_are_never_empty(kind: str, size: int, monkeypatch: pytest.MonkeyP
         assert demo.render(size, 0, f"test/{kind}/{number:03d}", kind)[1].any()
 
 
+def test_a_fault_recurs_at_one_place_of_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    def most_often(kind: str) -> float:
+        """The largest share of the photos that have the defect at the same pixel."""
+        masks = [demo.render(SIZE, 0, f"test/{kind}/{i:03d}", kind)[1] > 0 for i in range(24)]
+        return float(np.mean(masks, axis=0).max())
+
+    recurring = {kind: most_often(kind) for kind in demo.DEFECTS}
+    monkeypatch.setattr(flange_defects, "RECURS", 0.0)
+    for kind, share in recurring.items():
+        assert share > 2 * most_often(kind), kind
+
+
 def test_severity_makes_defects_clearer(monkeypatch: pytest.MonkeyPatch) -> None:
     def change(kind: str, severity: float) -> int:
         monkeypatch.setattr(demo, "SEVERITY", severity)
-        pair = [demo.render(SIZE, 0, f"test/{kind}/000", shown)[0].astype(int) for shown in (kind, "good")]
+        pair = [
+            demo.render(2 * SIZE, 0, f"test/{kind}/000", shown)[0].astype(int) for shown in (kind, "good")
+        ]
         return int(np.abs(pair[0] - pair[1]).sum())
 
     for kind in demo.DEFECTS:

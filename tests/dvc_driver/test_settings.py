@@ -8,6 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 import yaml
+from dvc.utils.serialize import modify_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,16 @@ def test_the_comment_stays_in_its_column() -> None:
     edited = settings.replaced(text, "refine.strategy", "consensus")
     assert edited == "refine:\n  strategy: consensus     # the strategy\n"
     assert settings.replaced(edited, "refine.strategy", "irp") == text
+
+
+def test_the_committed_file_is_written_as_dvc_writes_it(file: Path) -> None:
+    """So `dvc exp run -S refine.strategy=osr` changes one line."""
+    with modify_yaml(file) as content:
+        content["refine"]["strategy"] = "osr"
+    before, after = COMMITTED.read_text().splitlines(), file.read_text().splitlines()
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert [line.split("#")[0].strip() for line in changed] == ["strategy: osr"]
+    assert settings.replaced(COMMITTED.read_text(), "refine.strategy", "osr") == file.read_text()
 
 
 def test_a_long_value_keeps_a_space_before_the_comment() -> None:

@@ -22,6 +22,7 @@ STAGES = (
 )
 PHOTOS = "photos"
 TINY = {
+    "detector": "differnet",  # it learns in rounds, warm and cold
     "dataset.name": "mvtec",
     "dataset.root": PHOTOS,
     "dataset.image_size": 64,

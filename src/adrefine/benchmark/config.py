@@ -15,7 +15,7 @@ from adrefine import strict_yaml
 from adrefine.benchmark.sections import clash, merged, refuse_keys
 from adrefine.detectors import DETECTORS
 from adrefine.errors import UserError
-from adrefine.params import LayoutName, checked, parse
+from adrefine.params import LayoutName, Params, checked, parse
 from adrefine.sections import AtLeastOne, Section
 
 VANILLA, ORACLE = "vanilla", "oracle"
@@ -53,6 +53,10 @@ class Entry(Section):
         return _distinct(names)
 
 
+def _default_detector() -> dict[str, Sections]:
+    return {Params.model_fields["detector"].default: {}}
+
+
 class Benchmark(Section):
     """The whole file."""
 
@@ -60,7 +64,7 @@ class Benchmark(Section):
     levels: Annotated[tuple[Level, ...], Field(min_length=1)] = (0.0, 0.1, 0.3, 0.5)
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = ("no_overlap",)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
-    detectors: Annotated[dict[Name, Sections], Field(min_length=1, default_factory=lambda: {"differnet": {}})]
+    detectors: Annotated[dict[Name, Sections], Field(min_length=1, default_factory=_default_detector)]
     strategies: dict[Name, Sections] = Field(default_factory=dict)
     params: Sections = Field(default_factory=dict)
     twins: bool = False
@@ -77,6 +81,16 @@ class Benchmark(Section):
     def _other_names(cls, entries: list[Entry]) -> list[Entry]:
         _distinct(tuple(entry.name for entry in entries))
         return entries
+
+    @field_validator("detectors")
+    @classmethod
+    def _named(cls, detectors: dict[str, Sections]) -> dict[str, Sections]:
+        """Where `detector` is not said, the entry's only section of one says it, or its name."""
+        for name, sections in detectors.items():
+            meant = [key for key in sections if key in DETECTORS.names()] or [name]
+            if "detector" not in sections and len(meant) == 1 and meant[0] in DETECTORS.names():
+                sections["detector"] = meant[0]
+        return detectors
 
     @field_validator("strategies")
     @classmethod

@@ -24,10 +24,10 @@ from adrefine.runtime.seeds import derived_seed
 
 # Difficulty: scales contrast and size of every defect; lower is harder. Faults of one machine resemble each
 # other, which is what makes hidden ones hurt: a detector learns them as one more kind of normal part.
-SEVERITY = 1.4
+SEVERITY = 1.0
 RANGE = (1.0, 2.5)  # of a defect's strength about SEVERITY, log-uniform, so that the difficulty is graded
 
-VERSION = 4  # raise when the pictures change, so that an older demo on disk is made anew
+VERSION = 5  # raise when the pictures change, so that an older demo on disk is made anew
 MARKER = ".complete"
 BATCH = 8  # photos handed to a process at once
 POOL_PIXELS = 8_000_000  # with fewer pixels to render, starting a process pool costs more than it saves

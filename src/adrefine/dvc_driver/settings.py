@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,30 +71,39 @@ def write(changes: Mapping[str, Value], path: Path = FILE) -> list[str]:
 
 
 def replaced(text: str, key: str, value: Value) -> str:
-    """`text`, YAML, with the value of the dotted `key` replaced; its comment stays in its column.
+    """`text`, YAML, with the value of the dotted `key` replaced; written as DVC's `-S` writes it.
 
     Raises:
         UserError: there is no such key, or no single value under it.
     """
-    node = yaml.compose(text, yaml.SafeLoader)
-    for name in key.split("."):
-        inner = node.value if isinstance(node, yaml.MappingNode) else []
-        found = [at for named, at in inner if named.value == name]
-        if not found:
-            raise UserError(f"params.yaml has no key `{key}`: add it")
-        node = found[0]
-    if not isinstance(node, yaml.ScalarNode):
+    from ruamel.yaml import YAML
+
+    editor = YAML()
+    editor.preserve_quotes, editor.width = True, 10**6
+    content = editor.load(text)
+    *sections, last = key.split(".")
+    section = content
+    for name in sections:
+        section = section.get(name) if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping) or last not in section:
+        raise UserError(f"params.yaml has no key `{key}`: add it")
+    if isinstance(section[last], Mapping):
         raise UserError(f"params.yaml: `{key}` is a section, not a value")
-    start, end = node.start_mark.index, node.end_mark.index
-    head, old, tail = text[:start], text[start:end], text[end:]
-    was = yaml.safe_load(old)
+    was = _reader_sees(text, (*sections, last))
     if was == value and type(was) is type(value):
         return text
-    new = yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
-    if comment := re.match(r" +(?=#)", tail):
-        room = max(1, len(old) + comment.end() - len(new))
-        tail = " " * room + tail[comment.end() :]
-    return head + new + tail
+    # As PyYAML writes it, for that reads it again: to ruamel.yaml, YAML 1.2, `yes` is a string.
+    section[last] = editor.load(yaml.safe_dump({"value": value}, width=10**6))["value"]  # type: ignore[index]
+    edited = io.StringIO()
+    editor.dump(content, edited)
+    return edited.getvalue()
+
+
+def _reader_sees(text: str, keys: tuple[str, ...]) -> object:
+    value = yaml.safe_load(text)
+    for name in keys:
+        value = value[name]
+    return value
 
 
 def _with_lambda(strategy: str) -> str:

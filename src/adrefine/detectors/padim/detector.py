@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from adrefine.places import evidence
 from adrefine.places.maps import drawn
 from adrefine.places.store import Places, open_places
 from adrefine.places.sums import Gaussians, Sums, photo_scores
+
+if TYPE_CHECKING:
+    from adrefine.strategies.meta_iqr import MetaIqr
 
 _STATE = "padim.pt"
 _FEWEST = 2
@@ -80,6 +83,12 @@ class Padim(Detector):
             {"photos": float(len(images)), **{f"weight_{k}": p.weight for k, p in self.parts.items()}}
         ]
         return self.log
+
+    def meta_fit(
+        self, images: Images, params: MetaIqr, *, warm_start: bool = False
+    ) -> list[dict[str, float]]:
+        """As `fit`: META's two loops look for weights to start from, and a closed form has no start."""
+        return self.fit(images, warm_start=warm_start)
 
     def score(self, images: Images) -> Scores:
         store = _store(images)
