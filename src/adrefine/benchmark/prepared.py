@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +14,7 @@ from adrefine import manifest
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.params import Params
 from adrefine.paths import FEATURES, MANIFEST, PIXELS, PLACES
+from adrefine.runtime.opened import opened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,11 +79,10 @@ def prepare(params: Params, twins: bool = False) -> Prepared:
 
 def read(work: Path) -> Prepared:
     """What `prepare` made in `work`, read once by each process, and again when it was made anew."""
-    return _read(work, (work / _MARK).stat().st_mtime_ns)
+    return opened(_read, work / _MARK, work)
 
 
-@lru_cache(maxsize=2)
-def _read(work: Path, written: int) -> Prepared:
+def _read(work: Path) -> Prepared:
     return Prepared(manifest.read(work / "ingested" / MANIFEST), work / _INPUTS)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +17,7 @@ import pandas as pd
 from adrefine import io
 from adrefine.errors import UserError
 from adrefine.io import read_csv, read_json, write_csv, write_json
+from adrefine.runtime.opened import opened
 
 
 class Rows:
@@ -71,28 +71,7 @@ S = TypeVar("S", bound=Rows)
 
 def open_store(folder: Path) -> Store:
     """The vectors in `folder`; see `opened`."""
-    return opened(Store, folder)
-
-
-def opened(kind: type[S], folder: Path) -> S:
-    """The arrays in `folder`, opened once by each process, and again when they were written anew.
-
-    A refinement asks for them at every fit and score of every fold and round.
-    """
-    try:
-        found = (folder / "meta.json").stat()
-    except FileNotFoundError:
-        return kind(folder)  # which says what to run
-    make: Callable[[Path], S] = kind
-    rows = _opened(make, folder, found.st_dev, found.st_ino, found.st_mtime_ns)
-    assert isinstance(rows, kind)
-    return rows
-
-
-@lru_cache(maxsize=4)
-def _opened(kind: Callable[[Path], Rows], folder: Path, *written: int) -> Rows:
-    """`written`: which meta.json it is; `write_rows` replaces that file last, and never changes it."""
-    return kind(folder)
+    return opened(Store, folder / "meta.json", folder)
 
 
 def write_store(

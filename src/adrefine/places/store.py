@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adrefine.features.store import Rows, opened
+from adrefine.features.store import Rows
+from adrefine.runtime.opened import opened
 
 
 class Places(Rows):
@@ -25,5 +26,5 @@ class Places(Rows):
 
 
 def open_places(folder: Path) -> Places:
-    """The places in `folder` (data/prepared/places); see `features.store.opened`."""
-    return opened(Places, folder)
+    """The places in `folder` (data/prepared/places); opened once by each process."""
+    return opened(Places, folder / "meta.json", folder)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image
 from adrefine.detectors.efficientad import tiling
 from adrefine.errors import UserError
 from adrefine.io import read_csv
+from adrefine.runtime.opened import opened
 
 _PIXELS = 512 * 2**20  # bytes of decoded photos kept in memory
 _FILES = ("pdn.pt", "meta.json", "images.csv", "synthetic.csv", "generic.csv")
@@ -153,14 +153,4 @@ def size_of(path: str | Path) -> tuple[int, int]:
 
 def open_photos(folder: Path, side: int, tiles: bool, overlap: float) -> Photos:
     """The photos in `folder`, read once by each process, and again when they were prepared anew."""
-    try:
-        found = (folder / "meta.json").stat()
-    except FileNotFoundError:
-        return Photos(folder, side, tiles, overlap)  # which says what to run
-    return _opened(folder, side, tiles, overlap, found.st_ino, found.st_mtime_ns)
-
-
-@lru_cache(maxsize=2)
-def _opened(folder: Path, side: int, tiles: bool, overlap: float, *written: int) -> Photos:
-    """`written`: which meta.json it is; pretrain_pdn writes that file last."""
-    return Photos(folder, side, tiles, overlap)
+    return opened(Photos, folder / "meta.json", folder, side, tiles, overlap)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from adrefine.backbones.pdn import read
 from adrefine.detectors.efficientad.data import Kept, Photos, Window
 from adrefine.io import read_json
 from adrefine.params import Runtime
+from adrefine.runtime.opened import opened
 
 _OUTPUTS = 2**30  # bytes of outputs kept in memory on a CPU; a GPU makes them faster than it fetches them
 _SMALLEST = 1e-3  # deviation of a channel that hardly changes
@@ -58,10 +58,9 @@ class Teacher:
 
 def open_teacher(folder: Path, side: int, padding: bool) -> Teacher:
     """The teacher of a prepared folder for windows of `side` pixels, read once by each process."""
-    return _opened(folder, side, padding, (folder / "meta.json").stat().st_mtime_ns)
+    return opened(_of_side, folder / "meta.json", folder, side, padding)
 
 
-@lru_cache(maxsize=2)
-def _opened(folder: Path, side: int, padding: bool, written: int) -> Teacher:
-    """`side` is part of the key, for the outputs kept are those of one size."""
+def _of_side(folder: Path, side: int, padding: bool) -> Teacher:
+    """`side` is one of the arguments, for the outputs kept are those of one size."""
     return Teacher(folder, padding)
