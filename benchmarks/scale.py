@@ -1,0 +1,203 @@
+"""Seconds, bytes and peak memory of every stage against the number of photos.
+
+    python -m benchmarks.scale [--photos 300 1000 3000] [--megapixels 1] [--work .adrefine/scale]
+
+Photos are JPEGs of generated parts in the MVTec layout, nine of ten good; a smaller set is part of each larger
+one. Every stage is a process of its own, with the detector `padim` and nothing in the side caches. Its memory is
+the largest sum, over it and its children, of the proportional set size (what n processes share counts 1/n in
+each), sampled five times a second. To results/scale.csv, scale.md and scale.png.
+
+It fails if a figure grows faster than n^1.15 from one set to the next. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from PIL import Image
+
+from adrefine.datasets.demo import render
+from adrefine.datasets.flange_defects import DEFECTS
+from adrefine.io import write_csv, write_text
+from adrefine.runtime.hardware import threads
+from adrefine.text import markdown
+from benchmarks.common import RESULTS
+
+STEEPEST = 1.15
+FIGURES = {
+    "seconds": 2.0,
+    "megabytes": 1.0,
+    "peak_mb": 200.0,
+}  # with the amount that start-up and noise decide
+PARTS, HARMED = (
+    40,
+    12,
+)  # generated good and defective parts; photos are these, moved, turned and lit otherwise
+PARAMS = {"dataset": {"name": "mvtec", "root": "raw"}, "noise": {"level": 0.05}, "detector": "padim"}
+SOURCE = Path(__file__).parents[1]
+
+
+def main() -> None:
+    """Make the photos, run the stages on every set, write table and plot, judge the growth."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=int, nargs="+", default=[300, 1000, 3000])
+    parser.add_argument("--megapixels", type=float, default=1.0)
+    parser.add_argument("--work", type=Path, default=Path(".adrefine/scale"))
+    args = parser.parse_args()
+    sizes, work = sorted(args.photos), args.work.resolve()
+    make(work / "photos", sizes[-1], round(math.sqrt(args.megapixels * 1e6)))
+    table = pd.concat([measure(work, count) for count in sizes], ignore_index=True)
+    write_csv(RESULTS / "scale.csv", table)
+    write_text(RESULTS / "scale.md", rendered(table, args.megapixels))
+    plot(table, RESULTS / "scale.png")
+    print((RESULTS / "scale.md").read_text())
+    if steep := too_steep(table):
+        raise SystemExit(f"grows faster than n^{STEEPEST}: " + "; ".join(steep))
+
+
+def make(root: Path, count: int, side: int) -> None:
+    """`count` photos of `side`² pixels, those that are there already left alone."""
+    kinds = list(DEFECTS)
+    parts = [render(side, 0, f"part{number}", "good") for number in range(PARTS)]
+    harmed = [render(side, 0, f"harmed{number}", kinds[number % len(kinds)]) for number in range(HARMED)]
+    for number in range(count):
+        bad, good = number % 10 == 0, "train" if number % 10 > 1 else "test"
+        name = f"test/harmed/{number:06d}" if bad else f"{good}/good/{number:06d}"
+        path = root / f"{name}.jpg"
+        if path.exists():
+            continue
+        rng = np.random.default_rng(number)
+        pixels, mask = harmed[rng.integers(HARMED)] if bad else parts[rng.integers(PARTS)]
+        quarter, move = int(rng.integers(4)), tuple(rng.integers(-side // 50, side // 50, 2))
+        moved, marked = (np.roll(np.rot90(each, quarter), move, (0, 1)) for each in (pixels, mask))
+        noise = rng.integers(0, 9, (side // 4, side // 4)).repeat(4, axis=0).repeat(4, axis=1)
+        lit = moved[: len(noise), : len(noise)] * rng.uniform(0.9, 1.05) + noise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(lit.clip(0, 255).astype(np.uint8)).save(path, quality=92)
+        if bad:
+            path = root / f"ground_truth/harmed/{number:06d}_mask.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(marked[: len(noise), : len(noise)].astype(np.uint8)).save(path)
+
+
+def measure(work: Path, count: int) -> pd.DataFrame:
+    """A row a stage for the first `count` photos: stage, photos and FIGURES."""
+    folder = work / f"run-{count}"
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in sorted((work / "photos").rglob("*.*")):
+        if int(path.stem.split("_")[0]) < count:
+            target = folder / "raw" / path.relative_to(work / "photos")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, target)
+    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    rows = []
+    for stage, content in yaml.safe_load((SOURCE / "dvc.yaml").read_text())["stages"].items():
+        found = run(folder, content["cmd"].split()[1:])
+        outs = [name for kind in ("outs", "metrics", "plots") for name in content.get(kind, ())]
+        paths = [folder / (next(iter(name)) if isinstance(name, dict) else name) for name in outs]
+        rows.append({"photos": count, "stage": stage, **found, "megabytes": sum(map(_size, paths)) / 1e6})
+        print(*rows[-1].values(), flush=True)
+    shutil.rmtree(folder)
+    return pd.DataFrame(rows)
+
+
+def run(folder: Path, command: list[str]) -> dict[str, float]:
+    """Seconds and peak memory (MB) of a Python process in `folder`."""
+    environment = os.environ | {"ADREFINE_CACHE_DIR": str(folder / "cache")}
+    start, peak = time.perf_counter(), 0.0
+    with (folder / "log.txt").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+        while process.poll() is None:
+            peak = max(peak, sum(_memory(pid) for pid in _family(process.pid)))
+            time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed: {(folder / 'log.txt').read_text()[-1500:]}")
+    return {"seconds": time.perf_counter() - start, "peak_mb": peak}
+
+
+def too_steep(table: pd.DataFrame) -> list[str]:
+    """What grows faster than n^STEEPEST from a set to the next larger one, beyond what start-up decides."""
+    found = []
+    for figure, noise in FIGURES.items():
+        by_size = table.pivot(index="stage", columns="photos", values=figure)
+        for few, many in pairwise(by_size.columns):
+            allowed = (by_size[few] + noise) * (many / few) ** STEEPEST
+            for stage in by_size.index[by_size[many] > allowed]:
+                before, after = by_size.loc[stage, few], by_size.loc[stage, many]
+                found.append(f"{stage} {figure} {before:.1f} for {few} photos, {after:.1f} for {many}")
+    return found
+
+
+def rendered(table: pd.DataFrame, megapixels: float) -> str:
+    """The table in Markdown, a row a stage, and their sum."""
+    sizes = sorted(table["photos"].unique())
+    by_stage = {stage: rows.set_index("photos") for stage, rows in table.groupby("stage", sort=False)}
+    cells = [
+        [stage, *(f"{rows.loc[n, f]:.0f}" for f in FIGURES for n in sizes)]
+        for stage, rows in by_stage.items()
+    ]
+    together = table.groupby("photos")
+    sums = [together["seconds"].sum(), together["megabytes"].sum(), together["peak_mb"].max()]
+    cells.append(["together (memory: the largest)", *(f"{each[n]:.0f}" for each in sums for n in sizes)])
+    names = {"seconds": "seconds", "megabytes": "MB written", "peak_mb": "peak MB"}
+    head = ["stage", *(f"{names[figure]}, {n:,}" for figure in FIGURES for n in sizes)]
+    what = f"JPEGs of {megapixels:g} MP, {threads()} threads, detector padim, empty caches"
+    return "\n".join([f"`python -m benchmarks.scale`: {what}.", "", *markdown(head, cells), ""])
+
+
+def plot(table: pd.DataFrame, path: Path) -> None:
+    """Each figure against the number of photos, a line a stage."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, len(FIGURES), figsize=(12, 4), layout="constrained")
+    for one, name in zip(axes, FIGURES, strict=True):
+        for stage, rows in table.groupby("stage", sort=False):
+            one.plot(rows["photos"], rows[name], marker=".", label=stage)
+        one.set(xscale="log", yscale="log", xlabel="photos", title=name)
+    axes[-1].legend(frameon=False, fontsize=7, bbox_to_anchor=(1, 1), loc="upper left")
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _family(pid: int) -> list[int]:
+    found, waiting = [], [pid]
+    while waiting:
+        found.append(waiting.pop())
+        try:
+            for task in Path(f"/proc/{found[-1]}/task").iterdir():
+                waiting += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def _memory(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(float(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+if __name__ == "__main__":
+    main()
