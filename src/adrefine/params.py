@@ -106,6 +106,7 @@ class Synthesize(Section):
     """The settings of each kind are in a section below this one."""
 
     per_image: Count = 1
+    photos: AtLeastOne | None = 500
     kinds: Kinds = Kinds.model_construct()
     background: Share | None = None
     seed: int = 0

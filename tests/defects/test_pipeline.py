@@ -116,3 +116,15 @@ def test_stage_paths_are_relative_and_stale_files_go(tmp_path, monkeypatch):
     made = manifest.read(tmp_path / "data/synthetic/manifest.csv")
     assert list(made["path"]) == ["data/synthetic/images/00_0.png", "data/synthetic/images/01_0.png"]
     assert sorted(p.name for p in stale.parent.iterdir()) == ["00_0.png", "01_0.png"]
+
+
+def test_a_sample_is_drawn_by_id_and_seed_alone_and_grows_by_adding():
+    photos = pd.DataFrame({"image_id": [f"{number:02d}" for number in range(40)], "path": "x"})
+    few, more = (list(pipeline.drawn(photos, most, 0)["image_id"]) for most in (10, 20))
+    assert len(few) == 10
+    assert few == sorted(few)
+    assert set(few) < set(more)
+    assert few != list(photos["image_id"][:10])
+    assert set(pipeline.drawn(photos[::-1], 10, 0)["image_id"]) == set(few)
+    assert set(pipeline.drawn(photos, 10, 1)["image_id"]) != set(few)
+    assert len(pipeline.drawn(photos, None, 0)) == len(pipeline.drawn(photos, 40, 0)) == 40

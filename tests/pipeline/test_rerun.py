@@ -27,7 +27,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "runtime": {"embed", "pretrain_pdn", "select"} | LEARNING,
     "embed": {"embed", "select"} | LEARNING,
     "pretrain_pdn": {"pretrain_pdn"},
-    "detector": {"embed", "pretrain_pdn", "select"} | LEARNING,
+    "detector": {"synthesize", "embed", "pretrain_pdn", "select"} | LEARNING,
     "differnet": LEARNING,
     "efficientad": set(),
     "padim": set(),

@@ -124,6 +124,32 @@ def test_without_twins_all_voters_weigh_the_same_and_nothing_is_said_of_the_shar
     assert np.isnan([found.spread, found.width]).all()
 
 
+def test_twins_of_some_photos_weigh_the_voters_as_those_of_all() -> None:
+    """Half of them: the same models, so the same scores; weights and widths near, strength in one order."""
+    store, whole = MapStore(6, count=200), of(MapStore(6, count=200))
+    for name in store.ids[::2]:
+        del store.content[f"{name}_0"]
+    found = of(store)
+    for voter, before in zip(found.voters, whole.voters, strict=True):
+        np.testing.assert_array_equal(voter.photos, before.photos)
+        np.testing.assert_array_equal(voter.twins[1::2], before.twins[1::2])
+        assert np.isnan(voter.twins[::2]).all()
+        ordered, twins = voter.photos, voter.twins[1::2]
+        pairs = (twins[:, None] > ordered).mean() + (twins[:, None] == ordered).mean() / 2
+        assert voter.telling == pytest.approx(pairs)
+    assert found.weights == pytest.approx(whole.weights, abs=0.05)
+    assert found.spread == pytest.approx(whole.spread, rel=0.3)
+    assert found.width == pytest.approx(whole.width, abs=0.3)
+    assert np.corrcoef(found.strength, whole.strength)[0, 1] > 0.99
+
+
+def test_no_twin_at_all_is_as_without() -> None:
+    store = MapStore(3)
+    store.content = {name: store.content[name] for name in store.ids}
+    assert of(store).voters[0].twins is None
+    assert of(store).weights == (0.5, 0.5)
+
+
 def test_the_table_has_every_photos_votes() -> None:
     store = MapStore(3)
     store.content["val"] = store.content["im000"]

@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
 def folder(params: Params, twins: bool = False) -> Path:
     """Where the dataset of `params` is prepared with these settings."""
     reads = _reads(params)
-    made_of: dict[str, Any] = {"reads": list(reads)}
+    made_of: dict[str, Any] = {"reads": list(reads), "all twins": params.chosen_detector.learns_twins}
     for name in ("dataset", *sections(reads, twins)):
         made_of[name] = params.section(name).model_dump()
     made_of["dataset"]["root"] = str(Path(params.dataset.root).expanduser().resolve())
@@ -63,7 +63,7 @@ def prepare(params: Params, twins: bool = False) -> Prepared:
     Only one process may prepare: others may read what is there.
 
     Args:
-        twins: also of the synthetic defects of every photo that could train.
+        twins: also of the synthetic defects of photos that could train.
 
     Raises:
         UserError: the photos are missing or unusable.
@@ -87,14 +87,16 @@ def _read(work: Path) -> Prepared:
 
 
 def _make(params: Params, work: Path, twins: bool) -> None:
-    from adrefine.defects.pipeline import make_all, sources
+    from adrefine.defects.pipeline import drawn, make_all, sources
     from adrefine.ingestion.pipeline import ingest
 
     ingest(params.dataset, work / "ingested")
     table = manifest.read(work / "ingested" / MANIFEST)
     reads, made = _reads(params), table[:0]
     if "synthesize" in sections(reads, twins):
-        made = make_all(sources(table), work / "synthetic", params.synthesize)
+        most = None if params.chosen_detector.learns_twins else params.synthesize.photos
+        photos = drawn(sources(table), most, params.synthesize.seed)
+        made = make_all(photos, work / "synthetic", params.synthesize)
     for name in reads:
         _MAKERS[name].make(params, table, made, work / _INPUTS / name)
 

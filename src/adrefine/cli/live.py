@@ -57,7 +57,6 @@ class Review:
     def of_project(cls) -> Review:
         """The session that data/review.csv leads to."""
         from adrefine import manifest
-        from adrefine.manifest import synthetic_id
         from adrefine.places.evidence import FEWEST
         from adrefine.places.store import open_places
         from adrefine.reviewing.ranking import Ranking
@@ -69,8 +68,7 @@ class Review:
         if len(images) < FEWEST:
             raise UserError(f"a review ranks {FEWEST} training photos or more, there are {len(images)}")
         store = open_places(paths.PREPARED / paths.PLACES)
-        twins = store.has(synthetic_id(name) for name in images.ids)
-        ranking = Ranking(store, images.ids, held, seed=settings.refine.seed, twins=twins, parts=images.parts)
+        ranking = Ranking(store, images.ids, held, seed=settings.refine.seed, parts=images.parts)
         return cls(settings, noisy, Session(ranking, read(paths.REVIEW), settings.refine.seed))
 
     @cached_property

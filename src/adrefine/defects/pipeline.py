@@ -12,7 +12,7 @@ import PIL.Image
 
 from adrefine.defects import base
 from adrefine.errors import UserError
-from adrefine.io import atomic_open
+from adrefine.io import png, write_bytes
 from adrefine.manifest import DEFECT, synthetic_id
 from adrefine.params import Synthesize
 from adrefine.runtime import parallel
@@ -42,6 +42,14 @@ def sources(manifest: pd.DataFrame) -> pd.DataFrame:
     could_hide = (manifest["split"] == "test") & (manifest["label"] == DEFECT)
     chosen = manifest["split"].isin(("train", "pool")) | could_hide
     return manifest.loc[chosen, ["image_id", "path"]].sort_values("image_id")
+
+
+def drawn(photos: pd.DataFrame, most: int | None, seed: int) -> pd.DataFrame:
+    """At most `most` of `photos` (column image_id), in their order, by id and seed alone; None: all."""
+    if most is None or len(photos) <= most:
+        return photos
+    ranks = [derived_seed("twin", seed, image_id) for image_id in photos["image_id"]]
+    return photos.iloc[sorted(np.argsort(np.array(ranks, dtype=np.uint64))[:most])]
 
 
 def make_all(
@@ -84,8 +92,7 @@ def _make(job: Job) -> dict[str, object]:
     pixels = np.rint(changed * 255).astype(np.uint8)
     contents = (pixels[..., 0] if grey else pixels, mask.astype(np.uint8) * 255)
     for path, content in zip(paths, contents, strict=True):
-        with atomic_open(path) as file:
-            PIL.Image.fromarray(content).save(file, "PNG", compress_level=3)
+        write_bytes(path, png(content))
     values = (name, paths[0].as_posix(), paths[1].as_posix(), kind, job.source_id, float(mask.mean()))
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -72,9 +72,11 @@ class DetectorSettings(Section):
 
     Attributes:
         reads: folders of data/prepared that the detector opens: features, pixels.
+        learns_twins: whether it learns from photos with a synthetic defect, and so needs one of every photo.
     """
 
     reads: ClassVar[tuple[str, ...]]
+    learns_twins: ClassVar[bool] = False
 
     @abstractmethod
     def create(self) -> Detector:

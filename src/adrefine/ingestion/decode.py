@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from adrefine import io
 from adrefine.datasets.formats import FORMATS, name_of
 from adrefine.ingestion import damage, deep, marks, scales, tiff
 from adrefine.ingestion.damage import BadPhoto, unread, without_memory
@@ -159,9 +160,7 @@ def _over_black(clear: Image.Image) -> Image.Image:
 
 def png(image: Image.Image) -> bytes:
     """The image as PNG, compressed for speed."""
-    buffer = BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return io.png(np.asarray(image))
 
 
 def _decode(data: bytes, max_megapixels: float, at_least: int | None, gate: Gate | None) -> Decoded | Samples:

@@ -48,7 +48,8 @@ class Voter:
     """One voter's logarithmic scores, higher is more suspicious.
 
     Attributes:
-        photos, twins: (n,) of the training photos and of their twins, out of fold; no twins: None.
+        photos, twins: (n,) of the training photos and of their twins, out of fold; NaN where there is none,
+            None without any.
         held: (m,) of held-out photos, which no fold saw.
         good: (n,) photos that nobody called defective: the others decide no unit and no weight.
     """
@@ -64,8 +65,8 @@ class Voter:
         """Chance that a random twin scores over a random photo (the AUROC of the two); .5 without twins."""
         if self.twins is None:
             return 0.5
-        ordered = np.sort(self.photos[self.good])
-        left, right = (np.searchsorted(ordered, self.twins[self.good], side) for side in ("left", "right"))
+        ordered, twins = np.sort(self.photos[self.good]), self.twins[self.good & ~np.isnan(self.twins)]
+        left, right = (np.searchsorted(ordered, twins, side) for side in ("left", "right"))
         return float(np.mean(left + right) / (2 * len(ordered)))
 
     @property
@@ -157,14 +158,21 @@ def gather(
     Args:
         seed: decides the folds, with the ids.
         known: photos that a human called defective: no model learns them, no unit is taken from them.
-        twins: whether `store` has a synthetic defect of each training photo; without, all voters weigh the
-            same.
+        twins: whether the synthetic defects of training photos that `store` has are used; without, all voters
+            weigh the same.
         shrinkage, top: of the covariance at a place, and share of the places that a score is the mean of.
         parts: of photos whose part is known: its shots are in one fold.
     """
     models = learn(store, ids, seed, known, shrinkage, parts)
-    asked = Asked(ids, [synthetic_id(image_id) for image_id in ids] if twins else None, held)
+    asked = Asked(ids, twins_of(store, ids) if twins else None, held)
     return weighed(asked, models.distances(asked), _not(ids, known), top)
+
+
+def twins_of(store: Store, ids: Sequence[str]) -> list[str] | None:
+    """The first synthetic defect of each photo, "" where `store` has none; None if of all photos."""
+    names = [synthetic_id(image_id) for image_id in ids]
+    there = [name if store.has([name]) else "" for name in names]
+    return there if any(there) else None
 
 
 class Models(NamedTuple):
@@ -243,8 +251,7 @@ def of(images: Images, held: Sequence[str], verdicts: Verdicts, seed: int) -> Ev
     if len(images) < FEWEST or not folder.exists():
         return None
     store = open_places(folder)
-    twins = store.has(synthetic_id(image_id) for image_id in images.ids)
-    return gather(store, images.ids, held, seed, verdicts.remove, twins, parts=images.parts)
+    return gather(store, images.ids, held, seed, verdicts.remove, parts=images.parts)
 
 
 def _voter(name: str, found: Distances, good: Flags, top: float) -> Voter:
@@ -261,7 +268,8 @@ def _spread(distances: Distances, good: Flags) -> float:
     """The median share of odd places over the median of what a synthetic defect adds to it; see Evidence."""
     if distances.twins is None:
         return float("nan")
-    photos, twins = np.log(distances.photos[good]), np.log(distances.twins[good])
+    both = good & ~np.isnan(distances.twins[:, 0])
+    photos, twins = np.log(distances.photos[both]), np.log(distances.twins[both])
     usual = np.median(photos, axis=0)
     unit = ROBUST * np.median(np.abs(photos - usual), axis=0) + 1e-9
     odd, with_defect = (((found - usual) / unit > ODD).mean(axis=1) for found in (photos, twins))
@@ -274,7 +282,8 @@ def _width(voter: Voter) -> float:
     photo to twin: hidden defects widen the upper side, and hardly touch how far a defect moves each photo."""
     if voter.twins is None:
         return float("nan")
-    low, high = np.quantile((voter.twins - voter.photos)[voter.good], [0.25, 0.75])
+    both = voter.good & ~np.isnan(voter.twins)
+    low, high = np.quantile((voter.twins - voter.photos)[both], [0.25, 0.75])
     middle, upper = np.quantile(voter.photos[voter.good], [0.5, 0.9])
     return float(np.log(max(upper - middle, 1e-9) / max(high - low, 1e-9)))
 

@@ -32,9 +32,11 @@ class Store(Protocol):
 
     def pooled(self, ids: Iterable[str]) -> np.ndarray: ...
 
+    def has(self, ids: Iterable[str]) -> bool: ...
+
 
 class Asked(NamedTuple):
-    """Whose distances are asked for: training photos, what was made of each, held-out photos."""
+    """Whose distances are asked for: training photos, their twins ("": it has none), held-out photos."""
 
     ids: Sequence[str]
     twins: Sequence[str] | None
@@ -43,7 +45,7 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Distances:
-    """Squared distances (n, p), (n, p) and (m, p), over 0."""
+    """Squared distances (n, p), (n, p) and (m, p), over 0; NaN where there is no twin."""
 
     photos: Array
     twins: Array | None
@@ -76,12 +78,11 @@ class OutOfFold:
         return Distances(self._without_fold(asked.ids), twins, np.exp(np.mean(each, axis=0)))
 
     def _without_fold(self, ids: Sequence[str]) -> Array:
-        parts = [
-            model.distances(self.read(_of(ids, self.folds == fold))) for fold, model in enumerate(self.models)
-        ]
-        found = np.empty((len(ids), parts[0].shape[1]))
-        for fold, part in enumerate(parts):
-            found[self.folds == fold] = np.maximum(part, _LEAST)
+        found = np.full((len(ids), len(self.models[0].mean)), np.nan)
+        named = np.array([name != "" for name in ids])
+        for fold, model in enumerate(self.models):
+            inside = named & (self.folds == fold)
+            found[inside] = np.maximum(model.distances(self.read(_of(ids, inside))), _LEAST)
         return found
 
 

@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 import numpy as np
 
-from adrefine.manifest import synthetic_id
 from adrefine.places import evidence
 from adrefine.places.out_of_fold import Array, Asked, OutOfFold, Store
 from adrefine.places.sums import Gaussians, photo_scores
@@ -32,7 +31,7 @@ class Ranking:
         strength: (n,) of now, in the order of `evidence.ids`.
 
     Args:
-        store: maps and pooled vectors, of the photos and, with `twins`, of a synthetic defect of each.
+        store: maps and pooled vectors, of the photos and, with `twins`, of a synthetic defect of some.
         held: held-out photos, ranked once.
         parts: as in Images.
     """
@@ -47,7 +46,7 @@ class Ranking:
         parts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         models = evidence.learn(store, ids, seed, parts=parts)
-        made = [synthetic_id(image_id) for image_id in ids] if twins else None
+        made = evidence.twins_of(store, ids) if twins else None
         asked = Asked(tuple(ids), made, tuple(held))
         found = models.distances(asked)
         self.good = np.ones(len(ids), bool)

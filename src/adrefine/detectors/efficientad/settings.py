@@ -45,6 +45,7 @@ class Settings(DetectorSettings):
         },
     }
     reads: ClassVar = (PIXELS,)
+    learns_twins: ClassVar = True
 
     preset: Literal["fast", "paper"] = "fast"
     side: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = FROM_PRESET

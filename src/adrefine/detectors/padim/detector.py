@@ -15,7 +15,6 @@ from adrefine.detectors.base import Detector, Images, Scores, read_log, reading,
 from adrefine.detectors.padim.settings import Settings
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, read_json, write_json
-from adrefine.manifest import synthetic_id
 from adrefine.paths import PLACES
 from adrefine.places import evidence
 from adrefine.places.maps import drawn
@@ -168,10 +167,7 @@ class Padim(Detector):
             self.parts = {evidence.PLACES: self.parts[evidence.PLACES]}
             return
         s = self.settings
-        twins = store.has(synthetic_id(image_id) for image_id in ids)
-        found = evidence.gather(
-            store, ids, seed=s.seed, twins=twins, shrinkage=s.shrinkage, top=s.top, parts=images.parts
-        )
+        found = evidence.gather(store, ids, seed=s.seed, shrinkage=s.shrinkage, top=s.top, parts=images.parts)
         for voter, weight in zip(found.voters, found.weights, strict=True):
             part = self.parts[voter.name]
             part.middle, part.unit, part.weight = voter.middle, voter.unit, weight
