@@ -24,6 +24,7 @@ from adrefine.dvc_driver.processes import stream
 from adrefine.dvc_driver.repro import events
 from adrefine.errors import exit_cleanly
 from adrefine.serving import intake, promotion, server, versions
+from adrefine.text import harmless
 
 
 @task(cache_policy=NO_CACHE, name="take photos")
@@ -95,8 +96,12 @@ def inbox() -> str:
     said = promote()
     create_table_artifact(
         key="promotions",
-        table=versions.history(paths.PROMOTED)[::-1],
-        description=f"**{said}**\n\nEvery decision, newest first (`{paths.PROMOTED / versions.HISTORY}`).",
+        table=[
+            {key: harmless(cell) for key, cell in line.items()}
+            for line in versions.history(paths.PROMOTED)[::-1]
+        ],
+        description=f"**{harmless(said)}**\n\nEvery decision, newest first "
+        f"(`{paths.PROMOTED / versions.HISTORY}`).",
     )
     return said
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from adrefine import text
 from adrefine.text import counted, markdown
 
 
@@ -20,3 +23,16 @@ def test_a_table():
         "",
     ]
     assert markdown(["a"], []) == ["| a |", "|---|", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("good/1.png", "good/1.png"),
+        ("[x](javascript:alert(1)).png", "[x] (javascript :alert(1)).png"),
+        ("a`b <img src=x>", "a'b ‹img src=x›"),
+        ("JavaScript\t:alert(1)", "JavaScript :alert(1)"),
+    ],
+)
+def test_a_name_is_no_link_and_no_script_on_a_page(name: str, shown: str) -> None:
+    assert text.harmless(name) == shown

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 
 def counted(number: int, noun: str) -> str:
     """`1 photo`, `2 photos`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def harmless(words: str) -> str:
+    """Names of files and other people's words, for a page that renders Markdown: no link, no code that ends
+    early, no `javascript:`."""
+    plain = words.replace("](", "] (").replace("`", "'").replace("<", "‹").replace(">", "›")
+    return re.sub(r"(?i)(javascript|data|vbscript)\s*:", r"\1 :", plain)
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> list[str]:

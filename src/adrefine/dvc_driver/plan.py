@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from adrefine.text import harmless
+
 PLAN = "PLAN "  # begins the line in which the standing comes
 Prospect = Literal["runs", "may run", "up to date"]
 _SHOWN = 3  # changed files that a reason names
@@ -78,7 +80,7 @@ def reasons(changed: Iterable[Any], settings: Mapping[str, Sequence[str]]) -> It
         changed: DVC's status entries of it. settings: see `Standing`.
     """
     for key, (was, now) in list(settings.items())[:_SHOWN]:
-        yield f"`{key}` {was} → {now}"
+        yield f"`{key}` {harmless(was)} → {harmless(now)}"
     if len(settings) > _SHOWN:
         yield f"{len(settings) - _SHOWN} more settings"
     for entry in changed:
@@ -94,4 +96,4 @@ def reasons(changed: Iterable[Any], settings: Mapping[str, Sequence[str]]) -> It
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(f"`{name}`" for name in names[:_SHOWN]) + more
+    return ", ".join(f"`{harmless(name)}`" for name in names[:_SHOWN]) + more

@@ -11,6 +11,7 @@ from typing import Any
 
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.report.summary import MODELS
+from adrefine.text import harmless
 
 Row = dict[str, Any]
 MOST = 1000  # removed images that the table shows
@@ -50,7 +51,7 @@ def _removed(row: Mapping[str, str], known: bool) -> Row:
     hidden = row.get("injected") == "1" or row.get("label") == str(DEFECT)
     return {
         "image_id": row["image_id"],
-        "path": row["path"],
+        "path": harmless(row["path"]),
         "score": _number(row["score"]),
         "threshold": _number(row["threshold"]),
         "round": int(float(row["removed_round"] or 0)),

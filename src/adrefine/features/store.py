@@ -31,10 +31,19 @@ class Rows:
         if not (folder / "meta.json").exists():
             raise UserError(f"{folder} holds no {self.arrays[0]}: run `dvc repro embed`")
         self.folder, self.meta = folder, read_json(folder / "meta.json")
-        index = read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
+        index = read_csv(folder / "index.csv", ("image_id",), dtype=str, keep_default_na=False)
         self.ids = index["image_id"].tolist()
         self._row = {image_id: row for row, image_id in enumerate(self.ids)}
-        self._content = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in self.arrays}
+        self._content = {name: self._load(folder / f"{name}.npy") for name in self.arrays}
+
+    def _load(self, file: Path) -> np.ndarray:
+        try:
+            found: np.ndarray = np.load(file, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise io.Damaged(file, " ".join(str(error).split())[:80]) from None
+        if found.dtype != np.float16 or found.ndim < 2 or len(found) != len(self.ids):
+            raise io.Damaged(file, "of another shape than its index")
+        return found
 
     def has(self, ids: Iterable[str]) -> bool:
         """Whether all of `ids` are here."""

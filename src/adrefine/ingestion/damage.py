@@ -12,6 +12,8 @@ from adrefine.errors import UserError
 
 _TOLD = ("corrupt jpeg data", "premature end")  # what libjpeg warns of when pixels are wrong
 _MOSTLY = 0.9
+_OLD_BMP = b"\x0c\0\0\0"  # length of the header of OS/2, laid out otherwise
+_BMP = ((10, 14), (18, 22), (22, 26), (28, 30))  # offset of the pixels, width, height, bits a pixel
 _PIXEL, _ROOM = 16, 64 * 2**20  # bytes that reading takes: a pixel, and in any case
 
 
@@ -100,3 +102,28 @@ def check_end(rows: npt.NDArray[np.generic]) -> None:
     if min(lit[last, :end].mean(), lit[last - 1, end:].mean(), lit[last - 1].mean()) > _MOSTLY:
         share = (len(some) - 1 - last) / len(some)
         raise BadPhoto(f"its last {share:.0%} of the rows are zeros, from the middle of a row on: cut short")
+
+
+def check_length(data: bytes, kind: str | None) -> None:
+    """Refuse a file of other length than its header says, in formats that have no check sums: a piece was
+    lost or put in, and all pixels behind it are moved.
+
+    Args:
+        kind: as Pillow calls it.
+
+    Raises:
+        BadPhoto: of another length.
+    """
+    if kind == "WEBP":
+        said = [int.from_bytes(data[4:8], "little") + 8]
+        said.append(said[0] + 1)  # a padding byte, counted or not
+    elif kind == "BMP" and data[14:18] != _OLD_BMP:
+        offset, width, height, bits = (int.from_bytes(data[a:b], "little") for a, b in _BMP)
+        height = min(height, 2**32 - height)  # negative: from the top down
+        pixels = offset + (width * bits + 31) // 32 * 4 * height
+        compressed = any(data[30:34])
+        said = [int.from_bytes(data[2:6], "little"), *([] if compressed else range(pixels, pixels + 4))]
+    else:
+        return
+    if len(data) not in said:
+        raise BadPhoto(f"damaged or truncated: {len(data)} bytes, its header says {said[0]}")

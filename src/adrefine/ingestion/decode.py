@@ -202,6 +202,7 @@ def _load(image: Image.Image, data: bytes, at_least: int | None) -> Decoded | Sa
             return samples.turned(_orientation(image))
     if at_least:
         image.draft(None, (2 * at_least, 2 * at_least))  # twice: the last halving is for the better filter
+    damage.check_length(data, image.format)
     if data[:2] == _JPEG:
         damage.check_scans(data)
     image.load()

@@ -1,0 +1,1 @@
+"""How much the product bears: bad inputs, kills, races, a full disk (docs/reliability.md)."""
