@@ -141,7 +141,13 @@ def unlabel(inputs: Inputs, *splits: str) -> Inputs:
 
 def test_the_metrics_have_exactly_the_promised_keys(inputs):
     metrics = measure(inputs).metrics
-    assert set(metrics) == {"detection", "localization", "cleaning", "ranking", "review", "noise"}
+    promised = {"detection", "localization", "cleaning", "ranking", "review", "noise"}
+    assert set(metrics) == promised | {"thresholds", "recall_by_type"}
+    assert set(metrics["recall_by_type"]) == set(metrics["thresholds"]) == set(metrics["detection"])
+    for name, at in metrics["thresholds"].items():
+        assert set(at) == {"conformal", "test_f1"}  # these detectors score no synthetic defects
+        assert at["conformal"]["mcc"] == metrics["detection"][name]["mcc"]
+        assert at["test_f1"]["tp"] + at["test_f1"]["fn"] == at["conformal"]["tp"] + at["conformal"]["fn"]
     assert set(metrics["ranking"]) == {"auroc", "ap", "depth_90", "depth_100"}
     assert set(metrics["detection"]) == set(metrics["localization"]) == {"initial", "refined", "oracle"}
     assert all(set(part) == DETECTION for part in metrics["detection"].values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,19 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from adrefine import finding, history, manifest
+from adrefine import history, manifest
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.io import read_csv, read_json
-from adrefine.metrics import cleaning, detection, localization, ranking, reviewing
+from adrefine.metrics import cleaning, deciding, detection, localization, ranking, reviewing
 from adrefine.params import Evaluate
-from adrefine.paths import PIXELS
-from adrefine.report import gallery, words
+from adrefine.paths import PIXELS, PLACES
+from adrefine.places.store import open_places
+from adrefine.report import gallery, notes, words
 from adrefine.report.data import ReportData
 from adrefine.report.turned import NONE, Turned
 from adrefine.review import REMOVE
 from adrefine.runtime.seeds import derived_seed
-from adrefine.text import counted
 
 MODELS = tuple(words.MODELS)  # initial, refined, oracle
 # Anomaly maps (n, h, w) from data/prepared, the photos that trained, and the ids and files of those to show.
@@ -38,7 +38,8 @@ class Inputs:
     `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `prepared`: data/prepared,
     of which the detector `reads` these folders; `mapper`: what makes the maps of any detector's photos
     (`places.maps.of_photos`), None: the detector itself; `throughput`: images a second of the distillation;
-    `turned`: examples of turned photos.
+    `turned`: examples of turned photos; `supervision`: how many real defects there are to learn,
+    and how many of them the detector learned.
     """
 
     models: dict[str, Detector]
@@ -53,6 +54,7 @@ class Inputs:
     mapper: Mapper | None = None
     throughput: float | None = None
     turned: Turned = NONE
+    supervision: dict[str, int] = field(default_factory=dict)
 
 
 def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> ReportData:
@@ -63,10 +65,17 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
     test = table[table["in_test"] == 1].sort_values("image_id", ignore_index=True)
     train = manifest.of_split(table, "train").sort_values("image_id", ignore_index=True)
     scores = {name: _scores(model, test, inputs.prepared) for name, model in inputs.models.items()}
+    held = _held_out(table)
+    good = {name: _scores(model, held, inputs.prepared) for name, model in inputs.models.items()}
     thresholds = {
-        name: _threshold(model, table, inputs.prepared, params) for name, model in inputs.models.items()
+        name: detection.conformal_threshold(found, params.target_fpr, manifest.parts(held))
+        for name, found in good.items()
     }
     metrics = _metrics(inputs, params, train, test, scores, thresholds)
+    if _labelled(test):
+        metrics |= _rounded(_decisions(inputs, test, scores, thresholds, (held, good)))
+    if known := inputs.supervision:
+        metrics["supervision"] = known | _recycled(train)
     data = ReportData(
         settings=settings | _of_inputs(inputs),
         metrics=metrics,
@@ -77,7 +86,7 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
         thresholds=thresholds,
         stop_reason=inputs.summary["stop_reason"],
         queue=inputs.queue,
-        notes=[*_told(inputs.summary, train), *_notes(table, test, metrics, settings)],
+        notes=[*notes.told(inputs.summary, train), *notes.notes(table, test, metrics, settings)],
         distillation=_distillation(inputs.prepared / PIXELS),
         throughput=inputs.throughput,
         turned=inputs.turned,
@@ -93,16 +102,56 @@ def _scores(model: Detector, rows: pd.DataFrame, prepared: Path) -> np.ndarray:
     return model.score(Images(tuple(rows["image_id"]), prepared)).image if len(rows) else np.zeros(0)
 
 
-def _threshold(model: Detector, table: pd.DataFrame, prepared: Path, params: Evaluate) -> float:
-    """From held-out photos that nobody called defective; never from test images."""
+def _held_out(table: pd.DataFrame) -> pd.DataFrame:
+    """Held-out photos that nobody called defective; thresholds come from them, never from test images."""
     held = table[(table["split"] == "val") & (table["label"] != manifest.DEFECT)]
     held = held[held["reviewed"] != REMOVE]
     if held.empty:
-        raise UserError(
-            "there is no held-out good photo to set the threshold with: raise dataset.val_fraction"
-        )
-    scores = _scores(model, held, prepared)
-    return detection.conformal_threshold(scores, params.target_fpr, manifest.parts(held))
+        raise UserError("there is no held-out good photo to set the threshold: raise dataset.val_fraction")
+    return held
+
+
+def _decisions(
+    inputs: Inputs,
+    test: pd.DataFrame,
+    scores: dict[str, np.ndarray],
+    thresholds: dict[str, float],
+    held_out: tuple[pd.DataFrame, dict[str, np.ndarray]],
+) -> dict[str, Any]:
+    """What each model decides at three thresholds, and which types of defect it catches at the first.
+
+    Args:
+        held_out: photos, and their scores by each model.
+    """
+    held, good = held_out
+    twins = _twins(inputs, held)
+    defect = (test["label"] == manifest.DEFECT).to_numpy()
+    found: dict[str, Any] = {"thresholds": {}, "recall_by_type": {}}
+    for name, model in inputs.models.items():
+        validation = None
+        if len(twins):
+            both = np.concatenate([good[name], _scores(model, twins, inputs.prepared)])
+            validation = (np.repeat([0, 1], [len(held), len(twins)]), both)
+        at = thresholds[name]
+        found["thresholds"][name] = deciding.side_by_side((test["label"], scores[name]), at, validation)
+        kinds = test["defect_type"].to_numpy(dtype=str)[defect]
+        found["recall_by_type"][name] = deciding.recall_by_type(kinds, scores[name][defect], at)
+    return found
+
+
+def _twins(inputs: Inputs, held: pd.DataFrame) -> pd.DataFrame:
+    """The synthetic defects of held-out photos that the detector can score."""
+    places = inputs.prepared / PLACES
+    if PIXELS in inputs.reads or not (places / "meta.json").exists():
+        return held[:0]
+    twins, store = held.assign(image_id=held["image_id"].map(manifest.synthetic_id)), open_places(places)
+    return twins[[store.has([name]) for name in twins["image_id"]]]
+
+
+def _recycled(train: pd.DataFrame) -> dict[str, int]:
+    """How many training photos taught as real defects, and how many of them are known to be good."""
+    taught = train[train["recycled"] == 1]
+    return {"recycled": len(taught), "recycled_wrong": int((taught["label"] == manifest.GOOD).sum())}
 
 
 def _metrics(
@@ -251,49 +300,3 @@ def _distillation(pixels: Path) -> pd.DataFrame | None:
         return None
     curve = read_csv(pixels / "loss.csv")
     return None if curve.empty else curve
-
-
-def _told(summary: dict[str, Any], train: pd.DataFrame) -> list[str]:
-    """What the photos alone tell, and how many held-out photos stand out."""
-    if "outcome" not in summary:
-        return []
-    told = finding.sentence(summary, int((train["kept"] == 0).sum()), len(train))
-    notes = [f"What the photos alone tell, without any label: {told}."]
-    if over := int(summary.get("held_out_standing_out", 0)):
-        notes.append(
-            f"Of the held-out photos {over} {'stands' if over == 1 else 'stand'} out like those that go: see "
-            "held_out in data/refined/evidence.csv."
-        )
-    return notes
-
-
-def _notes(
-    table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any], settings: dict[str, Any]
-) -> list[str]:
-    notes = []
-    if settings.get("α of the rounds") != settings.get("α of the maps"):
-        notes.append(
-            f"The rounds were scored with α = {settings['α of the rounds']:g}, everything else with "
-            f"{settings['α of the maps']:g}."
-        )
-    if not _labelled(test):
-        notes.append(
-            "The test photos are not labelled good and defective, so detection cannot be measured. "
-            "The threshold comes from held-out photos that may hold defects themselves."
-        )
-    elif "oracle_gap_closed" not in metrics["cleaning"]:
-        notes.append(
-            "Even without the hidden defects the detector would hardly be better (less than .002 AUROC). So "
-            "there is no gain to reach."
-        )
-    answers = manifest.of_split(table, "train")["reviewed"].value_counts()
-    if removed := int(answers.get("remove", 0)):
-        notes.append(f"{counted(removed, 'photo')} removed by you, before the first round.")
-    if kept := int(answers.get("keep", 0)):
-        notes.append(f"{counted(kept, 'photo')} kept by you, whatever the score.")
-    held = manifest.of_split(table, "val")
-    if called := int((held["reviewed"] == REMOVE).sum()):
-        notes.append(f"{counted(called, 'held-out photo')} that you called defective set no threshold.")
-    if (held["label"] == manifest.UNKNOWN).any():
-        notes.append("Held-out photos are unlabelled and count as good for the threshold.")
-    return notes

@@ -35,7 +35,9 @@ def done(first: tuple[Project, Run, str]) -> Project:
 
 def test_metrics_have_the_promised_keys(done: Project) -> None:
     metrics = _metrics(done)
-    assert set(metrics) == {"detection", "localization", "cleaning", "ranking", "review", "noise"}
+    promised = {"detection", "localization", "cleaning", "ranking", "review", "noise"}
+    assert set(metrics) == promised | {"thresholds", "recall_by_type"}
+    assert all(set(at) == {"conformal", "validation_f1", "test_f1"} for at in metrics["thresholds"].values())
     promised = {"detection": DETECTION, "localization": {"pixel_auroc", "aupro"}}
     for part, keys in promised.items():
         assert {name: set(found) for name, found in metrics[part].items()} == {name: keys for name in MODELS}

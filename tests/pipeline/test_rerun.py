@@ -31,6 +31,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "differnet": LEARNING,
     "efficientad": set(),
     "padim": set(),
+    "mixed": set(),
     "refine": {"refine", "evaluate"},
     "irp": {"refine", "evaluate"},
     "osr": set(),
@@ -56,6 +57,7 @@ UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
         ({"differnet.learning_rate": 1e-3}, {"train", "refine", "evaluate"}),
         ({"osr.lambda": 3.0, "osr.keep": 0.7}, set()),
         ({"efficientad.steps": 3, "efficientad.coeff_cdo": 0.0}, set()),
+        ({"mixed.fraction": 0.5, "mixed.recycle": "removed"}, set()),
         (
             {"synthesize.seed": 1},
             {"synthesize", "embed", "pretrain_pdn", "select", "train", "refine", "evaluate"},

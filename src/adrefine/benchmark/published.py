@@ -42,12 +42,28 @@ class Removed(Section):
     figures: dict[str, Deleted]
 
 
+class Supervised(Section):
+    """A row of ISP tables 2 and 3: real defects in training, and what the detector decides on the test at the
+    threshold of its best F1 there; rates in percent."""
+
+    group: str
+    real: Count
+    mcc: float
+    recall: float
+    fpr: float
+    tn: Count
+    tp: Count
+    fn: Count
+    fp: Count
+
+
 class Published(Section):
     """The whole file; methods are named as strategies in params.yaml, where there is one."""
 
     noise_levels: Annotated[list[Share], _SIX]
     auroc: dict[str, Auroc]
     removed: dict[str, Removed]
+    mixed: dict[str, list[Supervised]] = Field(default_factory=dict)
     notes: dict[str, str] = Field(default_factory=dict)
 
     def auroc_of(self, method: str, subject: str | None, noise: float) -> float | None:

@@ -18,6 +18,7 @@ DETECTORS = Registry(
     {
         "padim": "adrefine.detectors.padim.settings:Settings",
         "differnet": "adrefine.detectors.differnet.settings:Settings",
+        "mixed": "adrefine.detectors.mixed.settings:Settings",
         "efficientad": "adrefine.detectors.efficientad.settings:Settings",
     },
 )

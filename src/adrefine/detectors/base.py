@@ -75,8 +75,11 @@ class DetectorSettings(Section):
         learns_twins: whether it learns from photos with a synthetic defect, and so needs one of every photo.
     """
 
-    reads: ClassVar[tuple[str, ...]]
     learns_twins: ClassVar[bool] = False
+    if TYPE_CHECKING:  # a class says it once, or a property for each preset
+
+        @property
+        def reads(self) -> tuple[str, ...]: ...
 
     @abstractmethod
     def create(self) -> Detector:
@@ -86,6 +89,25 @@ class DetectorSettings(Section):
     def own_maps(self) -> bool:
         """Whether the report shows the detector's own maps, as published, and not those of places."""
         return getattr(self, "preset", None) == "paper"
+
+    def known(self, table: pd.DataFrame) -> tuple[str, ...]:
+        """Real defects of the noisy manifest that this detector learns as such; most learn from none."""
+        return ()
+
+    def supervision(self, table: pd.DataFrame) -> dict[str, int]:
+        """How many real defects are `available` in the noisy manifest, and how many are `used`; nothing where
+        the detector learns from good photos alone."""
+        return {}
+
+    @property
+    def confirmed_teach(self) -> bool:
+        """Whether photos that a human removed teach as real defects."""
+        return False
+
+    @property
+    def removed_teach(self) -> float:
+        """Weight of photos that a strategy removed as real defects of the final model; 0: they teach none."""
+        return 0.0
 
     def headline(self) -> dict[str, Any]:
         """Which of the settings the report's header shows, by key: the preset, if there is one."""
@@ -161,6 +183,10 @@ class Detector(ABC):
 
     def set_alpha(self, alpha: float) -> None:  # noqa: B027  most detectors have one map
         """Weight of local against global anomaly maps in scores and maps from now on (EAD eq. 4.12)."""
+
+    def know(self, defects: Images, weight: float = 1.0) -> None:  # noqa: B027  most learn from good ones
+        """Real defects that every fit from now on learns as such, beside those known before; their ids are in
+        no set that it is fitted on. A `weight` under 1: they may be none."""
 
     @abstractmethod
     def clone(self) -> Detector:

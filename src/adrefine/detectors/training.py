@@ -19,17 +19,19 @@ def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, or
     """Fit on the noisy training set, and on it without the injected defects: the ceiling of any strategy.
 
     The `injected` column chooses the oracle's images and nothing else. Without injected defects the oracle is
-    the initial model; with unlabelled images there is none.
+    the initial model; with unlabelled images there is none. Both know the same real defects, if their
+    detector learns from any.
 
     Returns:
         Epochs of each model.
     """
     rows = manifest.of_split(noisy, "train")
     everything = Images.of(rows, prepared)
-    epochs = {"initial": _fit(params, everything, initial)}
+    known = Images(params.chosen_detector.known(noisy), prepared)
+    epochs = {"initial": _fit(params, everything, known, initial)}
     clean = Images.of(rows[rows["injected"] == 0], prepared)
     if len(clean) < len(everything):
-        epochs["oracle"] = _fit(params, clean, oracle)
+        epochs["oracle"] = _fit(params, clean, known, oracle)
     elif (rows["label"] == manifest.UNKNOWN).any():
         write_json(
             oracle / ABSENT, {"reason": "the training images have no labels: there is no ceiling to measure"}
@@ -39,8 +41,9 @@ def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, or
     return epochs
 
 
-def _fit(params: Params, images: Images, folder: Path) -> int:
+def _fit(params: Params, images: Images, known: Images, folder: Path) -> int:
     detector = detectors.create(params)
+    detector.know(known)
     log = detector.fit(images)
     detector.save(folder)
     return len(log)

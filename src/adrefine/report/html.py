@@ -24,6 +24,11 @@ _METRICS = {  # column titles, and what a reader should know of each
     "pixel_auroc": ("pixel AUROC", "AUROC of single pixels"),
     "aupro": ("AUPRO", "overlap with each defect, up to 30 % false-positive pixels"),
 }
+_THRESHOLDS = {
+    "conformal": "held-out good photos (the alarm threshold)",
+    "validation_f1": "best F1 on held-out good photos and synthetic defects",
+    "test_f1": "best F1 on the test itself, as papers do: it looks at the test labels",
+}
 _PLOTS = {  # title, caption, whether it takes the full width
     "auroc_by_round": (
         "Did it help?",
@@ -106,6 +111,7 @@ def render(data: ReportData, plots: Path, limit: int = 24) -> str:
         maps_of_places=data.settings.get("maps") == "places",
         turned=data.turned,
         metrics=_metrics(data),
+        decisions=_decisions(data),
         rounds=_rounds(data.rounds),
         review=_review(data),
         settings=[(key, _setting(value)) for key, value in data.settings.items()],
@@ -149,6 +155,25 @@ def _metrics(data: ReportData) -> Table | None:
         if any(_metric(data, model, name) is not None for name in names)
     ]
     return Table([("detector", ""), *(_METRICS[name] for name in names)], rows) if rows else None
+
+
+def _decisions(data: ReportData) -> Table | None:
+    """What the refined detector decides at each threshold, side by side."""
+    found = data.metrics.get("thresholds", {}).get("refined", {})
+    names = {**{name: _METRICS[name] for name in ("mcc", "recall", "fpr")}, "precision": ("precision", "")}
+    counts = {"tp": "caught", "fn": "missed", "fp": "false alarms", "tn": "passed"}
+    rows = [
+        [
+            title,
+            *(_three(words.figure(found, at, name)) for name in names),
+            *(f"{found[at][name]:,}" for name in counts),
+        ]
+        for at, title in _THRESHOLDS.items()
+        if at in found
+    ]
+    heads = [(title, "at that threshold") for title, _ in names.values()]
+    heads = [("threshold from", ""), *heads, *((title, "photos") for title in counts.values())]
+    return Table(heads, rows) if rows else None
 
 
 def _review(data: ReportData) -> Table | None:

@@ -21,9 +21,10 @@ def main() -> None:
             for name in evaluation.MODELS
             if (model := load(settings, paths.MODELS / name)) is not None
         }
+        refined = manifest.read(paths.REFINED / paths.MANIFEST)
         inputs = evaluation.Inputs(
             models=models,
-            refined=manifest.read(paths.REFINED / paths.MANIFEST),
+            refined=refined,
             history=read_csv(paths.REFINED / "history.csv", dtype={"image_id": str}),
             round_scores=read_csv(paths.REFINED / "round_scores.csv", dtype={"image_id": str}),
             queue=read_csv(paths.REVIEW_QUEUE, dtype={"image_id": str}, keep_default_na=False),
@@ -34,6 +35,7 @@ def main() -> None:
             mapper=None if settings.chosen_detector.own_maps else maps.of_photos,
             throughput=summary.throughput(timings(timing)),
             turned=turned.find(paths.INGESTED),
+            supervision=settings.chosen_detector.supervision(refined),
         )
         data = evaluation.evaluate(inputs, settings.evaluate, settings.headline())
         plots.write_all(data, paths.REPORTS / "plots")

@@ -32,6 +32,7 @@ def main() -> None:
     outcome = found.outcome
     notes = [answers[name].note if name in answers else "" for name in outcome.images["image_id"]]
     images = outcome.images.assign(review_note=notes, reason=found.reasons(settings.refine.strategy))
+    images["recycled"] = images["image_id"].isin(found.recycled).astype(int)
     refined = refinement.with_held_out(noisy.merge(images, on="image_id", how="left"), found.verdicts)
     manifest.write(paths.REFINED / paths.MANIFEST, refined)
     for number, rows in refinement.cleaned_versions(noisy, outcome).items():
@@ -50,6 +51,8 @@ def main() -> None:
         + (f", {by_hand} of them by you," if by_hand else "")
         + f" in {counted(outcome.rounds, 'round')}; {outcome.stop_reason}"
     )
+    if found.recycled:
+        print(f"refine: {counted(len(found.recycled), 'removed photo')} taught the model what a defect is")
     print(f"refine: {finding.sentence(summary, found.removed, len(images))}")
 
 

@@ -50,6 +50,7 @@ def refine(
     after_round: Callable[[int, Detector], None] = lambda number, model: None,
     verdicts: Verdicts = UNDECIDED,
     training: Training | None = None,
+    recycle: Callable[[Images], bool] = lambda removed: False,
 ) -> Outcome:
     """Refine the training set `images` of `model`, which is retrained in place from a warm start.
 
@@ -64,6 +65,7 @@ def refine(
             and once more for the last round after the final fit, unless that round was one already.
         verdicts: a human's; ids that are not in `images` are ignored.
         training: how models learn until the final fit; None: as their detector does.
+        recycle: called once before the final fit with all images that are out; true: it takes one.
     """
     if not len(images):
         raise UserError("there is no training image to refine")
@@ -91,7 +93,8 @@ def refine(
             stop = removal.stop or (training.converged(kept) if changed else _UNCHANGED)
             if stop:
                 break
-    if (done or changed_model) and params.final_fit == "scratch" and not anew:
+    taught = recycle(images.only(set(images.ids) - set(kept.ids)))
+    if taught or ((done or changed_model) and params.final_fit == "scratch" and not anew):
         model.fit(kept)
         after_round(done, model)
     stop = stop or f"refine.max_rounds = {params.max_rounds} reached"

@@ -16,6 +16,7 @@ from adrefine.places import evidence
 from adrefine.places.evidence import Evidence
 from adrefine.review import KEEP, REMOVE, UNDECIDED, Verdicts
 from adrefine.strategies import engine, share
+from adrefine.strategies.recycling import Recycling
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Refinement:
             with.
         evidence: what the voters say of each photo, whatever the strategy; None: there are no maps of them.
         verdicts: a human's.
+        recycled: training photos that teach the refined model what a defect is.
     """
 
     outcome: engine.Outcome
@@ -35,6 +37,7 @@ class Refinement:
     round_scores: pd.DataFrame
     evidence: Evidence | None = None
     verdicts: Verdicts = UNDECIDED
+    recycled: frozenset[str] = frozenset()
 
     @property
     def removed(self) -> int:
@@ -78,6 +81,7 @@ def run(
     watched = Images.of(noisy[noisy["in_test"] == 1], prepared)
     model = detectors.create(params)
     model.load(initial)
+    recycling = Recycling(params.chosen_detector, model, images, verdicts)
     chosen = params.chosen_strategy
     strategy, learning = strategies.create(params, len(images)), chosen.training(params.refine)
     found = evidence.of(images, held, verdicts, params.refine.seed)
@@ -87,8 +91,10 @@ def run(
     def watch(number: int, current: Detector) -> None:
         columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
 
-    outcome = engine.refine(model, images, strategy, scorer, params.refine, watch, verdicts, learning)
-    return Refinement(outcome, model, pd.DataFrame(columns), found, verdicts)
+    outcome = engine.refine(
+        model, images, strategy, scorer, params.refine, watch, verdicts, learning, recycling
+    )
+    return Refinement(outcome, model, pd.DataFrame(columns), found, verdicts, recycling.ids)
 
 
 def training_images(noisy: pd.DataFrame, prepared: Path) -> tuple[Images, tuple[str, ...]]:

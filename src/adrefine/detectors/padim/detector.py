@@ -54,6 +54,10 @@ class Padim(Detector):
     The image score is exp(u · z), z the weighted mean of both parts' logarithmic scores in their own units
     and u the places' unit: about 1 for a usual photo, and λ × median asks for λ times a usual squared
     distance. With `pooled: false` it is the mean of the worst places itself. Nothing is drawn at random.
+
+    Attributes:
+        asked: further photos that the evidence of the next cold fit shall tell of, as held-out ones.
+        found: that evidence; None where there was no reason to gather any.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -62,6 +66,8 @@ class Padim(Detector):
         self.parts: dict[str, _Part] = {}
         self.log: list[dict[str, float]] = []
         self._models: dict[str, Gaussians] = {}
+        self.asked: tuple[str, ...] = ()
+        self.found: evidence.Evidence | None = None
 
     def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
         """See `Detector.fit`. A warm start adds and removes what differs, exact to rounding; units and
@@ -90,15 +96,27 @@ class Padim(Detector):
         return self.fit(images, warm_start=warm_start)
 
     def score(self, images: Images) -> Scores:
-        store = _store(images)
-        places = self.parts_ready()[evidence.PLACES]
-        found = self._logarithms(store, evidence.PLACES, images.ids)
-        if evidence.POOLED not in self.parts:
-            return Scores(np.exp(found))
-        whole = self.parts[evidence.POOLED]
-        scores = self._logarithms(store, evidence.POOLED, images.ids)
-        together = places.weight * places.standard(found) + whole.weight * whole.standard(scores)
-        return Scores(np.exp(np.clip(places.unit * together, -50, 50)))
+        if evidence.POOLED not in self.parts_ready():
+            return Scores(np.exp(self._logarithms(_store(images), evidence.PLACES, images.ids)))
+        together = self.standard_scores(images) @ self.weights
+        return Scores(np.exp(np.clip(self.unit * together, -50, 50)))
+
+    def standard_scores(self, images: Images) -> np.ndarray:
+        """Logarithmic scores (n, parts) of `images` by each part, in its own units."""
+        store, parts = _store(images), self.parts_ready()
+        return np.column_stack(
+            [part.standard(self._logarithms(store, name, images.ids)) for name, part in parts.items()]
+        )
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Share of each part in the score, together 1."""
+        return np.array([part.weight for part in self.parts_ready().values()])
+
+    @property
+    def unit(self) -> float:
+        """Deviation of the places' logarithmic scores, that of scores."""
+        return self.parts_ready()[evidence.PLACES].unit
 
     def log_likelihood(self, images: Images) -> np.ndarray:
         """Mean over the places of the log density, per channel."""
@@ -167,7 +185,16 @@ class Padim(Detector):
             self.parts = {evidence.PLACES: self.parts[evidence.PLACES]}
             return
         s = self.settings
-        found = evidence.gather(store, ids, seed=s.seed, shrinkage=s.shrinkage, top=s.top, parts=images.parts)
+        found = evidence.gather(
+            store,
+            ids,
+            self.asked,
+            seed=s.seed,
+            shrinkage=s.shrinkage,
+            top=s.top,
+            parts=images.parts,
+        )
+        self.found = found
         for voter, weight in zip(found.voters, found.weights, strict=True):
             part = self.parts[voter.name]
             part.middle, part.unit, part.weight = voter.middle, voter.unit, weight

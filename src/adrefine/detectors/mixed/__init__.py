@@ -1,0 +1,1 @@
+"""Mixed supervision: good photos, synthetic and few real defects (ISP-AD, Krassnig & Gruber 2025)."""

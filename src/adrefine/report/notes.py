@@ -1,0 +1,63 @@
+"""Sentences that a reader of the report must know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from adrefine import finding, manifest
+from adrefine.review import REMOVE
+from adrefine.text import counted
+
+
+def told(summary: dict[str, Any], train: pd.DataFrame) -> list[str]:
+    """What the photos alone tell, and how many held-out photos stand out."""
+    if "outcome" not in summary:
+        return []
+    told = finding.sentence(summary, int((train["kept"] == 0).sum()), len(train))
+    notes = [f"What the photos alone tell, without any label: {told}."]
+    if over := int(summary.get("held_out_standing_out", 0)):
+        notes.append(
+            f"Of the held-out photos {over} {'stands' if over == 1 else 'stand'} out like those that go: see "
+            "held_out in data/refined/evidence.csv."
+        )
+    return notes
+
+
+def notes(
+    table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any], settings: dict[str, Any]
+) -> list[str]:
+    notes = []
+    if settings.get("α of the rounds") != settings.get("α of the maps"):
+        notes.append(
+            f"The rounds were scored with α = {settings['α of the rounds']:g}, everything else with "
+            f"{settings['α of the maps']:g}."
+        )
+    if set(test["label"]) != {manifest.GOOD, manifest.DEFECT}:
+        notes.append(
+            "The test photos are not labelled good and defective, so detection cannot be measured. "
+            "The threshold comes from held-out photos that may hold defects themselves."
+        )
+    elif "oracle_gap_closed" not in metrics["cleaning"]:
+        notes.append(
+            "Even without the hidden defects the detector would hardly be better (less than .002 AUROC). So "
+            "there is no gain to reach."
+        )
+    answers = manifest.of_split(table, "train")["reviewed"].value_counts()
+    if removed := int(answers.get("remove", 0)):
+        notes.append(f"{counted(removed, 'photo')} removed by you, before the first round.")
+    if kept := int(answers.get("keep", 0)):
+        notes.append(f"{counted(kept, 'photo')} kept by you, whatever the score.")
+    if taught := metrics.get("supervision"):
+        notes.append(
+            f"Real defects: {taught['available']} known, {taught['used']} of them learned, beside "
+            f"{counted(taught['recycled'], 'removed photo')}"
+            + (f", {taught['recycled_wrong']} of them good." if taught["recycled_wrong"] else ".")
+        )
+    held = manifest.of_split(table, "val")
+    if called := int((held["reviewed"] == REMOVE).sum()):
+        notes.append(f"{counted(called, 'held-out photo')} that you called defective set no threshold.")
+    if (held["label"] == manifest.UNKNOWN).any():
+        notes.append("Held-out photos are unlabelled and count as good for the threshold.")
+    return notes

@@ -1,0 +1,49 @@
+"""The graph with `detector: mixed`: what its settings and an answer cost, and that the answer teaches."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from pipeline.project import Project
+
+pytestmark = pytest.mark.pipeline
+
+CHOSEN = {"detector": "mixed", "noise.level": 0.1}
+
+
+def test_settings_and_answers(ready: Project) -> None:
+    ready.set(CHOSEN)
+    run = ready.repro()
+    assert {"select", "train", "refine", "evaluate"} < run.ran
+    assert "select: mixed reads places" in run.out
+    before = _metrics(ready)["supervision"]
+    assert before["available"] == before["used"] > 0
+    assert (before["recycled"], before["recycled_wrong"]) == (0, 0)
+
+    ready.set(CHOSEN | {"mixed.fraction": 0.0})
+    assert ready.repro().ran == {"train", "refine", "evaluate"}
+    assert _metrics(ready)["supervision"] == before | {"used": 0}
+
+    kept = _trained(ready)
+    hidden = kept.index[(kept["injected"] == "1")][0]
+    (ready.root / "data/review.csv").write_text(f"image_id,verdict,note\n{hidden},remove,\n")
+    run = ready.repro()
+    assert run.ran == {"refine", "evaluate"}
+    assert "refine: 1 removed photo taught the model what a defect is" in run.out
+    assert _metrics(ready)["supervision"] == before | {"used": 0, "recycled": 1}
+    taught = _trained(ready)["recycled"]
+    assert taught.index[taught == "1"].tolist() == [hidden]
+    assert "beside 1 removed photo." in (ready.root / "reports/report.html").read_text()
+
+
+def _metrics(project: Project) -> dict[str, dict[str, int]]:
+    content: dict[str, dict[str, int]] = json.loads((project.root / "reports/metrics.json").read_text())
+    return content
+
+
+def _trained(project: Project) -> pd.DataFrame:
+    table = pd.read_csv(project.root / "data/refined/manifest.csv", dtype=str, keep_default_na=False)
+    return table[table["split"] == "train"].set_index("image_id")
