@@ -124,17 +124,15 @@ def _decisions(
         held_out: photos, and their scores by each model.
     """
     held, good = held_out
-    twins = _twins(inputs, held)
-    defect = (test["label"] == manifest.DEFECT).to_numpy()
+    twins, defect = _twins(inputs, held), (test["label"] == manifest.DEFECT).to_numpy()
     found: dict[str, Any] = {"thresholds": {}, "recall_by_type": {}}
     for name, model in inputs.models.items():
         validation = None
         if len(twins):
             both = np.concatenate([good[name], _scores(model, twins, inputs.prepared)])
             validation = (np.repeat([0, 1], [len(held), len(twins)]), both)
-        at = thresholds[name]
+        at, kinds = thresholds[name], test["defect_type"].to_numpy(dtype=str)[defect]
         found["thresholds"][name] = deciding.side_by_side((test["label"], scores[name]), at, validation)
-        kinds = test["defect_type"].to_numpy(dtype=str)[defect]
         found["recall_by_type"][name] = deciding.recall_by_type(kinds, scores[name][defect], at)
     return found
 
