@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adrefine import strategies
 from adrefine.detectors.base import Images
 from adrefine.detectors.padim.detector import Padim
 from adrefine.detectors.padim.settings import Settings
 from adrefine.errors import UserError
 from adrefine.features.store import write_rows
 from adrefine.manifest import synthetic_id
+from adrefine.params import parse
 from adrefine.paths import PLACES
+from adrefine.strategies import scorers
+from adrefine.strategies.engine import refine
 
 N, SIDE, DIM, POOLED = 40, 3, 4, 6
 
@@ -54,6 +58,19 @@ def test_places_alone_are_the_equations_of_the_paper(images: Images) -> None:
         away = x - x.mean(axis=0)
         wanted[:, place] = np.einsum("nd,de,ne->n", away, inverse, away)
     np.testing.assert_allclose(detector.score(images).image, wanted.max(axis=1), rtol=1e-8)
+
+
+def test_the_quartiles_rule_refines_it_though_there_is_nothing_to_meta_learn(images: Images) -> None:
+    settings = parse({"refine": {"strategy": "meta_iqr", "folds": 4}, "meta_iqr": {"scope": "dataset"}})
+    learning = settings.chosen_strategy.training(settings.refine)
+    model = trained(images)
+    scorer = scorers.create(settings.refine, model, images.ids, learning)
+    rule = strategies.create(settings, len(images))
+    found = refine(model, images, rule, scorer, settings.refine, training=learning)
+    gone = set(found.images.query("kept == 0")["image_id"])
+    assert gone >= set(images.ids[-3:])
+    assert len(gone) < N / 4
+    assert model.ids == set(images.ids) - gone
 
 
 @pytest.mark.parametrize("pooled", [True, False])
