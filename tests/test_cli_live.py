@@ -107,7 +107,7 @@ def test_scripts_answer_too_and_the_draws_are_kept(project, capsys) -> None:
         drawn += [asked["image_id"]] * ("drawn" in asked["why"])
     told = next_photos(capsys)
     assert [name for name, one in review.read(paths.REVIEW).items() if one.drawn()] == drawn
-    assert len(drawn) == 2
+    assert len(drawn) == 4
     assert told["estimate"]["unbiased"] is not None
     found = sum(STORE.hidden[STORE.ids.index(name)] for name in review.read(paths.REVIEW))
     assert told["estimate"]["found"] == found == 4
@@ -125,8 +125,10 @@ def refined(verdicts: review.Verdicts) -> pd.DataFrame:
     return found.outcome.images.set_index("image_id")
 
 
+@pytest.mark.parametrize("mode", ["remove", "weigh"])
 @pytest.mark.parametrize("keys", ["", "rrr", "rrrrrrkkkk", "kkkkkk", "rurrkrkkkkkr"])
-def test_a_run_leaves_out_exactly_what_the_review_says(project, capsys, monkeypatch, keys) -> None:
+def test_a_run_leaves_out_exactly_what_the_review_says(project, capsys, monkeypatch, keys, mode) -> None:
+    Path("params.yaml").write_text(f"detector: padim\nrefine: {{strategy: consensus, mode: {mode}}}\n")
     ask(monkeypatch, keys)
     said = capsys.readouterr().out.splitlines()[-3]
     gone = set(next_photos(capsys)["removed"])
@@ -135,7 +137,8 @@ def test_a_run_leaves_out_exactly_what_the_review_says(project, capsys, monkeypa
     assert set(images.index[images["kept"] == 0]) == gone
     assert gone >= given.remove
     assert not gone & given.keep
-    assert said.startswith(f"`dvc repro` leaves out {len(gone)} of 60 photos: {len(given.remove)} that you")
+    does = {"remove": "leaves out", "weigh": "weighs under a half"}[mode]
+    assert said.startswith(f"`dvc repro` {does} {len(gone)} of 60 photos: {len(given.remove)} that you")
 
 
 def test_with_another_strategy_the_detector_has_the_last_word(project, capsys, monkeypatch) -> None:

@@ -178,6 +178,7 @@ class Refine(Section):
     }
 
     strategy: StrategyName = "consensus"
+    mode: Literal["remove", "weigh"] = "remove"
     preset: Literal["adrefine", "paper"] = "adrefine"
     scorer: Literal["in_sample", "out_of_fold"] = FROM_PRESET
     folds: Annotated[int, Field(ge=2)] = 5
@@ -259,6 +260,16 @@ class Params(Section):
             raise ValueError(
                 f"`refine.contamination` must be {may} with refine.strategy = {self.refine.strategy}: "
                 "consensus takes bounds, too"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_weighs(self) -> Params:
+        refine = self.refine
+        if refine.mode == "weigh" and (refine.strategy != "consensus" or refine.known() is not None):
+            raise ValueError(
+                "`refine.mode` = weigh needs refine.strategy = consensus and refine.contamination = auto: "
+                "weights follow from its evidence alone"
             )
         return self
 

@@ -41,7 +41,7 @@ def answer_all(session: Session, hidden: np.ndarray, count: int) -> list[Asked]:
 def test_the_strongest_come_first_and_some_are_drawn() -> None:
     strength = np.linspace(3, -1, 30)
     asked = answer_all(Session(Fixed(strength)), strength > 2, 20)
-    assert [one.drawn is not None for one in asked] == ([False] * (EVERY - 1) + [True]) * 2
+    assert [one.drawn is not None for one in asked] == ([False] * (EVERY - 1) + [True]) * (20 // EVERY)
     assert [one.image_id for one in asked[:4]] == ["im000", "im001", "im002", "im003"]
     assert len({one.image_id for one in asked}) == 20
     assert all(0 < one.drawn <= 1 for one in asked if one.drawn is not None)
@@ -50,8 +50,9 @@ def test_the_strongest_come_first_and_some_are_drawn() -> None:
 def test_a_batch_is_what_single_steps_without_answers_would_be() -> None:
     session = Session(Fixed(np.linspace(3, -1, 30)))
     batch = session.next(12)
+    assert EVERY == 5
     assert [one.image_id for one in batch[:4]] == ["im000", "im001", "im002", "im003"]
-    assert [one.drawn is None for one in batch] == [True] * 9 + [False] + [True] * 2
+    assert [one.drawn is None for one in batch] == ([True] * 4 + [False]) * 2 + [True] * 2
     assert len({one.image_id for one in batch}) == 12
     assert session.next(12) == batch
 

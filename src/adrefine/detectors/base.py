@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -32,11 +32,13 @@ class Images:
     Attributes:
         prepared: the folder data/prepared.
         parts: of images whose part is known; shots of one part share its name.
+        weights: of images that count for less than 1 when a detector learns them, over 0.
     """
 
     ids: tuple[str, ...]
     prepared: Path
     parts: Mapping[str, str] = field(default_factory=dict, compare=False)
+    weights: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, table: pd.DataFrame, prepared: Path) -> Images:
@@ -52,7 +54,11 @@ class Images:
         """Those of `ids` that are here, in the order of this set."""
         wanted = set(ids)
         ids = tuple(image_id for image_id in self.ids if image_id in wanted)
-        return Images(ids, self.prepared, self.parts)
+        return replace(self, ids=ids)
+
+    def weighing(self, weights: Mapping[str, float]) -> Images:
+        """The same images with other weights; those that weigh nothing are left out."""
+        return replace(self.only(i for i in self.ids if weights[i] > 0), weights=dict(weights))
 
     def part(self, image_id: str) -> str:
         """What stays with the image when some are held out: its part; the image itself if that is unknown."""
@@ -131,7 +137,13 @@ class DetectorSettings(Section):
 
 
 class Detector(ABC):
-    """Anything that can score can be refined."""
+    """Anything that can score can be refined.
+
+    Attributes:
+        weighs: whether a cold `fit` heeds `Images.weights`; what does not learns a sample drawn by them.
+    """
+
+    weighs: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:

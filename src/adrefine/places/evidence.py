@@ -193,12 +193,18 @@ def learn(
     known: frozenset[str] = frozenset(),
     shrinkage: float = PLACES_SHRINKAGE,
     parts: Mapping[str, str] = MappingProxyType({}),
+    weights: Array | None = None,
 ) -> Models:
-    """The models of the training photos `ids` without those `known` to be defective; see `gather`."""
-    good, folds = _not(ids, known), folds_of(ids, seed, parts)
+    """The models of the training photos `ids` without those `known` to be defective; see `gather`.
+
+    Args:
+        weights: (n,) of the photos; None: 1 each.
+    """
+    each = _not(ids, known) * (np.ones(len(ids)) if weights is None else weights)
+    folds = folds_of(ids, seed, parts)
     return Models(
-        OutOfFold(store.maps, ids, folds, good, shrinkage),
-        OutOfFold(flat(store.pooled), ids, folds, good, POOLED_SHRINKAGE),
+        OutOfFold(store.maps, ids, folds, each, shrinkage),
+        OutOfFold(flat(store.pooled), ids, folds, each, POOLED_SHRINKAGE),
     )
 
 

@@ -53,16 +53,22 @@ class Distances:
 
 
 class OutOfFold:
-    """A Gaussian at every place of the good photos of all folds but one, for each fold.
+    """A Gaussian at every place of the photos of all folds but one, for each fold.
 
     Attributes:
         folds: (n,) fold of each photo. models: one for each fold, of the photos of the others.
-        learned: how many photos each model has learned.
+        learned: how many photos each model has learned, by their weight.
+
+    Args:
+        weights: (n,) of the photos; 0: nobody learns it.
     """
 
-    def __init__(self, read: Read, ids: Sequence[str], folds: Numbers, good: Flags, shrinkage: float) -> None:
+    def __init__(
+        self, read: Read, ids: Sequence[str], folds: Numbers, weights: Array, shrinkage: float
+    ) -> None:
         self.read, self.folds = read, folds
-        parts = [Sums.of(read(_of(ids, (folds == fold) & good))) for fold in range(FOLDS)]
+        each = [(folds == fold) & (weights > 0) for fold in range(FOLDS)]
+        parts = [Sums.of(read(_of(ids, inside)), weights[inside]) for inside in each]
         total = sum(parts[1:], parts[0])
         rests = [total - part for part in parts]
         sums = [rest if rest.weight.min() > 1.5 else total for rest in rests]

@@ -73,7 +73,7 @@ def refine(
     training = training or Training()
     kept, done = start(images, verdicts), 0
     stop: str | None = None
-    history = [_by_hand(images.only(verdicts.remove))]
+    history = [by_hand(images.only(verdicts.remove))]
     if len(kept) < len(images):
         model.fit(kept)
     after_round(0, model)
@@ -82,7 +82,7 @@ def refine(
     with progress.bar(total=limit, label="refine", unit="round") as bar:
         for number in range(1, limit + 1):
             scores, removal = decide(strategy, scorer.scores(model, kept), verdicts, floor)
-            history.append(_record(number, scores, removal, verdicts))
+            history.append(record(number, scores, removal, verdicts))
             left = images.only(set(scores.index) - set(removal.ids))
             changed = left != kept
             if changed:
@@ -98,11 +98,11 @@ def refine(
         model.fit(kept)
         after_round(done, model)
     stop = stop or f"refine.max_rounds = {params.max_rounds} reached"
-    by_hand = len(history[0])
-    if len(images) - by_hand < floor:
-        stop += f"; you removed {by_hand} images, more than refine.min_keep lets a strategy remove"
+    found = len(history[0])
+    if len(images) - found < floor:
+        stop += f"; you removed {found} images, more than refine.min_keep lets a strategy remove"
     table = pd.concat([rows for rows in history if len(rows)] or history, ignore_index=True)
-    return Outcome(_summary(images, table, verdicts), table, stop, done)
+    return Outcome(summary(images, table, verdicts), table, stop, done)
 
 
 def fewest(params: Refine, images: Images) -> int:
@@ -167,7 +167,8 @@ def _at_least(floor: int, scores: pd.Series, removal: Removal) -> Removal:
     return Removal(tuple(worst), removal.threshold, f"refine.min_keep reached: {floor} images must stay")
 
 
-def _by_hand(removed: Images) -> pd.DataFrame:
+def by_hand(removed: Images) -> pd.DataFrame:
+    """Rows of the history of what a human removed, see `Outcome`."""
     return pd.DataFrame(
         {
             "round": 0,
@@ -180,7 +181,8 @@ def _by_hand(removed: Images) -> pd.DataFrame:
     )
 
 
-def _record(number: int, scores: pd.Series, removal: Removal, verdicts: Verdicts) -> pd.DataFrame:
+def record(number: int, scores: pd.Series, removal: Removal, verdicts: Verdicts) -> pd.DataFrame:
+    """Rows of the history of one round, see `Outcome`."""
     threshold = removal.threshold
     return pd.DataFrame(
         {
@@ -198,7 +200,8 @@ def _reviewed(ids: pd.Index, verdicts: Verdicts) -> np.ndarray:
     return np.where(ids.isin(verdicts.keep), KEEP, np.where(ids.isin(verdicts.remove), REMOVE, ""))
 
 
-def _summary(images: Images, history: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+def summary(images: Images, history: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+    """`Outcome.images`, from the history."""
     median = history.groupby("round")["score"].median()
     last = history.assign(relative_score=history["score"] / history["round"].map(median))
     last = last.sort_values("round", kind="stable").groupby("image_id").last()

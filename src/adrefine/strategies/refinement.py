@@ -12,10 +12,12 @@ from adrefine import detectors, finding, history, manifest, strategies
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.params import Params
+from adrefine.paths import PLACES
 from adrefine.places import evidence
 from adrefine.places.evidence import Evidence
+from adrefine.places.store import open_places
 from adrefine.review import KEEP, REMOVE, UNDECIDED, Verdicts
-from adrefine.strategies import engine, share
+from adrefine.strategies import engine, share, weighing
 from adrefine.strategies.recycling import Recycling
 
 
@@ -91,9 +93,13 @@ def run(
     def watch(number: int, current: Detector) -> None:
         columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
 
-    outcome = engine.refine(
-        model, images, strategy, scorer, params.refine, watch, verdicts, learning, recycling
-    )
+    if params.refine.mode == "weigh" and found is not None:
+        rounds = weighing.weigh(open_places(prepared / PLACES), images, found, verdicts, params.refine)
+        outcome = weighing.refine(model, images, rounds, params.refine, watch, verdicts)
+    else:
+        outcome = engine.refine(
+            model, images, strategy, scorer, params.refine, watch, verdicts, learning, recycling
+        )
     return Refinement(outcome, model, pd.DataFrame(columns), found, verdicts, recycling.ids)
 
 
@@ -106,8 +112,9 @@ def training_images(noisy: pd.DataFrame, prepared: Path) -> tuple[Images, tuple[
 def foreseen(
     params: Params, noisy: pd.DataFrame, prepared: Path, verdicts: Verdicts
 ) -> frozenset[str] | None:
-    """The training images that `run` will leave out; None where that takes a detector to say: with another
-    strategy than consensus.
+    """The training images that `run` will leave out, or weigh under a half.
+
+    None where that takes a detector to say: with another strategy than consensus.
 
     Raises:
         UserError: as of `run`.
@@ -119,6 +126,9 @@ def foreseen(
     chosen, unused = params.chosen_strategy, detectors.create(params)
     scorer = chosen.scorer(params.refine, unused, images, verdicts, chosen.training(params.refine), found)
     engine.start(images, verdicts)
+    if params.refine.mode == "weigh" and found is not None:
+        last = weighing.weigh(open_places(prepared / PLACES), images, found, verdicts, params.refine)[-1]
+        return frozenset(last.index[last["weight"] < weighing.HALF])
     floor, strategy = engine.fewest(params.refine, images), strategies.create(params, len(images))
     _, removal = engine.decide(strategy, scorer.scores(unused, images), verdicts, floor)
     return frozenset(removal.ids) | (verdicts.remove & set(images.ids))
@@ -134,8 +144,10 @@ def with_held_out(refined: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
 
 def cleaned_versions(noisy: pd.DataFrame, outcome: engine.Outcome) -> dict[int, pd.DataFrame]:
     """The training set as it stood after each round that changed it, as manifests; round 0 is the start: all
-    but what a human removed."""
+    but what a human removed. Where photos weigh, a version has all of them, with their `weight`."""
     rows, before = manifest.of_split(noisy, "train"), None
+    if "weight" in outcome.history:
+        return weighing.versions(rows, outcome.history)
     versions: dict[int, pd.DataFrame] = {}
     for number, out in history.out_after(outcome.history).items():
         if out != before:

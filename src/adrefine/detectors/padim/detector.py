@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -60,6 +60,8 @@ class Padim(Detector):
         found: that evidence; None where there was no reason to gather any.
     """
 
+    weighs: ClassVar = True
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.ids: frozenset[str] = frozenset()
@@ -75,13 +77,14 @@ class Padim(Detector):
         if len(images) < _FEWEST:
             raise UserError(f"PaDiM needs at least {_FEWEST} training images, got {len(images)}")
         store = _store(images)
-        if warm_start and self.parts:
+        if warm_start and self.parts and not images.weights:
             gone, new = sorted(self.ids - set(images.ids)), sorted(set(images.ids) - self.ids)
             for name, part in self.parts.items():
                 part.sums.remove(_read(store, name, gone)).add(_read(store, name, new))
         else:
             names = (evidence.PLACES, evidence.POOLED) if self.settings.pooled else (evidence.PLACES,)
-            self.parts = {name: _Part(Sums.of(_read(store, name, images.ids))) for name in names}
+            weights = [images.weights.get(image_id, 1.0) for image_id in images.ids]
+            self.parts = {name: _Part(Sums.of(_read(store, name, images.ids), weights)) for name in names}
             self._take_units(store, images)
         self.ids, self._models = frozenset(images.ids), {}
         self.log = [

@@ -1,0 +1,118 @@
+"""refine.mode weigh: a suspicious photo counts for less, and only what a human confirmed goes.
+
+A photo that stands out by `CENTRE` robust deviations weighs a half. The models that say how far photos stand
+out are weighted themselves, `ROUNDS` times over. `python -m benchmarks.products.weigh`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from adrefine.detectors.base import Detector, Images
+from adrefine.places import evidence
+from adrefine.places.out_of_fold import Array, Asked, Flags, Store
+from adrefine.places.sums import photo_scores
+from adrefine.review import Verdicts
+from adrefine.runtime.seeds import drawn
+from adrefine.strategies import engine
+from adrefine.strategies.base import Removal
+
+if TYPE_CHECKING:
+    from adrefine.params import Refine
+    from adrefine.places.evidence import Evidence
+
+CENTRE, WIDTH = 2.0, 0.5  # robust deviations
+ROUNDS = 3
+HALF = 0.5  # weight under which a photo counts as removed
+
+
+def weigh(
+    store: Store, images: Images, found: Evidence, verdicts: Verdicts, params: Refine
+) -> list[pd.DataFrame]:
+    """Strength and weight of each training photo, by id, in every round.
+
+    What a human removed weighs 0, what they keep 1. At least `min_keep` of the photos weigh a half or more.
+
+    Args:
+        found: the evidence where all photos weigh the same.
+    """
+    known, cleared = found.among(verdicts.remove), found.among(verdicts.keep)
+    floor, strength, weights = engine.fewest(params, images), found.strength, np.ones(len(images))
+    rounds = []
+    for number in range(ROUNDS):
+        if number:
+            strength = _strength(store, images, found, weights, ~known, params.seed)
+        weights = 1 / (1 + np.exp(np.clip((strength - CENTRE) / WIDTH, -50, 50)))
+        weights = np.where(known, 0.0, np.where(cleared, 1.0, weights))
+        stay = np.argsort(-weights, kind="stable")[:floor]
+        weights[stay] = np.where(known[stay], 0.0, np.maximum(weights[stay], HALF))
+        rounds.append(pd.DataFrame({"strength": strength, "weight": weights}, index=list(images.ids)))
+    return rounds
+
+
+def refine(
+    model: Detector,
+    images: Images,
+    rounds: list[pd.DataFrame],
+    params: Refine,
+    after_round: Callable[[int, Detector], None],
+    verdicts: Verdicts,
+) -> engine.Outcome:
+    """Let `model`, trained on all of `images`, learn them anew by the weights of the last round.
+
+    Args:
+        after_round: see `engine.refine`: called with 0 and the initial model, and with the last round.
+
+    Returns:
+        As `engine.refine`; its tables have the column `weight`, and what weighs under a half is `removed`.
+    """
+    start = engine.start(images, verdicts)
+    if len(start) < len(images):
+        model.fit(start)
+    after_round(0, model)
+    tables = [engine.by_hand(images.only(verdicts.remove)).assign(weight=0.0)]
+    for number, rows in enumerate(rounds, 1):
+        left = rows.loc[list(start.ids)]
+        under = Removal(tuple(left.index[left["weight"] < HALF]), 1.0)
+        record = engine.record(number, np.exp(left["strength"] - CENTRE), under, verdicts)
+        tables.append(record.assign(weight=left["weight"].reindex(record["image_id"]).to_numpy()))
+    _learn(model, images, {str(name): float(w) for name, w in rounds[-1]["weight"].items()}, params.seed)
+    after_round(len(rounds), model)
+    history = pd.concat([rows for rows in tables if len(rows)], ignore_index=True)
+    summary = engine.summary(images, history, verdicts)
+    summary["weight"] = rounds[-1]["weight"].reindex(summary["image_id"]).to_numpy()
+    return engine.Outcome(summary, history, "weighed: nothing is thrown away", len(rounds))
+
+
+def versions(rows: pd.DataFrame, history: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """The training rows with their `weight` after each round; round 0 is the start, where all weigh 1."""
+    confirmed = set(history.loc[history["round"] == 0, "image_id"])
+    start = rows[~rows["image_id"].isin(confirmed)]
+    found = {0: start.assign(weight=1.0)}
+    for number, part in history[history["round"] > 0].groupby("round"):
+        weights = part.set_index("image_id")["weight"]
+        found[int(str(number))] = start.assign(weight=start["image_id"].map(weights))
+    return found
+
+
+def _learn(model: Detector, images: Images, weights: Mapping[str, float], seed: int) -> None:
+    """A cold fit by the weights: exact where the detector weighs, otherwise of photos drawn by them."""
+    weighted = images.weighing(weights)
+    if not model.weighs:
+        sample = weighted.only(i for i in weighted.ids if drawn(weights[i], "weigh", seed, i))
+        weighted = images.only(sample.ids if len(sample) > 1 else weighted.ids)
+    model.fit(weighted)
+
+
+def _strength(store: Store, images: Images, found: Evidence, weights: Array, good: Flags, seed: int) -> Array:
+    """How far photos (n,) stand out from models in which they weigh so; the voters' units stay."""
+    models = evidence.learn(store, images.ids, seed, parts=images.parts, weights=weights)
+    both = models.distances(Asked(images.ids, None, ()))
+    scores = [photo_scores(one.photos, evidence.TOP) for one in both]
+    photos = evidence.together(found.voters, found.weights, scores)
+    middle, unit = evidence.robust(photos[good])
+    return (photos - middle) / unit
