@@ -87,11 +87,17 @@ def own_files(count: int, rng: np.random.Generator, folder: Path) -> Tally:
     for number in range(count):
         path = list(readers)[number % len(readers)]
         path.write_bytes(mutate.damaged(whole[path], rng) if number % 5 else b"")
-        tally.judge(lambda path=path: readers[path]() or True, f"{path.name} {number}")
+        tally.judge(lambda path=path: _done(readers[path]), f"{path.name} {number}")
         shutil.rmtree(folder / "cache", ignore_errors=True)
         _readers(folder)
         path.write_bytes(whole[path])
     return tally
+
+
+def _done(read: Callable[[], object]) -> bool:
+    """What a damaged file of numbers says now, nobody can tell from what it said."""
+    read()
+    return True
 
 
 def _readers(folder: Path) -> dict[Path, Callable[[], object]]:

@@ -39,7 +39,7 @@ class Rows:
     def _load(self, file: Path) -> np.ndarray:
         try:
             found: np.ndarray = np.load(file, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # the header is a Python literal, which can be broken in many ways
             raise io.Damaged(file, " ".join(str(error).split())[:80]) from None
         if found.dtype != np.float16 or found.ndim < 2 or len(found) != len(self.ids):
             raise io.Damaged(file, "of another shape than its index")
