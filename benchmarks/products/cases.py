@@ -51,10 +51,14 @@ class Case:
             self._known[key] = self._auroc([self.found.ids[place] for place in kept])
         return self._known[key]
 
-    def _auroc(self, ids: list[str]) -> float:
+    def weighted(self, weights: Array) -> float:
+        """As `without`, of all photos by their weights (n,)."""
+        return self._auroc(list(self.found.ids), weights)
+
+    def _auroc(self, ids: list[str], weights: Array | None = None) -> float:
         test = list(self.test["image_id"])
-        maps = Sums.of(self.store.maps(ids)).model(evidence.PLACES_SHRINKAGE)
-        whole = Sums.of(self.store.pooled(ids)[:, None]).model(evidence.POOLED_SHRINKAGE)
+        maps = Sums.of(self.store.maps(ids), weights).model(evidence.PLACES_SHRINKAGE)
+        whole = Sums.of(self.store.pooled(ids)[:, None], weights).model(evidence.POOLED_SHRINKAGE)
         scores = (
             photo_scores(maps.distances(self.store.maps(test)), evidence.TOP),
             np.log(whole.distances(self.store.pooled(test)[:, None])[:, 0]),

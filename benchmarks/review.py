@@ -1,0 +1,152 @@
+"""What a minute of a person is worth: a simulated one answers a live review on real products.
+
+    python -m benchmarks.review --product tiles=mtd:../mtd commutators=mvtec:../ksdd \\
+        screws=folder:../screw bottles=folder:../bottle pills=folder:../pill
+
+100 training photos, hidden share 0 to .3, no overlap. Answers are given one by one, by fives and all at once;
+photos come from a live review, with one in `EVERY` drawn, from the detector's own ranking (PaDiM's scores in
+sample), or at random; in `slips` 5 % of the answers are wrong. What is confirmed goes, and what the rule of
+`consensus` makes of the answers. AUROC is that of a Gaussian at every place and one of the pooled vector
+together, on the other photos. Which share of the photos is drawn is chosen with the product left out: the
+most that costs less than `PRICE` of the gap. Writes results/review.csv, review.md and review.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+
+from adrefine.errors import UserError
+from adrefine.io import write_bytes, write_csv, write_text
+from adrefine.places import evidence
+from adrefine.places.out_of_fold import flat
+from adrefine.places.sums import Sums, photo_scores
+from adrefine.review import KEEP, REMOVE
+from adrefine.reviewing import session as live
+from adrefine.reviewing.ranking import Ranking
+from adrefine.reviewing.session import Asked, Session
+from adrefine.runtime import progress
+from adrefine.runtime.seeds import derived_seed
+from adrefine.strategies import share
+from benchmarks import common
+from benchmarks.products.cases import Case, case, prepare
+from benchmarks.review_report import draw, report
+
+LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
+ANSWERS = (0, 5, 10, 20, 40)
+WRONG = 0.05  # of the answers of the policy `slips`
+NEVER = 10**9
+Chooser = Callable[[Session, int], list[Asked]]  # the next photos, given how many were answered
+
+
+def main() -> None:
+    """Run every product, level, seed and policy; write the tables and the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--product", nargs="+", required=True, metavar="NAME=LAYOUT:FOLDER")
+    parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    args = parser.parse_args()
+    rows = [row for given in args.product for row in of_product(given, args.photos, args.seeds)]
+    runs = pd.DataFrame(rows)
+    write_csv(common.RESULTS / "review.csv", runs)
+    write_text(common.RESULTS / "review.md", report(runs))
+    write_bytes(common.RESULTS / "review.png", draw(runs))
+
+
+def of_product(given: str, photos: int, seeds: Sequence[int]) -> Iterator[dict[str, object]]:
+    """Rows of every training set of one product that can be made."""
+    name, _, where = given.partition("=")
+    layout, _, root = where.partition(":")
+    table, store = prepare(layout, root)
+    for level, seed in progress.over(list(product(LEVELS, seeds)), label=name, unit="set"):
+        try:
+            one = case(name, table, store, photos, level, seed)
+        except UserError:  # too few defects for this level
+            continue
+        ranking = Ranking(store, one.found.ids, seed=seed)
+        for policy, (every, choose, wrong) in policies(one).items():
+            with patch.object(live, "EVERY", every):
+                session = Session(deepcopy(ranking), seed=seed)
+                yield from answered(one, session, policy, choose, wrong)
+
+
+def policies(one: Case) -> dict[str, tuple[int, Chooser, float]]:
+    """By name: of how many photos one is drawn, what is asked next, and the share of wrong answers."""
+    rng = np.random.default_rng(derived_seed("asked at random", one.seed))
+    alone = np.argsort(-in_sample(one), kind="stable")
+    return {
+        "one by one": (live.EVERY, lambda session, _: session.next(), 0.0),
+        "by fives": (live.EVERY, lambda session, _: session.next(5), 0.0),
+        "at once": (live.EVERY, lambda session, _: session.next(ANSWERS[-1]), 0.0),
+        "none drawn": (NEVER, lambda session, _: session.next(), 0.0),
+        "one in 10 drawn": (10, lambda session, _: session.next(), 0.0),
+        "one in 3 drawn": (3, lambda session, _: session.next(), 0.0),
+        "slips": (live.EVERY, lambda session, _: session.next(), WRONG),
+        "detector alone": (NEVER, partial(in_order, one, alone), 0.0),
+        "at random": (NEVER, partial(in_order, one, rng.permutation(len(one.hidden))), 0.0),
+    }
+
+
+def in_order(one: Case, order: np.ndarray, session: Session, answered: int) -> list[Asked]:
+    """The photo that comes next in a fixed order of places."""
+    return [Asked(one.found.ids[order[answered]], 0.0, 0.0)]
+
+
+def in_sample(one: Case) -> np.ndarray:
+    """PaDiM's scores (n,) of the photos that it has learned."""
+    parts = ((one.store.maps, evidence.PLACES_SHRINKAGE), (flat(one.store.pooled), evidence.POOLED_SHRINKAGE))
+    scores = []
+    for read, shrinkage in parts:
+        maps = read(one.found.ids)
+        scores.append(photo_scores(Sums.of(maps).model(shrinkage).distances(maps), evidence.TOP))
+    return evidence.together(one.found.voters, one.found.weights, scores)
+
+
+def answered(
+    one: Case, session: Session, policy: str, choose: Chooser, wrong: float
+) -> Iterator[dict[str, object]]:
+    """A row for each number of ANSWERS."""
+    rng = np.random.default_rng(derived_seed("slips", one.seed))
+    yield row(one, session, policy, 0)
+    given = 0
+    while given < ANSWERS[-1]:
+        for asked in choose(session, given):
+            defect = bool(one.hidden[session.place[asked.image_id]]) != (rng.random() < wrong)
+            session.answer(asked, REMOVE if defect else KEEP)
+            given += 1
+            if given in ANSWERS:
+                yield row(one, session, policy, given)
+
+
+def row(one: Case, session: Session, policy: str, answers: int) -> dict[str, object]:
+    """What has come of the answers so far."""
+    told, belief = session.estimate(), session.belief()
+    found = replace(one.found, strength=session.photos.strength)
+    count = share.number(found, belief.open, belief.defect, None, belief.good)
+    order = np.argsort(-np.where(belief.open, found.strength, -np.inf), kind="stable")
+    out = np.concatenate([np.flatnonzero(belief.defect), order[:count]])
+    before = one.without(np.array([], int))
+    oracle = one.without(np.flatnonzero(one.hidden)) if one.hidden.any() else before
+    left = int(one.hidden[belief.open].sum())
+    return {
+        "product": one.product, "photos": one.photos, "level": one.level, "seed": one.seed,
+        "policy": policy, "answers": answers, "hidden": int(one.hidden.sum()), "auroc": before,
+        "gain": one.without(out) - before, "gap": oracle - before,
+        "confirmed": int(one.hidden[belief.defect].sum()), "removed": len(out),
+        "good_lost": int((~one.hidden[out]).sum()), "left": left, "expected": told.hidden.expected,
+        "low": told.hidden.low, "high": told.hidden.high,
+        "covered": float(told.hidden.low <= left <= told.hidden.high),
+        "unbiased": told.unbiased, "enough": float(session.enough() is not None),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
