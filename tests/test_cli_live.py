@@ -137,8 +137,7 @@ def test_a_run_leaves_out_exactly_what_the_review_says(project, capsys, monkeypa
     assert set(images.index[images["kept"] == 0]) == gone
     assert gone >= given.remove
     assert not gone & given.keep
-    does = {"remove": "leaves out", "weigh": "weighs under a half"}[mode]
-    assert said.startswith(f"`dvc repro` {does} {len(gone)} of 60 photos: {len(given.remove)} that you")
+    assert said.startswith(f"`dvc repro` leaves out {len(gone)} of 60 photos: {len(given.remove)} that you")
 
 
 def test_with_another_strategy_the_detector_has_the_last_word(project, capsys, monkeypatch) -> None:

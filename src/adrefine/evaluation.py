@@ -176,7 +176,7 @@ def _metrics(
     if not labelled:  # nobody knows which removed photos were defects
         found["cleaning"] = {name: found["cleaning"][name] for name in ("removed", "rounds")}
     found["cleaning"] |= {
-        name: inputs.summary[name] for name in ("outcome", "share") if name in inputs.summary
+        name: inputs.summary[name] for name in ("outcome", "share", "light") if name in inputs.summary
     }
     if labelled:
         found["ranking"] = ranking.ranking_metrics(injected, train["relative_score"])

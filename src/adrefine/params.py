@@ -178,7 +178,7 @@ class Refine(Section):
     }
 
     strategy: StrategyName = "consensus"
-    mode: Literal["remove", "weigh"] = "remove"
+    mode: Literal["remove", "weigh"] | None = None
     preset: Literal["adrefine", "paper"] = "adrefine"
     scorer: Literal["in_sample", "out_of_fold"] = FROM_PRESET
     folds: Annotated[int, Field(ge=2)] = 5
@@ -272,6 +272,14 @@ class Params(Section):
                 "weights follow from its evidence alone"
             )
         return self
+
+    @property
+    def weighs(self) -> bool:
+        """Whether photos count for less (`refine.mode`): by itself where that was measured to help."""
+        if self.refine.mode is not None:
+            return self.refine.mode == "weigh"
+        alone = self.refine.strategy == "consensus" and self.refine.known() is None
+        return alone and self.chosen_detector.WEIGHS
 
     def section(self, name: str) -> Any:
         """The section called `name` in params.yaml."""

@@ -72,7 +72,8 @@ def test_cards_say_why_and_how_far_over_the_limit(data):
 def test_doubtful_photos_come_with_a_reason_and_lines_to_copy(data):
     cards = by_key(data)["doubtful"].cards
     assert [card.why for card in cards[:2]] == ["Kept, 5% under the limit.", "Removed, 100% over the limit."]
-    assert cards[0].answers == ("adrefine review train02 keep", "adrefine review train02 remove")
+    verdicts = ("keep", "remove", "unsure")
+    assert cards[0].answers == tuple(f"adrefine review train02 {verdict}" for verdict in verdicts)
     assert cards[0].photo is not None
     assert not by_key(data)["suspicious"].cards[0].answers
     assert "doubtful" not in by_key(replace(data, queue=data.queue.iloc[:0]))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from adrefine.detectors import DETECTORS
 from adrefine.detectors.base import Images
 from adrefine.detectors.padim.settings import Settings
 from adrefine.errors import UserError
@@ -97,8 +98,8 @@ def test_a_detector_that_does_not_weigh_learns_a_sample(prepared: Path) -> None:
     assert learned >= set(weights.index[weights > 0.999])
 
 
-def test_a_run_has_versions_with_weights_and_kept_is_a_half(prepared: Path) -> None:
-    params: Params = parse({"detector": "padim", "refine": {"mode": "weigh"}})
+def test_a_run_has_versions_with_weights_and_what_the_rule_takes_weighs_nothing(prepared: Path) -> None:
+    params: Params = parse({"detector": "padim"})
     images = Images(STORE.ids, prepared)
     model = params.chosen_detector.create()
     model.fit(images)
@@ -107,18 +108,46 @@ def test_a_run_has_versions_with_weights_and_kept_is_a_half(prepared: Path) -> N
     verdicts = Verdicts(remove=frozenset(STORE.ids[:2]), keep=frozenset(STORE.ids[2:3]))
     found = refinement.run(params, table, prepared, prepared / "initial", verdicts)
     rows = found.outcome.images.set_index("image_id")
-    assert (rows["kept"] == (rows["weight"] >= 0.5)).all()
+    assert (rows["kept"] == (rows["weight"] > 0)).all()
     gone = set(rows.index[rows["kept"] == 0])
     assert gone == refinement.foreseen(params, table, prepared, verdicts)
     assert verdicts.remove < gone
     versions = refinement.cleaned_versions(table, found.outcome)
     assert list(versions) == [0, 1, 2, 3]
-    assert all(len(rows) == 58 for rows in versions.values())
+    assert [len(versions[number]) for number in range(4)] == [58, *[60 - len(gone)] * 3]
     assert (versions[0]["weight"] == 1).all()
     last = versions[3].set_index("image_id")["weight"]
     np.testing.assert_array_equal(last, rows.loc[last.index, "weight"])
     assert found.model.score(images).image[3] > model.score(images).image[3]
+    light = int(((rows["weight"] > 0) & (rows["weight"] < 0.5)).sum())
+    assert light > 0
     assert found.summary()["rounds"] == 3
+    assert found.summary()["light"] == light
+    removing = parse({"detector": "padim", "refine": {"mode": "remove"}})
+    without = refinement.run(removing, table, prepared, prepared / "initial", verdicts)
+    kept = without.outcome.images.set_index("image_id")["kept"]
+    assert (rows["kept"] == kept).all()  # the same goes, whether the others weigh or not
+
+
+@pytest.mark.parametrize(
+    ("settings", "weighs"),
+    [
+        ({}, True),
+        ({"detector": "differnet"}, False),
+        ({"detector": "differnet", "refine": {"mode": "weigh"}}, True),
+        ({"refine": {"mode": "remove"}}, False),
+        ({"refine": {"strategy": "irp"}}, False),
+        ({"refine": {"contamination": 0.1}}, False),
+    ],
+)
+def test_photos_weigh_by_themselves_where_it_was_measured_to_help(settings: dict, weighs: bool) -> None:
+    assert parse(settings).weighs is weighs
+
+
+def test_settings_say_what_their_detector_does() -> None:
+    for name in DETECTORS.names():
+        chosen = parse({"detector": name}).chosen_detector
+        assert type(chosen.create()).weighs is chosen.WEIGHS, name
 
 
 @pytest.mark.parametrize("given", [{"strategy": "irp"}, {"contamination": 0.1}])

@@ -83,11 +83,6 @@ class Review:
 
         return limit(self.session.photos.evidence)
 
-    @property
-    def does(self) -> str:
-        """What happens to a suspicious photo."""
-        return "weighs under a half" if self.settings.refine.mode == "weigh" else "leaves out"
-
     def show(self, asked: Asked) -> None:
         """Path, score, limit, reason, picture."""
         found = self.cells(asked)
@@ -183,7 +178,7 @@ class Review:
             )
         else:
             lines.append(
-                f"`dvc repro` {self.does} {len(gone)} of {len(self.session.place)} photos: {len(by_you)} "
+                f"`dvc repro` leaves out {len(gone)} of {len(self.session.place)} photos: {len(by_you)} "
                 f"that you removed, {len(gone - by_you)} by what the answers and the photos tell."
             )
         if held := self.held_out():

@@ -87,6 +87,8 @@ class DetectorSettings(Section):
         @property
         def reads(self) -> tuple[str, ...]: ...
 
+    WEIGHS: ClassVar[bool] = False  # as its detector's `weighs`
+
     @abstractmethod
     def create(self) -> Detector:
         """The detector with these settings, untrained. Its module is imported here, not before."""

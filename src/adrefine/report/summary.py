@@ -27,6 +27,8 @@ def summary_lines(
     found = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
     rounds = counted(cleaned["rounds"], "round")
     lines.append(f"removed             {cleaned['removed']}{found}, in {rounds}")
+    if cleaned.get("light"):
+        lines.append(f"count for less      {cleaned['light']} more suspicious photos, less than half")
     if "outcome" in cleaned:
         lines.append(f"outcome             {sentence(cleaned, cleaned['removed'], noise['n_train'])}")
     if "detection" in metrics:

@@ -47,8 +47,7 @@ def main() -> None:
     found.model.save(paths.MODELS / "refined")
     by_hand = int(((images["kept"] == 0) & (images["reviewed"] == review.REMOVE)).sum())
     print(
-        f"refine: {found.removed} of {len(images)} training images "
-        + ("weigh under a half" if settings.refine.mode == "weigh" else "removed")
+        f"refine: {found.removed} of {len(images)} training images removed"
         + (f", {by_hand} of them by you," if by_hand else "")
         + f" in {counted(outcome.rounds, 'round')}; {outcome.stop_reason}"
     )

@@ -11,14 +11,16 @@ import pandas as pd
 from adrefine import detectors, finding, history, manifest, strategies
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.params import Params
+from adrefine.params import Params, Refine
 from adrefine.paths import PLACES
 from adrefine.places import evidence
 from adrefine.places.evidence import Evidence
 from adrefine.places.store import open_places
 from adrefine.review import KEEP, REMOVE, UNDECIDED, Verdicts
 from adrefine.strategies import engine, share, weighing
+from adrefine.strategies.base import Strategy
 from adrefine.strategies.recycling import Recycling
+from adrefine.strategies.scorers import Scorer
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,11 @@ class Refinement:
         return int((self.outcome.images["kept"] == 0).sum())
 
     def summary(self) -> dict[str, Any]:
-        """Why it ended, its rounds, what can be said of the set (see `finding`), and of `held_out` photos how
-        many stand out as what is removed does."""
-        told = {"stop_reason": self.outcome.stop_reason, "rounds": self.outcome.rounds}
+        """Why it ended, its rounds, what can be said of the set (see `finding`), how many `held_out` photos
+        stand out as what is removed does, and where photos weigh how many are `light`."""
+        told: dict[str, Any] = {"stop_reason": self.outcome.stop_reason, "rounds": self.outcome.rounds}
+        if "weight" in self.outcome.images:
+            told["light"] = weighing.count_light(self.outcome.images["weight"])
         if self.evidence is None:
             return told | finding.figures(self.removed, None)
         over = int((self.evidence.held_strength > share.limit(self.evidence)).sum())
@@ -93,8 +97,9 @@ def run(
     def watch(number: int, current: Detector) -> None:
         columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
 
-    if params.refine.mode == "weigh" and found is not None:
-        rounds = weighing.weigh(open_places(prepared / PLACES), images, found, verdicts, params.refine)
+    if params.weighs and found is not None:
+        out = _decided(strategy, scorer, model, images, params.refine, verdicts)
+        rounds = weighing.weigh(open_places(prepared / PLACES), images, found, verdicts, params.refine, out)
         outcome = weighing.refine(model, images, rounds, params.refine, watch, verdicts)
     else:
         outcome = engine.refine(
@@ -112,9 +117,8 @@ def training_images(noisy: pd.DataFrame, prepared: Path) -> tuple[Images, tuple[
 def foreseen(
     params: Params, noisy: pd.DataFrame, prepared: Path, verdicts: Verdicts
 ) -> frozenset[str] | None:
-    """The training images that `run` will leave out, or weigh under a half.
-
-    None where that takes a detector to say: with another strategy than consensus.
+    """The training images that `run` will leave out; None where that takes a detector to say: with another
+    strategy than consensus.
 
     Raises:
         UserError: as of `run`.
@@ -126,12 +130,17 @@ def foreseen(
     chosen, unused = params.chosen_strategy, detectors.create(params)
     scorer = chosen.scorer(params.refine, unused, images, verdicts, chosen.training(params.refine), found)
     engine.start(images, verdicts)
-    if params.refine.mode == "weigh" and found is not None:
-        last = weighing.weigh(open_places(prepared / PLACES), images, found, verdicts, params.refine)[-1]
-        return frozenset(last.index[last["weight"] < weighing.HALF])
-    floor, strategy = engine.fewest(params.refine, images), strategies.create(params, len(images))
-    _, removal = engine.decide(strategy, scorer.scores(unused, images), verdicts, floor)
-    return frozenset(removal.ids) | (verdicts.remove & set(images.ids))
+    strategy = strategies.create(params, len(images))
+    out = _decided(strategy, scorer, unused, images, params.refine, verdicts)
+    return out | (verdicts.remove & set(images.ids))
+
+
+def _decided(
+    strategy: Strategy, scorer: Scorer, model: Detector, images: Images, params: Refine, verdicts: Verdicts
+) -> frozenset[str]:
+    """What the rule takes in its first round, beside what a human removed."""
+    scores = scorer.scores(model, images)
+    return frozenset(engine.decide(strategy, scores, verdicts, engine.fewest(params, images))[1].ids)
 
 
 def with_held_out(refined: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""refine.mode weigh: a suspicious photo counts for less, and only what a human confirmed goes.
+"""refine.mode weigh: what the rule is sure of goes, and every other suspicious photo counts for less.
 
 A photo that stands out by `CENTRE` robust deviations weighs a half. The models that say how far photos stand
 out are weighted themselves, `ROUNDS` times over. `python -m benchmarks.products.weigh`.
@@ -27,18 +27,25 @@ if TYPE_CHECKING:
 
 CENTRE, WIDTH = 2.0, 0.5  # robust deviations
 ROUNDS = 3
-HALF = 0.5  # weight under which a photo counts as removed
+HALF = 0.5  # weight under which a photo is said to count for less
 
 
 def weigh(
-    store: Store, images: Images, found: Evidence, verdicts: Verdicts, params: Refine
+    store: Store,
+    images: Images,
+    found: Evidence,
+    verdicts: Verdicts,
+    params: Refine,
+    out: frozenset[str] = frozenset(),
 ) -> list[pd.DataFrame]:
     """Strength and weight of each training photo, by id, in every round.
 
     What a human removed weighs 0, what they keep 1. At least `min_keep` of the photos weigh a half or more.
+    What the rule takes weighs 0 in the end; until then as much as the others say.
 
     Args:
         found: the evidence where all photos weigh the same.
+        out: what the rule takes.
     """
     known, cleared = found.among(verdicts.remove), found.among(verdicts.keep)
     floor, strength, weights = engine.fewest(params, images), found.strength, np.ones(len(images))
@@ -50,7 +57,8 @@ def weigh(
         weights = np.where(known, 0.0, np.where(cleared, 1.0, weights))
         stay = np.argsort(-weights, kind="stable")[:floor]
         weights[stay] = np.where(known[stay], 0.0, np.maximum(weights[stay], HALF))
-        rounds.append(pd.DataFrame({"strength": strength, "weight": weights}, index=list(images.ids)))
+        said = np.where(found.among(out), 0.0, weights)
+        rounds.append(pd.DataFrame({"strength": strength, "weight": said}, index=list(images.ids)))
     return rounds
 
 
@@ -68,7 +76,7 @@ def refine(
         after_round: see `engine.refine`: called with 0 and the initial model, and with the last round.
 
     Returns:
-        As `engine.refine`; its tables have the column `weight`, and what weighs under a half is `removed`.
+        As `engine.refine`; its tables have the column `weight`, and what weighs nothing is `removed`.
     """
     start = engine.start(images, verdicts)
     if len(start) < len(images):
@@ -77,25 +85,32 @@ def refine(
     tables = [engine.by_hand(images.only(verdicts.remove)).assign(weight=0.0)]
     for number, rows in enumerate(rounds, 1):
         left = rows.loc[list(start.ids)]
-        under = Removal(tuple(left.index[left["weight"] < HALF]), 1.0)
+        under = Removal(tuple(left.index[left["weight"] == 0]), 1.0)
         record = engine.record(number, np.exp(left["strength"] - CENTRE), under, verdicts)
         tables.append(record.assign(weight=left["weight"].reindex(record["image_id"]).to_numpy()))
     _learn(model, images, {str(name): float(w) for name, w in rounds[-1]["weight"].items()}, params.seed)
     after_round(len(rounds), model)
     history = pd.concat([rows for rows in tables if len(rows)], ignore_index=True)
     summary = engine.summary(images, history, verdicts)
+    light = count_light(rounds[-1]["weight"])
     summary["weight"] = rounds[-1]["weight"].reindex(summary["image_id"]).to_numpy()
-    return engine.Outcome(summary, history, "weighed: nothing is thrown away", len(rounds))
+    return engine.Outcome(summary, history, f"{light} more count for less than half", len(rounds))
+
+
+def count_light(weights: pd.Series) -> int:
+    """How many photos stay, and count for less than half."""
+    return int(((weights > 0) & (weights < HALF)).sum())
 
 
 def versions(rows: pd.DataFrame, history: pd.DataFrame) -> dict[int, pd.DataFrame]:
-    """The training rows with their `weight` after each round; round 0 is the start, where all weigh 1."""
+    """The training rows that weigh anything after each round, with their `weight`; in round 0 all weigh 1."""
     confirmed = set(history.loc[history["round"] == 0, "image_id"])
     start = rows[~rows["image_id"].isin(confirmed)]
     found = {0: start.assign(weight=1.0)}
     for number, part in history[history["round"] > 0].groupby("round"):
         weights = part.set_index("image_id")["weight"]
-        found[int(str(number))] = start.assign(weight=start["image_id"].map(weights))
+        weighed = start.assign(weight=start["image_id"].map(weights))
+        found[int(str(number))] = weighed[weighed["weight"] > 0]
     return found
 
 

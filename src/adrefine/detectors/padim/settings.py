@@ -24,6 +24,7 @@ class Settings(DetectorSettings):
         "paper": {"shrinkage": 0.0, "ridge": 0.01, "standardize": False, "top": 0.0, "pooled": False},
     }
     reads: ClassVar = (PLACES,)
+    WEIGHS: ClassVar = True
 
     preset: Literal["fast", "paper"] = "fast"
     shrinkage: NotNegative = FROM_PRESET
