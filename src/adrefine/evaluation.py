@@ -220,7 +220,7 @@ def _localization(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[
     masks = [read_mask(*paths) for paths in zip(chosen["mask_path"], chosen["path"], strict=True)]
     result = {}
     for name in inputs.models:
-        maps = _maps(inputs, name, chosen["image_id"].tolist(), [Path(path) for path in chosen["path"]])
+        maps = maps_of(inputs, name, chosen["image_id"].tolist(), [Path(path) for path in chosen["path"]])
         if maps is not None:
             result[name] = localization.localization_metrics(maps, masks)
     return result
@@ -265,11 +265,11 @@ def _gallery_maps(inputs: Inputs, data: ReportData, limit: int) -> dict[str, np.
     """Maps of the photos in the report, by the refined model, which never learned what was removed."""
     ids = gallery.needed_maps(data, limit)
     files = inputs.refined.set_index("image_id")["path"].loc[ids].map(Path).tolist()
-    maps = _maps(inputs, "refined", ids, files)
+    maps = maps_of(inputs, "refined", ids, files)
     return {} if maps is None else dict(zip(ids, maps, strict=True))
 
 
-def _maps(inputs: Inputs, name: str, ids: Sequence[str], files: list[Path]) -> np.ndarray | None:
+def maps_of(inputs: Inputs, name: str, ids: Sequence[str], files: list[Path]) -> np.ndarray | None:
     """Maps (n, h, w) of photos by the model `name`; None if its detector makes none.
 
     Of places they show what is unusual beside the photos that the model has learned.

@@ -29,3 +29,10 @@ def side_cache(kind: str) -> Path:
     It lets a changed dataset redo the changed photos alone. ADREFINE_CACHE_DIR moves it.
     """
     return Path(os.environ.get("ADREFINE_CACHE_DIR", ".adrefine/cache")) / kind
+
+
+def shared_cache(kind: str) -> Path:
+    """As `side_cache`, of what a model needs wherever it is used: outside a project the user's own cache."""
+    if "ADREFINE_CACHE_DIR" in os.environ or Path("dvc.yaml").exists():
+        return side_cache(kind)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adrefine" / kind

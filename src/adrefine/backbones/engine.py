@@ -144,7 +144,7 @@ class OpenVino:
 
     def _converted(self, shape: tuple[int, ...]) -> Path:
         """The network for images of `shape` in OpenVINO's format: from the cache, or made and left there."""
-        folder = paths.side_cache("engines") / f"{self._digest}-{'x'.join(map(str, shape))}"
+        folder = paths.shared_cache("engines") / f"{self._digest}-{'x'.join(map(str, shape))}"
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as name:

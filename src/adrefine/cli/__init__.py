@@ -5,10 +5,20 @@ from __future__ import annotations
 import argparse
 
 from adrefine import __version__
-from adrefine.cli import benchmark, check, completion, promote, repro, review, summary
+from adrefine.cli import benchmark, bundle, check, completion, predict, promote, repro, review, summary
 from adrefine.errors import exit_cleanly
 
-COMMANDS = (summary, check, repro, review, promote, benchmark, completion)  # in the order of the help
+COMMANDS = (
+    summary,
+    check,
+    repro,
+    review,
+    promote,
+    predict,
+    bundle,
+    benchmark,
+    completion,
+)  # in the order of the help
 
 
 def main() -> None:

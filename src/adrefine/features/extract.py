@@ -74,7 +74,12 @@ def mean_and_deviation(maps: torch.Tensor) -> list[torch.Tensor]:
 def read_image(path: Path) -> torch.Tensor:
     """An ingested PNG as (1 or 3, h, w) float32 in 0..1; grey images keep one channel."""
     with Image.open(path) as image:
-        pixels = np.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+        return as_tensor(image)
+
+
+def as_tensor(image: Image.Image) -> torch.Tensor:
+    """A picture as (1 or 3, h, w) float32 in 0..1; grey ones keep one channel."""
+    pixels = np.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     channels = (
         torch.from_numpy(pixels)[None] if pixels.ndim == 2 else torch.from_numpy(pixels).permute(2, 0, 1)
     )

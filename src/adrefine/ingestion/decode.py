@@ -81,6 +81,12 @@ def read(
         raise without_memory(_pixels(data)) from None
 
 
+def of_image(image: Image.Image) -> Decoded | Samples:
+    """As `read`, of a picture of Pillow."""
+    found = _upright(image, *image.size)
+    return found if isinstance(found, Samples) else Decoded(_to_8_bit(found.image), found.width, found.height)
+
+
 def photo(data: bytes, max_megapixels: float, at_least: int | None = None) -> Decoded:
     """`read`, with photos of more than 8 bits on the scale that they alone would get."""
     found = read(data, max_megapixels, at_least)
@@ -211,6 +217,11 @@ def _load(image: Image.Image, data: bytes, at_least: int | None) -> Decoded | Sa
     if image.format in _UNPACKED:
         rows = np.asarray(image.convert("RGB") if image.mode == "P" else image)
         damage.check_end(rows[::-1] if image.format == "BMP" else rows)
+    return _upright(image, width, height)
+
+
+def _upright(image: Image.Image, width: int, height: int) -> Decoded | Samples:
+    """A loaded picture, of a photo of that size before it is turned."""
     orientation = _orientation(image)
     if image.mode == "F" or image.mode.startswith("I"):
         plain = 65535.0 if image.format == "PPM" and image.mode == "I" else None  # spread so by Pillow

@@ -29,14 +29,15 @@ PARTS = "parts.csv"  # photos of which other shots of the same part are known, t
 IGNORED = "ignored.csv"  # files under the root that are neither photo nor mask, with the reason
 LEVELS = "levels.csv"  # grey levels of every image, which validate checks
 TRANSFORMS = "transforms.csv"  # of every image: why it was not turned as others were, the numbers of `Affine`
+PREPARATION = "preparation.json"  # how the photos were prepared, for one that comes later
 EXAMPLES = "examples"  # of turned photos, as they were before
 _SHOWN = 5  # items that a message names
 
 
 def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     """Write `images/`, `masks/`, `manifest.csv`, `duplicates.csv`, `parts.csv`, `quarantine.csv`,
-    `ignored.csv`, `levels.csv`, `transforms.csv` and `summary.json` to `out`, and `examples/` where photos
-    were turned.
+    `ignored.csv`, `levels.csv`, `transforms.csv`, `preparation.json` and `summary.json` to `out`, and
+    `examples/` where photos were turned.
 
     Args:
         params: which dataset, and how its photos are prepared.
@@ -49,7 +50,7 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     """
     root, table, warnings, found = datasets.read(params)  # a wrong root must not cost what is there
     _clear(out)
-    photos, thumbnails, decision = prepare.prepare(params, root.resolve(), table, workers)
+    photos, thumbnails, decision, preparation = prepare.prepare(params, root.resolve(), table, workers)
     usable = _without_bad(photos, params, out / QUARANTINE)
     _check_masks(usable)
     usable = parts.assign(usable, params.parts)
@@ -60,6 +61,7 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     twice = pd.concat([exact, near], ignore_index=True)
     made = summary.of(photos, kept, twice, found, decision, warnings)
     io.write_csv(out / IGNORED, found.ignored)
+    io.write_json(out / PREPARATION, preparation.as_json())
     _write(out, kept, twice, made)
     if decision.fit == PART:
         examples.write(out / EXAMPLES, kept)
@@ -152,7 +154,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _clear(out: Path) -> None:
     """Remove what an earlier run left, the manifest first."""
-    for name in (MANIFEST, SUMMARY, DUPLICATES, PARTS, LEVELS, TRANSFORMS, IGNORED, QUARANTINE):
+    for name in (MANIFEST, SUMMARY, DUPLICATES, PARTS, LEVELS, TRANSFORMS, IGNORED, PREPARATION, QUARANTINE):
         (out / name).unlink(missing_ok=True)
     for name in (IMAGES, MASKS, EXAMPLES):
         if (out / name).exists():

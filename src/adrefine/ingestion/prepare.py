@@ -20,6 +20,7 @@ import pandas as pd
 from adrefine.ingestion import cache, decode, fitting, scales, worker
 from adrefine.ingestion.affine import Affine
 from adrefine.ingestion.decision import AUTO, PART, STRETCH, Decision, decide
+from adrefine.ingestion.preparation import Preparation
 from adrefine.ingestion.worker import Job, Photo, Settings
 from adrefine.params import Dataset
 from adrefine.paths import side_cache
@@ -31,7 +32,7 @@ Thumbnails = npt.NDArray[np.float16]  # (n, 256)
 
 def prepare(
     params: Dataset, root: Path, table: pd.DataFrame, workers: int | None
-) -> tuple[pd.DataFrame, Thumbnails, Decision]:
+) -> tuple[pd.DataFrame, Thumbnails, Decision, Preparation]:
     """Bring all photos to the working size.
 
     Args:
@@ -41,7 +42,7 @@ def prepare(
     Returns:
         The table with what each photo turned out to be: as in `worker.Photo`; image_id; upright, the file of
         the first pass; not_turned, why a photo is stretched where others are turned, or ""; the fields of
-        `Affine`. The thumbnails in its order. What was decided.
+        `Affine`. The thumbnails in its order. What was decided, and what it means for one more photo.
     """
     looks = params.fit in (PART, AUTO)
     jobs = [
@@ -59,7 +60,9 @@ def prepare(
     results = pd.DataFrame({name: [getattr(photo, name) for photo in photos] for name in columns})
     results = results.assign(image_id=results["sha256"].str[:16], upright=upright)
     results = pd.concat([table, results, _transforms(photos, params.image_size, decision)], axis=1)
-    return results, _stacked([photo.thumbnail for photo in photos]), decision
+    texts = {kind: str(scale) for kind, scale in sorted(settings.scales.items())}
+    made = Preparation(params.image_size, decision.fit, decision.aspect, texts, params.max_megapixels)
+    return results, _stacked([photo.thumbnail for photo in photos]), decision, made
 
 
 def _settings(params: Dataset, root: Path, fit: str, looks: bool = False, aspect: float = 0.0) -> Settings:

@@ -22,9 +22,17 @@ def of_photos(
     Args:
         prepared: the folder data/prepared. trained: those that the model to be shown has learned.
     """
-    store = open_places(prepared / PLACES)
-    model = Sums.of(store.maps(sorted(trained))).model(PLACES_SHRINKAGE)
-    return drawn(model, store.maps(ids), files)
+    return drawn(gaussians(usual(prepared, trained)), open_places(prepared / PLACES).maps(ids), files)
+
+
+def usual(prepared: Path, trained: Iterable[str]) -> Sums:
+    """What the photos `trained` have at every place."""
+    return Sums.of(open_places(prepared / PLACES).maps(sorted(trained)))
+
+
+def gaussians(sums: Sums) -> Gaussians:
+    """The model that maps are drawn by."""
+    return sums.model(PLACES_SHRINKAGE)
 
 
 def drawn(model: Gaussians, maps: Maps, files: Sequence[Path]) -> np.ndarray:

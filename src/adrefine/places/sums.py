@@ -19,6 +19,7 @@ from adrefine.runtime.hardware import one_core_each
 Array = npt.NDArray[np.float64]
 Maps = npt.NDArray[np.floating]  # (n, places, channels)
 _ROWS = 64  # photos taken at once: bounds memory, decides nothing beyond rounding
+_MEASURED = 8  # photos measured at once, always as many: a photo's distances do not depend on the others
 _FLAT = 1e-9  # variance, as a share of the mean square, under which a channel counts as constant
 
 
@@ -116,16 +117,21 @@ class Gaussians:
     lower: Array
 
     def distances(self, maps: Maps) -> Array:
-        """Squared Mahalanobis distances (m, p) of maps (m, p, d) (PaDiM eq. 2, squared)."""
+        """Squared Mahalanobis distances (m, p) of maps (m, p, d) (PaDiM eq. 2, squared).
+
+        Those of a photo are the same to the bit whatever photos it is measured with, or alone.
+        """
         import torch
 
         lower, found = torch.from_numpy(self.lower), np.empty(maps.shape[:2])
+        away = np.zeros((_MEASURED, *maps.shape[1:]))
         with one_core_each():
-            for rows in _parts(len(maps)):
-                away = (maps[rows].astype(np.float64) - self.mean) / self.scale
+            for start in range(0, len(maps), _MEASURED):
+                rows = maps[start : start + _MEASURED]
+                away[: len(rows)] = (rows.astype(np.float64) - self.mean) / self.scale
                 columns = torch.from_numpy(away).permute(1, 2, 0)  # (p, d, m)
                 white = torch.linalg.solve_triangular(lower, columns, upper=False)
-                found[rows] = (white**2).sum(dim=1).T.numpy()
+                found[start : start + len(rows)] = (white**2).sum(dim=1).T.numpy()[: len(rows)]
         return found
 
     def log_density(self, maps: Maps) -> Array:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from adrefine import manifest, paths
+from adrefine.bundle import contents
+from adrefine.bundle.contents import INPUTS, MODEL
 from adrefine.datasets.files import from_inbox
 from adrefine.dvc_driver import processes
 from adrefine.errors import UserError
@@ -18,7 +20,6 @@ from adrefine.io import read_json, sha256_file
 from adrefine.params import Params
 from adrefine.serving.promotion import LIKELIHOOD, Record
 
-MODEL, INPUTS = "model", "inputs"
 _INPUTS = ("meta.json", "pdn.pt")  # of what the detector reads: how a photo becomes an input of the model
 _LOCK = Path("dvc.lock")
 
@@ -68,10 +69,9 @@ def listed(settings: Params) -> dict[str, Path]:
     """What is kept of the refined model and its dataset, by the path in its folder."""
     found = {paths.MANIFEST: paths.REFINED / paths.MANIFEST, "params.yaml": Path("params.yaml")}
     found |= {"dvc.lock": _LOCK} if _LOCK.exists() else {}
-    found |= {f"{MODEL}/{path.name}": path for path in sorted((paths.MODELS / "refined").glob("*"))}
-    places = [f"{read}/{name}" for read in settings.chosen_detector.reads for name in _INPUTS]
-    inputs = {f"{INPUTS}/{name}": file for name in places if (file := paths.PREPARED / name).exists()}
-    return found | inputs
+    bundle = paths.MODELS / "bundle"
+    files = sorted(path for path in bundle.rglob("*") if path.is_file())
+    return found | {path.relative_to(bundle).as_posix(): path for path in files}
 
 
 def digest(files: dict[str, Path]) -> str:
@@ -88,8 +88,10 @@ def of_workspace(settings: Params, held: pd.DataFrame, seen: str = "") -> Candid
     Raises:
         UserError: the graph has not run.
     """
+    contents.check(paths.MODELS / "bundle")
     files = listed(settings)
-    inputs = {name: path for name, path in files.items() if name.startswith(f"{INPUTS}/")}
+    wanted = {f"{INPUTS}/{read}/{name}" for read in settings.chosen_detector.reads for name in _INPUTS}
+    inputs = {name: path for name, path in files.items() if name in wanted}
     shape = f"{settings.detector} {settings.dataset.image_size} {_fit(settings)} {_hash(inputs)}"
     record = Record("the new model", shape, _scores(settings, held))
     return Candidate(files, record, _facts(settings), seen)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from adrefine import manifest, params, paths, steady
 from adrefine.io import read_csv, read_json, timed, timings, write_json, write_text
 
+if TYPE_CHECKING:
+    from adrefine.bundle.write import Run
+    from adrefine.evaluation import Inputs
+    from adrefine.report.data import ReportData
+
 
 def main() -> None:
-    """Read the models and data/refined/, write reports/: metrics.json, plots/ and report.html."""
+    """Read the models and data/refined/; write reports/: metrics.json, plots/ and report.html, and
+    models/bundle/, the refined model with all that it takes to use it."""
     from adrefine import evaluation
+    from adrefine.bundle import write as bundle
     from adrefine.detectors.training import load
     from adrefine.places import maps
     from adrefine.report import html, plots, summary, turned
@@ -43,9 +52,36 @@ def main() -> None:
             paths.REPORTS / "report.html",
             html.render(data, paths.REPORTS / "plots", settings.evaluate.gallery),
         )
+        bundle.write(_bundled(settings, inputs, data), paths.MODELS / "bundle")
         write_json(paths.REPORTS / "metrics.json", data.metrics)
     for line in summary.summary_lines(data.metrics, paths.REPORTS / "report.html"):
         print(line)
+
+
+def _bundled(settings: params.Params, inputs: Inputs, data: ReportData) -> Run:
+    from adrefine.bundle.limit import map_limit
+    from adrefine.bundle.write import Run
+
+    limit, photos = map_limit(inputs, settings.evaluate)
+    return Run(
+        model=paths.MODELS / "refined",
+        prepared=paths.PREPARED,
+        ingested=paths.INGESTED,
+        refined=inputs.refined,
+        manifest_file=paths.REFINED / paths.MANIFEST,
+        detector=settings.detector,
+        section=settings.chosen_detector.model_dump(),
+        reads=inputs.reads,
+        own_maps=inputs.mapper is None,
+        runtime=settings.runtime.model_dump(),
+        alpha=settings.evaluate.alpha,
+        target_fpr=settings.evaluate.target_fpr,
+        dataset=settings.dataset.name,
+        threshold=data.thresholds["refined"],
+        map_limit=limit,
+        mapped=photos,
+        metrics=data.metrics.get("detection", {}).get("refined", {}),
+    )
 
 
 if __name__ == "__main__":

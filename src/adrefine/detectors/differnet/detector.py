@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from adrefine.strategies.meta_iqr import MetaIqr
 
 _STATE = "differnet.pt"
-_ROWS = 4096  # vectors scored at once
+_ROWS = 64  # vectors scored at once, always as many: a score does not depend on the other photos
 _SMALL = 512  # hidden units up to which a second core costs more in waiting than it gives
 
 
@@ -229,11 +229,16 @@ class DifferNet(OnFeatures):
 
     @torch.inference_mode()
     def _of_images(self, images: Images, value: Callable[..., torch.Tensor]) -> np.ndarray:
-        """(n,): the mean over views of `value(z, log_det)` of each vector, in bounded batches."""
+        """(n,): the mean over views of `value(z, log_det)` of each vector, in batches of one size, on one
+        core: to the bit the same for a photo alone."""
         vectors = self.vectors(images)
         flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1]))
-        values = [value(*self._flow_of(part.to(self.device))).cpu() for part in flat.split(_ROWS)]
-        return torch.cat(values).view(vectors.shape[:2]).double().mean(dim=1).numpy()
+        missing = -len(flat) % _ROWS
+        flat = torch.cat([flat, torch.zeros(missing, flat.shape[1])])
+        with hardware.one_core_each():
+            values = [value(*self._flow_of(part.to(self.device))).cpu() for part in flat.split(_ROWS)]
+        found = torch.cat(values)[: len(flat) - missing]
+        return found.view(vectors.shape[:2]).double().mean(dim=1).numpy()
 
 
 def _on_cpu(value: Any) -> Any:

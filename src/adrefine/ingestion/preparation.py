@@ -1,0 +1,128 @@
+"""How the photos of a set became images of the working size, and the same for one more photo.
+
+Written by ingest beside the images, so that a photo that comes later gets what it would have got.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from math import ceil
+from typing import Any
+
+from PIL import Image
+
+from adrefine.ingestion import decode, fitting, pose, scales
+from adrefine.ingestion.affine import Affine
+from adrefine.ingestion.decision import PART, STRETCH
+from adrefine.ingestion.decode import Decoded
+from adrefine.ingestion.samples import Samples
+from adrefine.ingestion.scales import EIGHT_BIT, Scale
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A photo at the working size.
+
+    Attributes:
+        image: mode L or RGB, `size` a side.
+        width, height: of the photo, pixels.
+        move: from pixels of the image to those of the photo.
+        scale: values of the photo that became black and white.
+        notes: what about it is unlike the set, for people.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    move: Affine
+    scale: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What was decided for all photos of a set.
+
+    Attributes:
+        size: pixels a side of the images.
+        fit: what was done, as `fitting.fit` takes it, or `part`; never `auto`.
+        aspect: for `part`, as `Pose.transform` takes it.
+        scales: by `Levels.kind`, as `Scale` writes itself; of photos of more than 8 bits.
+        max_megapixels: larger photos are refused.
+    """
+
+    size: int
+    fit: str
+    aspect: float = 0.0
+    scales: dict[str, str] = field(default_factory=dict)
+    max_megapixels: float = 100
+
+    def as_json(self) -> dict[str, Any]:
+        """For preparation.json."""
+        return asdict(self)
+
+    def of_bytes(self, data: bytes) -> Ready:
+        """A photo from the bytes of its file, as ingest would have made it.
+
+        Raises:
+            BadPhoto: it cannot be used.
+        """
+        found = decode.read(data, self.max_megapixels, self.size)
+        lies = self._pose(found)
+        if lies is None or lies.problem:
+            return self._stretched(found)
+        enough = ceil(self.size / (pose.MARGIN * min(lies.length, lies.width)))
+        return self._turned(decode.read(data, self.max_megapixels, enough), lies)
+
+    def shown(self, data: bytes) -> Image.Image:
+        """The whole photo for people, on the scale of the set."""
+        return self._in_8_bits(decode.read(data, self.max_megapixels, self.size))[0].image
+
+    def of_pixels(self, found: Decoded | Samples) -> Ready:
+        """A photo that is in memory.
+
+        Raises:
+            BadPhoto: too small or too large.
+        """
+        width, height = size_of(found)
+        decode.check_size(width, height, self.max_megapixels)
+        lies = self._pose(found)
+        return self._stretched(found) if lies is None or lies.problem else self._turned(found, lies)
+
+    def _pose(self, found: Decoded | Samples) -> pose.Pose | None:
+        if self.fit != PART:
+            return None
+        decoded, _, _ = self._in_8_bits(found)
+        return pose.find(pose.reduced(decoded.image))
+
+    def _stretched(self, found: Decoded | Samples) -> Ready:
+        decoded, scale, notes = self._in_8_bits(found)
+        how = STRETCH if self.fit == PART else self.fit
+        image = decode.as_grey(fitting.fit(decoded, self.size, how))
+        move = fitting.transform(decoded.width, decoded.height, self.size, how)
+        more = ("its part was not found: stretched, others are turned to it",) if self.fit == PART else ()
+        return Ready(image, decoded.width, decoded.height, move, str(scale), (*notes, *more))
+
+    def _turned(self, found: Decoded | Samples, lies: pose.Pose) -> Ready:
+        decoded, scale, notes = self._in_8_bits(found)
+        move = lies.transform(decoded.width, decoded.height, self.size, self.aspect)
+        image = decode.as_grey(fitting.turn(decoded, move, self.size))
+        return Ready(image, decoded.width, decoded.height, move, str(scale), notes)
+
+    def _in_8_bits(self, found: Decoded | Samples) -> tuple[Decoded, Scale, tuple[str, ...]]:
+        """The photo on the scale of its set; where that has none for it, on its own."""
+        if isinstance(found, Decoded):
+            return found, EIGHT_BIT, ()
+        levels = found.levels()
+        known = {kind: scales.parse(text) for kind, text in self.scales.items()}
+        own = levels.kind not in known and levels.kind != scales.DECLARED
+        scale = scales.of(levels, scales.choose({"": levels}) if own else known)
+        notes = (f"holds more than 8 bits, others did not: taken as {scale}",) if own else ()
+        return decode.on_scale(found, scale), scale, notes
+
+
+def size_of(found: Decoded | Samples) -> tuple[int, int]:
+    """Width and height in pixels."""
+    if isinstance(found, Decoded):
+        return found.width, found.height
+    return found.values.shape[1], found.values.shape[0]

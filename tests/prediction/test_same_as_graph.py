@@ -1,0 +1,49 @@
+"""A photo gets from a bundle the score that the graph gave it, to the bit, alone or among others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from adrefine import load_model
+from prediction.made import made
+
+
+@pytest.mark.parametrize(
+    ("detector", "fit", "deep"),
+    [
+        ("padim", "stretch", False),
+        ("differnet", "stretch", False),
+        ("efficientad", "stretch", False),
+        ("padim", "part", False),
+        ("padim", "letterbox", True),
+    ],
+)
+def test_scores_are_those_of_the_graph(detector: str, fit: str, deep: bool) -> None:
+    run = made(detector, fit, deep)
+    assert run.preparation["fit"] == fit
+    model, scores = load_model(run.bundle), run.scores()
+    assert len(set(scores.values())) > 15, "the scores are all alike: the test shows nothing"
+    paths = [run.photos[name] for name in sorted(run.photos)]
+    found = model.predict(list(paths), maps=False)
+    assert [result.score for result in found] == [scores[name] for name in sorted(run.photos)]
+    alone = [model.predict(path).score for path in paths[:3]]
+    assert alone == [result.score for result in found[:3]]
+    from_bytes = model.predict(paths[0].read_bytes())
+    assert from_bytes.score == alone[0]
+
+
+@pytest.mark.parametrize("detector", ["padim", "differnet", "efficientad"])
+def test_maps_point_at_the_spot(detector: str) -> None:
+    """In the photo's own pixels."""
+    run = made(detector)
+    result = load_model(run.bundle).predict(run.photos[max(run.photos, key=lambda n: run.photos[n].name)])
+    assert result.map.shape == (128, 160)
+    assert result.map.dtype == np.float32
+    if detector != "efficientad":  # two steps teach it nothing
+        row, column = np.unravel_index(result.map.argmax(), result.map.shape)
+        assert 40 < row < 90
+        assert 55 < column < 105
+        x, y, width, height = result.box or (0, 0, 0, 0)
+        assert x <= column < x + width
+        assert y <= row < y + height
