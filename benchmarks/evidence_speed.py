@@ -1,0 +1,100 @@
+"""CPU seconds and peak memory of all evidence, of a fit of `padim` and of a round, against photos.
+
+    python -m benchmarks.evidence_speed [--photos 300 1000 3000 10000]
+
+Maps and vectors are random, of the sizes that `embed` leaves by default, on disk; 500 of the photos have
+twins. A round of refinement removes one photo in a hundred and scores the rest. Each number of photos is a
+process of its own. To results/evidence_speed.csv and .png. It fails if CPU seconds grow faster than n^1.15.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from adrefine.detectors.base import Images
+from adrefine.detectors.padim.settings import Settings
+from adrefine.features.store import write_rows
+from adrefine.io import write_csv
+from adrefine.manifest import synthetic_id
+from adrefine.paths import PLACES
+from adrefine.places import evidence
+from adrefine.places.store import open_places
+from benchmarks.common import RESULTS
+
+SHAPES: dict[str, tuple[int, ...]] = {"maps": (100, 96), "pooled": (608,)}
+TWINS, STEEPEST, START = 500, 1.15, 0.5  # START: seconds that do not depend on the photos
+
+
+def main() -> None:
+    """Measure every number of photos, write table and plot, judge the growth."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=int, nargs="+", default=[300, 1000, 3000, 10_000])
+    sizes, rows = sorted(parser.parse_args().photos), []
+    for count in sizes:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            rows.append(pool.apply(measure, (count,)))
+        print(rows[-1], flush=True)
+    table = pd.DataFrame(rows)
+    write_csv(RESULTS / "evidence_speed.csv", table)
+    plot(table, RESULTS / "evidence_speed.png")
+    for (_, few), (_, many) in pairwise(table.iterrows()):
+        for name in ("evidence", "fit", "round"):
+            if many[name] > (few[name] + START) * (many["photos"] / few["photos"]) ** STEEPEST:
+                raise SystemExit(f"{name} grows faster than n^{STEEPEST} up to {many['photos']:.0f} photos")
+
+
+def measure(count: int) -> dict[str, float]:
+    """CPU seconds of evidence, fit and round, and the process's peak memory in MB, for `count` photos."""
+    ids = tuple(f"{number:06d}" for number in range(count))
+    with tempfile.TemporaryDirectory() as name:
+        names = sorted([*ids, *(synthetic_id(image_id) for image_id in ids[:TWINS])])
+        write_rows(Path(name) / PLACES, names, _random(len(names)), SHAPES, {})
+        images, model = Images(ids, Path(name)), Settings().create()
+        left = Images(ids[count // 100 :], Path(name))
+        found = {
+            "photos": count,
+            "evidence": _cpu(lambda: evidence.gather(open_places(Path(name) / PLACES), ids)),
+            "fit": _cpu(lambda: model.fit(images)),
+            "round": _cpu(lambda: (model.fit(left, warm_start=True), model.score(left))),
+        }
+    return found | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def plot(table: pd.DataFrame, path: Path) -> None:
+    """CPU seconds against photos."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
+    for name in ("evidence", "fit", "round"):
+        axes.plot(table["photos"], table[name], marker=".", label=name)
+    axes.set(xscale="log", yscale="log", xlabel="photos", ylabel="CPU seconds")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _random(count: int) -> Iterator[tuple[np.ndarray, ...]]:
+    rng = np.random.default_rng(0)
+    return (tuple(rng.standard_normal(shape, np.float32) for shape in SHAPES.values()) for _ in range(count))
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    main()
