@@ -65,6 +65,7 @@ class Dataset(Section):
     follow_links: bool = False
     bit_depth: Literal["auto", 8, 10, 12, 14, 16] = "auto"
     near_duplicate: PositiveShare = 0.995
+    variant: str = ""
     parts: Literal["told", "find"] = "told"
     seed: int = 0
 

@@ -168,3 +168,39 @@ def test_a_texture_or_gradient_that_fills_the_photo_has_no_background(look):
     }.get(look)
     image = photo(look, (120, 120)) if image is None else image.astype(np.float32)
     assert base.find_foreground(image, None).all()
+
+
+def strokes(**settings: object) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Change in grey levels and mask of 30 strokes on a flat photo."""
+    kind, image = random_walk.RandomWalk.model_validate(settings), photo("flat", (120, 120))
+    found = [kind.apply(image, np.ones((120, 120), bool), np.random.default_rng(n)) for n in range(30)]
+    return [(255 * np.abs(changed - image).max(axis=2), mask) for changed, mask in found]
+
+
+def test_strokes_are_as_short_and_weak_as_asked():
+    def longest(drawn):
+        return max(np.ptp(np.argwhere(mask), axis=0).max() for _, mask in drawn)
+
+    def weakest(drawn):
+        return min(np.quantile(change[mask], 0.9) for change, mask in drawn)
+
+    plain, short = strokes(), strokes(length=0.15, weakest=0.03)
+    assert longest(short) <= 0.15 * 120 + 8 < longest(plain)  # the stroke is as thick as it is
+    assert weakest(short) < 0.9 * 255 * base.CLEAR < weakest(plain) + 3
+
+
+def test_uniform_strokes_come_nearer_to_the_edge():
+    def off_centre(**settings):
+        middles = [np.argwhere(mask).mean(axis=0) for _, mask in strokes(length=0.1, **settings)]
+        return np.mean([np.abs(middle - 60).max() for middle in middles])
+
+    assert off_centre(placement="uniform") > 1.15 * off_centre()
+
+
+def test_speed_changes_the_strides_and_nothing_when_zero():
+    def strides(speed):
+        path, _, _ = random_walk.walk(60, 2.0, 0.9, np.random.default_rng(3), speed)
+        return np.linalg.norm(np.diff(path[::4], axis=0), axis=1)
+
+    assert np.allclose(strides(0.0), strides(0.0)[0], rtol=1e-3)
+    assert strides(0.5).std() > 0.1 * strides(0.5).mean()

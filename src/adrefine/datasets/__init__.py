@@ -26,6 +26,11 @@ LAYOUTS = Registry(
         "mvtec": "adrefine.datasets.mvtec:MVTec",
         "ksdd2": "adrefine.datasets.ksdd2:KSDD2",
         "mtd": "adrefine.datasets.mtd:MTD",
+        "visa": "adrefine.datasets.visa:VisA",
+        "btad": "adrefine.datasets.mvtec_kin:BTAD",
+        "mpdd": "adrefine.datasets.mvtec_kin:MPDD",
+        "real_iad": "adrefine.datasets.real_iad:RealIAD",
+        "isp_ad": "adrefine.datasets.isp_ad:ISPAD",
     },
 )
 

@@ -88,6 +88,17 @@ def held_out(source: str, params: Any) -> bool:
     return not from_inbox(source) and drawn(params.test_fraction, "test", params.seed, source)
 
 
+def variant(params: Any, known: tuple[str, ...]) -> str:
+    """The variant of a published split that `dataset.variant` names, one of `known`; empty: the first.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if params.variant and params.variant not in known:
+        raise UserError(f"dataset.variant = {params.variant!r}: use one of {', '.join(known)}")
+    return params.variant or known[0]
+
+
 def from_inbox(source: str) -> bool:
     """Whether the inbox flow brought this photo, which is believed to be good, not known to be."""
     return _FROM_INBOX.match(PurePosixPath(source).name) is not None

@@ -12,7 +12,9 @@ Counts: Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021, table
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 import pandas as pd
 
@@ -42,7 +44,13 @@ OFFICIAL = {
 
 
 class MVTec(Layout):
-    """One class of MVTec AD."""
+    """One class of MVTec AD.
+
+    Attributes:
+        counts: official number of good training photos, good and defective test photos, by class.
+    """
+
+    counts: ClassVar[Mapping[str, tuple[int, int, int]]] = OFFICIAL
 
     def scan(self, root: Path, params: Dataset) -> pd.DataFrame:
         """See `Layout.scan`. A defective photo without mask has an empty `mask_source`."""
@@ -67,7 +75,7 @@ class MVTec(Layout):
 
     def official(self, root: Path) -> dict[str, int]:
         """See `Layout.official`; the folder's name is the class."""
-        counts = OFFICIAL.get(root.resolve().name)
+        counts = self.counts.get(root.resolve().name)
         return dict(zip(("train good", "test good", "test defect"), counts, strict=True)) if counts else {}
 
     def warnings(self, root: Path, table: pd.DataFrame) -> list[str]:

@@ -103,9 +103,9 @@ def log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def amplitude(patch: Image, rng: np.random.Generator) -> float:
+def amplitude(patch: Image, rng: np.random.Generator, weakest: float = CLEAR) -> float:
     """A signed brightness change that suits `patch`: subtle to clear, over its texture, within range."""
-    strength = np.hypot(log_uniform(0.07, 0.4, rng), patch.mean(axis=2).std() * rng.uniform(0.8, 2))
+    strength = np.hypot(log_uniform(weakest, 0.4, rng), patch.mean(axis=2).std() * rng.uniform(0.8, 2))
     darker = rng.random() < np.interp(patch.mean(), [0.15, 0.5, 0.85], [0.1, 0.6, 0.9])
     return float(-strength if darker else strength)
 
@@ -158,11 +158,12 @@ def smoothstep(value: Any) -> Float:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
-def finish(image: Image, changed: Image, foreground: Mask) -> tuple[Image, Mask]:
+def finish(image: Image, changed: Image, foreground: Mask, clear: float = CLEAR) -> tuple[Image, Mask]:
     """Limit a change to the foreground, make it visible, round it to 8 bits and mask exactly what differs.
 
     Args:
         image, changed: (h, w, 3), 0 to 1; `changed` may exceed the range.
+        clear: by how much its strong part changes the photo at least, 0 to 1.
 
     Returns:
         The final image (h, w, 3) in whole 1/255, and the mask (h, w): True where it differs, never empty.
@@ -170,7 +171,7 @@ def finish(image: Image, changed: Image, foreground: Mask) -> tuple[Image, Mask]
     result, mask = np.rint(image * 255).astype(np.int16), np.zeros(foreground.shape, bool)
     window = _window_of(changed != image)
     if window is not None:
-        result[window], mask[window] = _settle(image[window], changed[window], foreground[window])
+        result[window], mask[window] = _settle(image[window], changed[window], foreground[window], clear)
     if mask.sum() < 4:
         result, mask = _spot(np.rint(image * 255).astype(np.int16), foreground)
     return (result / 255).astype(np.float32), mask
@@ -186,7 +187,9 @@ def _window_of(differs: npt.NDArray[np.bool_]) -> Window | None:
     return rows, cols
 
 
-def _settle(image: Image, changed: Image, foreground: Mask) -> tuple[npt.NDArray[np.int16], Mask]:
+def _settle(
+    image: Image, changed: Image, foreground: Mask, clear: float
+) -> tuple[npt.NDArray[np.int16], Mask]:
     """`finish` for a window: grey levels of 0 to 255 (h, w, 3) and the mask, which may be empty."""
     from scipy import ndimage
 
@@ -194,7 +197,7 @@ def _settle(image: Image, changed: Image, foreground: Mask) -> tuple[npt.NDArray
     delta = (changed - image) * foreground[..., None]
     size = _strongest(delta)
     strong = size[size > 1 / 255]
-    gain = max(1.0, CLEAR / float(np.quantile(strong, 0.9))) if strong.size else 1.0
+    gain = max(1.0, clear / float(np.quantile(strong, 0.9))) if strong.size else 1.0
     after = _rounded(image + gain * delta)
     if _strongest(after - before).sum() < 127 * gain * size.sum():  # half is lost in black or white: invert
         after = _rounded(image - gain * delta)
