@@ -40,7 +40,8 @@ class ISPAD(MVTec):
             for source in files.photos_below(root, name)
             if (group := _group(source))
         ]
-        return files.as_table([*table.to_dict("records"), *rows]) if rows else table
+        both = pd.concat([table, files.as_table(rows)], ignore_index=True)
+        return both.sort_values("source", ignore_index=True)
 
     def warnings(self, root: Path, table: pd.DataFrame) -> list[str]:
         """See `Layout.warnings`."""
