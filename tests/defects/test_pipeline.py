@@ -71,7 +71,7 @@ def test_seed_and_frequencies_decide(tmp_path):
     assert len(set(kinds)) == 4
 
 
-def test_whatever_could_train_is_a_source_and_so_is_every_test_defect():
+def test_whatever_could_train_or_is_held_out_is_a_source_and_so_is_every_test_defect():
     table = pd.DataFrame(
         {
             "image_id": list("fedcba"),
@@ -80,7 +80,7 @@ def test_whatever_could_train_is_a_source_and_so_is_every_test_defect():
             "split": ["train", "pool", "test", "test", "val", "train"],
         }
     )
-    assert list(pipeline.sources(table)["image_id"]) == ["a", "d", "e", "f"]
+    assert list(pipeline.sources(table)["image_id"]) == ["a", "b", "d", "e", "f"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

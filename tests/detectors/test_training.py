@@ -11,7 +11,10 @@ from adrefine.detectors.differnet.detector import DifferNet
 from adrefine.params import Params
 from fakes import vector_store
 
-SMALL = {"differnet": {"hidden": 4, "layers": 1, "blocks": 1, "epochs": 2, "holdout": 0}}
+SMALL = {
+    "detector": "differnet",
+    "differnet": {"hidden": 4, "layers": 1, "blocks": 1, "epochs": 2, "holdout": 0},
+}
 
 
 def table(ids: tuple[str, ...], label: int, hidden: int) -> pd.DataFrame:
@@ -44,7 +47,7 @@ def test_the_oracle_learns_all_but_the_hidden_defects(run):
     assert fits == [ids[2:], ids[2:-3]]
     assert epochs == {"initial": 2, "oracle": 2}
     assert (initial / "differnet.pt").read_bytes() != (oracle / "differnet.pt").read_bytes()
-    assert isinstance(training.load(Params(), oracle), detectors.Detector)
+    assert isinstance(training.load(Params(detector="differnet"), oracle), detectors.Detector)
 
 
 def test_without_hidden_defects_the_oracle_is_the_initial_model(run):
@@ -59,5 +62,5 @@ def test_without_hidden_defects_the_oracle_is_the_initial_model(run):
 def test_unlabelled_images_have_no_oracle(run):
     fits, initial, oracle, _, _ = run(label=-1, hidden=0)
     assert len(fits) == 1
-    assert training.load(Params(), oracle) is None
-    assert training.load(Params(), initial) is not None
+    assert training.load(Params(detector="differnet"), oracle) is None
+    assert training.load(Params(detector="differnet"), initial) is not None

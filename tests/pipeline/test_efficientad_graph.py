@@ -30,7 +30,7 @@ def chosen(ready: Project) -> tuple[Project, Run]:
 
 def test_only_the_learning_runs_and_leaves_all_that_is_promised(chosen: tuple[Project, Run]) -> None:
     project, run = chosen
-    assert run.ran == {"embed", "pretrain_pdn", "select"} | LEARNING
+    assert run.ran == {"synthesize", "embed", "pretrain_pdn", "select"} | LEARNING
     assert "embed: efficientad reads no features" in run.out
     metrics = json.loads((project.root / "reports/metrics.json").read_text())
     models = {"initial", "refined", "oracle"}

@@ -43,6 +43,13 @@ def test_what_stayed_over_the_limit_comes_before_all_others():
     ]
 
 
+def test_where_photos_weigh_the_reason_is_the_weight():
+    images = table((1, 6.0, 1.0), (1, 0.9, 1.0), (0, 99.0, 1.0)).assign(weight=[0.028, 0.553, 0.0])
+    queue = review_queue(images)
+    assert queue["reason"].tolist()[:2] == ["kept, counts for 3%", "kept, counts for 55%"]
+    assert queue["reason"].tolist()[2].startswith("removed, ")
+
+
 def test_without_a_limit_kept_images_come_by_score_and_then_the_removed():
     none = np.nan
     images = table((1, 1.0, none), (0, 3.0, none), (1, 2.0, none), (0, 5.0, none), (1, 0.2, none))

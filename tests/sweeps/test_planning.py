@@ -52,7 +52,7 @@ def test_what_shares_nothing_does_not_wait() -> None:
     assert order("dataset.seed=0,1") == [("dataset.seed0", None, None), ("dataset.seed1", None, None)]
 
 
-@pytest.mark.parametrize("setting", ["detector=efficientad,differnet", "differnet.epochs=3,4"])
+@pytest.mark.parametrize("setting", ["detector=efficientad,differnet", "padim.top=0.1,0.2"])
 def test_other_trainings_share_the_inputs(setting: str) -> None:
     assert [until for _, _, until in order(setting)] == [None, "train"]
 

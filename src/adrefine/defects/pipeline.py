@@ -34,13 +34,14 @@ class Job:
 
 
 def sources(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The photos that get synthetic defects: all that could ever train.
+    """The photos that get synthetic defects: all that could ever train, and the held-out ones, which with
+    theirs show where a threshold between both would lie.
 
     Defective test photos are among them, for `inject_noise` may hide them in the training set. If they had no
     synthetic twin, its absence would tell a hidden defect from a good photo.
     """
     could_hide = (manifest["split"] == "test") & (manifest["label"] == DEFECT)
-    chosen = manifest["split"].isin(("train", "pool")) | could_hide
+    chosen = manifest["split"].isin(("train", "pool", "val")) | could_hide
     return manifest.loc[chosen, ["image_id", "path"]].sort_values("image_id")
 
 

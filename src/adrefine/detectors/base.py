@@ -242,5 +242,7 @@ def write_log(folder: Path, log: list[dict[str, float]]) -> None:
 
 def read_log(folder: Path) -> list[dict[str, float]]:
     """The training log as `write_log` wrote it: writing it again gives the same bytes."""
+    if not (folder / _LOG).exists():
+        raise FileNotFoundError(folder / _LOG)  # a part of the model, see `reading`
     rows = read_csv(folder / _LOG).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]

@@ -28,7 +28,8 @@ def review_queue(images: pd.DataFrame) -> pd.DataFrame:
     then the removed ones, the lowest score ahead.
 
     Args:
-        images: see engine.Outcome, with a column `path`.
+        images: see engine.Outcome, with a column `path`; where photos weigh with their `weight`: doubt is .5
+            where one counts for a half.
 
     Returns:
         COLUMNS, the most doubtful image first; `reason` in plain words.
@@ -37,7 +38,9 @@ def review_queue(images: pd.DataFrame) -> pd.DataFrame:
     score, threshold, relative = (
         images[name].to_numpy(float) for name in ("score", "threshold", "relative_score")
     )
-    reasons = [_reason(*row) for row in zip(kept.tolist(), score.tolist(), threshold.tolist(), strict=True)]
+    weight = images["weight"].tolist() if "weight" in images else [1.0] * len(images)
+    rows = zip(kept.tolist(), score.tolist(), threshold.tolist(), weight, strict=True)
+    reasons = [_reason(*row) for row in rows]
     towards = np.where(kept, -1, 1)  # how the chance of a wrong decision grows with the score, reversed
     with np.errstate(divide="ignore", invalid="ignore"):
         doubt = _doubt(towards * np.log(score / threshold), np.log(relative))
@@ -58,7 +61,7 @@ def _doubt(margin: np.ndarray, logs: np.ndarray) -> np.ndarray:
     return np.asarray(ndtr(-margin / (spread or 1.0)), dtype=float)
 
 
-def _reason(kept: bool, score: float, threshold: float) -> str:
+def _reason(kept: bool, score: float, threshold: float, weight: float) -> str:
     what = "kept" if kept else "removed"
     if not np.isfinite(score):
         return f"{what}, never scored"
@@ -67,6 +70,8 @@ def _reason(kept: bool, score: float, threshold: float) -> str:
     apart = abs(score / threshold - 1) if threshold else np.inf
     side = "over" if score > threshold else "under"
     far = "just" if apart < 0.005 else f"{apart:.0%}" if np.isfinite(apart) else "far"
+    if kept and weight < 1:
+        return f"kept, counts for {weight:.0%}"
     if kept and score > threshold:
         return f"kept although {far} over the limit: the refinement ended first"
     return f"{what}, {far} {side} the limit"

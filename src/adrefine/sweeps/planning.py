@@ -18,7 +18,7 @@ from adrefine.errors import UserError
 from adrefine.sweeps.experiments import Experiment, Result
 
 # Sections that the stages before `train` read, but for inject_noise; a test holds them to dvc.yaml.
-INPUTS = ("dataset", "validate", "synthesize", "embed", "pretrain_pdn")
+INPUTS = ("dataset", "runtime", "validate", "synthesize", "embed", "pretrain_pdn")
 MEASURE = "detection.refined.auroc"
 COLUMNS = {  # heading → metric
     "before": "detection.initial.auroc",
