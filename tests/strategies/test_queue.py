@@ -44,10 +44,15 @@ def test_what_stayed_over_the_limit_comes_before_all_others():
 
 
 def test_where_photos_weigh_the_reason_is_the_weight():
-    images = table((1, 6.0, 1.0), (1, 0.9, 1.0), (0, 99.0, 1.0)).assign(weight=[0.028, 0.553, 0.0])
+    images = table((1, 6.0, 1.0), (1, 0.9, 1.0), (0, 99.0, 1.0), (1, 8.0, 1.0))
+    images["weight"] = [0.028, 0.553, 0.0, 0.002]
     queue = review_queue(images)
-    assert queue["reason"].tolist()[:2] == ["kept, counts for 3%", "kept, counts for 55%"]
-    assert queue["reason"].tolist()[2].startswith("removed, ")
+    assert queue["reason"].tolist() == [
+        "kept, counts for next to nothing",
+        "kept, counts for 3%",
+        "kept, counts for 55%",
+        "removed, 9800% over the limit",
+    ]
 
 
 def test_without_a_limit_kept_images_come_by_score_and_then_the_removed():

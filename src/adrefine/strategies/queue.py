@@ -71,7 +71,7 @@ def _reason(kept: bool, score: float, threshold: float, weight: float) -> str:
     side = "over" if score > threshold else "under"
     far = "just" if apart < 0.005 else f"{apart:.0%}" if np.isfinite(apart) else "far"
     if kept and weight < 1:
-        return f"kept, counts for {weight:.0%}"
+        return f"kept, counts for {weight:.0%}" if weight > 0.01 else "kept, counts for next to nothing"
     if kept and score > threshold:
         return f"kept although {far} over the limit: the refinement ended first"
     return f"{what}, {far} {side} the limit"
