@@ -12,11 +12,14 @@ from adrefine.text import counted
 
 
 def told(summary: dict[str, Any], train: pd.DataFrame) -> list[str]:
-    """What the photos alone tell, and how many held-out photos stand out."""
+    """What the photos alone tell, how many of them count for less, and how many held-out photos stand out."""
     if "outcome" not in summary:
         return []
     told = finding.sentence(summary, int((train["kept"] == 0).sum()), len(train))
     notes = [f"What the photos alone tell, without any label: {told}."]
+    if light := int(summary.get("light", 0)):
+        stay = "photo stays in the training set and counts" if light == 1 else "photos stay and count"
+        notes.append(f"{light} more suspicious {stay} for less than half.")
     if over := int(summary.get("held_out_standing_out", 0)):
         notes.append(
             f"Of the held-out photos {over} {'stands' if over == 1 else 'stand'} out like those that go: see "
