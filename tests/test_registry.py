@@ -96,7 +96,7 @@ def test_what_is_registered_exists_and_is_of_its_kind(registry, kind):
     [
         (STRATEGIES, "konsensus", "did you mean `consensus`?"),
         (DETECTORS, "difernet", "did you mean `differnet`?"),
-        (LAYOUTS, "photos", "use one of demo, folder, mvtec, ksdd2, mtd"),
+        (LAYOUTS, "photos", "use one of demo, folder, mvtec, ksdd2, mtd, visa, btad, mpdd, real_iad, isp_ad"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_likely_one(registry, name, says):
