@@ -29,6 +29,7 @@ from ingestion.drawn import club, photo
 SIZE, COUNT = 64, 22
 TINY: dict[str, dict[str, Any]] = {
     "padim": {},
+    "mixed": {},
     "differnet": {"hidden": 16, "blocks": 2, "epochs": 3},
     "efficientad": {"side": 64, "steps": 2, "batch_size": 1},
 }

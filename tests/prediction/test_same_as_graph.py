@@ -13,6 +13,7 @@ from prediction.made import made
     ("detector", "fit", "deep"),
     [
         ("padim", "stretch", False),
+        ("mixed", "stretch", False),
         ("differnet", "stretch", False),
         ("efficientad", "stretch", False),
         ("padim", "part", False),
@@ -33,7 +34,7 @@ def test_scores_are_those_of_the_graph(detector: str, fit: str, deep: bool) -> N
     assert from_bytes.score == alone[0]
 
 
-@pytest.mark.parametrize("detector", ["padim", "differnet", "efficientad"])
+@pytest.mark.parametrize("detector", ["padim", "mixed", "differnet", "efficientad"])
 def test_maps_point_at_the_spot(detector: str) -> None:
     """In the photo's own pixels."""
     run = made(detector)
