@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from adrefine.params import Runtime
 
 CODE_VERSION = 1  # raise it when a change to this module changes maps: converted networks are then made anew
+_NO_HALVES = "runtime.precision = bf16: this processor has no units for it: set it to f32"
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 _FILE = "net.xml"  # and net.bin
 _TELEMETRY = "openvino_telemetry"
@@ -108,7 +109,7 @@ class OpenVino:
         self._core = _openvino().Core()
         self._hint = next(name for name, kind in DTYPES.items() if kind == dtype)
         if self._hint.upper() not in {"F32", *self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")}:
-            raise UserError("runtime.precision = bf16: this processor has no units for it: set it to f32")
+            raise UserError(_NO_HALVES)
         self.name = f"openvino {metadata.version('openvino')} {dtype}"
         self._net, self._digest = net, _digest(net)
         self._compiled: dict[tuple[int, ...], Any] = {}
@@ -139,7 +140,12 @@ class OpenVino:
                     "ENABLE_CPU_PINNING": False,  # or two processes would share a core while another is idle
                 }
                 graph = self._core.read_model(self._converted(shape))
-                self._compiled[shape] = self._core.compile_model(graph, "CPU", options)
+                try:
+                    self._compiled[shape] = self._core.compile_model(graph, "CPU", options)
+                except RuntimeError:
+                    if self._hint == "f32":
+                        raise
+                    raise UserError(_NO_HALVES) from None  # it has them, and ONEDNN_MAX_CPU_ISA forbids them
             return self._compiled[shape]
 
     def _converted(self, shape: tuple[int, ...]) -> Path:
