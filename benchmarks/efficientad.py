@@ -30,10 +30,10 @@ from adrefine.detectors.efficientad.detector import EfficientAD
 from adrefine.detectors.efficientad.maps import raw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.training import Networks
-from adrefine.evaluation import draw, read_mask
+from adrefine.evaluation.maps import draw, read_mask
 from adrefine.io import write_csv, write_json, write_text
 from adrefine.metrics import detection, localization
-from adrefine.params import Runtime, parse
+from adrefine.params import Evaluate, Runtime, parse
 from adrefine.runtime import hardware, progress
 from adrefine.text import markdown
 from benchmarks import common
@@ -131,7 +131,7 @@ def run(
     masks = [read_mask(*paths) for paths in zip(test["mask_path"], test["path"], strict=True)]
     rows, of = [], {}
     for name, alpha in (("student", 1.0), ("autoencoder", 0.0)):
-        detector.set_alpha(alpha)
+        detector.apply(Evaluate(alpha=alpha))
         of[name] = np.asarray(detector.maps(seen, files))
     for alpha in (0.5, 0.9):  # EAD eq. 4.12
         of[f"both, α = {alpha}"] = alpha * of["student"] + (1 - alpha) * of["autoencoder"]

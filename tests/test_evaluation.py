@@ -13,10 +13,11 @@ from PIL import Image
 
 from adrefine.detectors.base import Images, Scores
 from adrefine.errors import UserError
-from adrefine.evaluation import Inputs, evaluate
+from adrefine.evaluation.inputs import Inputs
+from adrefine.evaluation.measure import evaluate
 from adrefine.io import write_json
 from adrefine.metrics.detection import auroc, conformal_threshold
-from adrefine.params import Evaluate
+from adrefine.params import Evaluate, parse
 from adrefine.report.data import ReportData
 from fakes import FakeDetector
 
@@ -349,16 +350,17 @@ def test_the_order_of_rows_changes_nothing(inputs):
 
 def test_every_model_fuses_its_maps_with_the_alpha_of_evaluate(inputs, monkeypatch):
     told: list[tuple[Rated, float]] = []
-    monkeypatch.setattr(Rated, "set_alpha", lambda self, alpha: told.append((self, alpha)), raising=False)
+    monkeypatch.setattr(Rated, "apply", lambda self, evaluate: told.append((self, evaluate.alpha)))
     measure(inputs, PARAMS.model_copy(update={"alpha": 0.3}))
     assert told == [(model, 0.3) for model in inputs.models.values()]
 
 
-@pytest.mark.parametrize(("of_maps", "said"), [(0.5, False), (0.75, True)])
+@pytest.mark.parametrize(("of_maps", "said"), [(0.9, False), (0.75, True)])
 def test_another_alpha_than_that_of_the_rounds_is_said(inputs, of_maps, said):
-    settings = {"α of the rounds": 0.5, "α of the maps": of_maps}
-    notes = " ".join(evaluate(inputs, PARAMS, settings).notes)
-    assert ("scored with α = 0.5, everything else with 0.75" in notes) == said
+    section = parse({"detector": "efficientad"}).chosen_detector
+    remarks = section.remarks(Evaluate(alpha=of_maps))
+    assert ("scored with α = 0.9, everything else with 0.75" in " ".join(remarks)) == said
+    assert evaluate(replace(inputs, remarks=remarks), PARAMS, {}).notes[: len(remarks)] == remarks
 
 
 def test_the_report_says_where_the_detectors_inputs_come_from(inputs, tmp_path):

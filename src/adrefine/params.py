@@ -301,15 +301,11 @@ class Params(Section):
 
     def headline(self) -> dict[str, Any]:
         """The settings a reader of the report needs, flat; those of the inputs are with what was prepared."""
-        detector = self.chosen_detector.headline()
-        if "alpha" in detector:
-            detector["α of the rounds"] = detector.pop("alpha")
-            detector["α of the maps"] = self.evaluate.alpha
         return {
             "dataset": self.dataset.name,
             "image size": self.dataset.image_size,
             "detector": self.detector,
-            **detector,
+            **self.chosen_detector.headline(self.evaluate),
             "noise level": self.noise.level,
             "noise mode": self.noise.mode,
             "noise seed": self.noise.seed,

@@ -21,7 +21,7 @@ from adrefine.distillation import index
 from adrefine.features.embed import embed
 from adrefine.ingestion.pipeline import ingest
 from adrefine.io import read_json, write_json
-from adrefine.params import Dataset, Embed, Runtime
+from adrefine.params import Dataset, Embed, Evaluate, Runtime
 from adrefine.paths import FEATURES, PIXELS, PLACES
 from adrefine.places.embed import embed_places
 from ingestion.drawn import club, photo
@@ -87,7 +87,7 @@ def made(detector: str, fit: str = "stretch", deep: bool = False) -> Made:
     refined = table.assign(kept=((table["split"] == "train") & ~spotted).astype(int))
     trained.fit(Images.of(learned(refined), prepared))
     trained.save(work / "model")
-    trained.set_alpha(0.9)
+    trained.apply(Evaluate(alpha=0.9))
     refined_file = work / "refined.csv"
     shutil.copyfile(ingested / "manifest.csv", refined_file)
     run = Run(

@@ -8,7 +8,8 @@ import numpy as np
 
 from adrefine import manifest
 from adrefine.bundle.write import held_out
-from adrefine.evaluation import Inputs, draw, maps_of
+from adrefine.evaluation.inputs import Inputs
+from adrefine.evaluation.maps import draw, maps_of
 from adrefine.metrics import detection
 from adrefine.params import Evaluate
 

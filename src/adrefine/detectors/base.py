@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # a section of params.yaml is read without the detector's imp
     import numpy as np
     import pandas as pd
 
+    from adrefine.params import Evaluate
     from adrefine.strategies.meta_iqr import MetaIqr
 
 _LOG = "training_log.csv"
@@ -117,9 +118,13 @@ class DetectorSettings(Section):
         """Weight of photos that a strategy removed as real defects of the final model; 0: they teach none."""
         return 0.0
 
-    def headline(self) -> dict[str, Any]:
-        """Which of the settings the report's header shows, by key: the preset, if there is one."""
+    def headline(self, evaluate: Evaluate) -> dict[str, Any]:
+        """Which of the settings the report's header shows, by title: the preset, if there is one."""
         return {name: getattr(self, name) for name in type(self).model_fields if name == "preset"}
+
+    def remarks(self, evaluate: Evaluate) -> list[str]:
+        """What a reader of the report is to know of how section `evaluate` differs from this one."""
+        return []
 
     def stored(self) -> dict[str, Any]:
         """What a trained detector keeps of its settings: all but the preset's name."""
@@ -195,8 +200,8 @@ class Detector(ABC):
         """Anomaly maps (n, h, w) float32 of the image `files` of `images`; None if it makes none."""
         return None
 
-    def set_alpha(self, alpha: float) -> None:  # noqa: B027  most detectors have one map
-        """Weight of local against global anomaly maps in scores and maps from now on (EAD eq. 4.12)."""
+    def apply(self, evaluate: Evaluate) -> None:  # noqa: B027  most detectors have nothing to choose then
+        """Score and map from now on as section `evaluate` of params.yaml says."""
 
     def know(self, defects: Images, weight: float = 1.0) -> None:  # noqa: B027  most learn from good ones
         """Real defects that every fit from now on learns as such, beside those known before; their ids are in

@@ -9,8 +9,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from adrefine.evaluation.models import MODELS
 from adrefine.manifest import DEFECT, GOOD
-from adrefine.report.summary import MODELS
 from adrefine.text import harmless
 
 Row = dict[str, Any]

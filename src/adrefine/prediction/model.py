@@ -21,6 +21,7 @@ from adrefine.detectors import DETECTORS, Detector, Images
 from adrefine.errors import UserError
 from adrefine.ingestion import decode
 from adrefine.ingestion.preparation import Preparation, Ready
+from adrefine.params import Evaluate
 from adrefine.paths import PLACES as PLACES_INPUT
 from adrefine.places.maps import drawn, gaussians
 from adrefine.places.store import open_places
@@ -164,7 +165,7 @@ def _detector(folder: Path, contents: Contents) -> Detector:
             f"install adrefine {contents.adrefine}"
         ) from None
     made.load(folder / MODEL)
-    made.set_alpha(contents.alpha)
+    made.apply(Evaluate(alpha=contents.alpha))
     return made
 
 

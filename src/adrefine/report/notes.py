@@ -28,15 +28,8 @@ def told(summary: dict[str, Any], train: pd.DataFrame) -> list[str]:
     return notes
 
 
-def notes(
-    table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any], settings: dict[str, Any]
-) -> list[str]:
+def notes(table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any]) -> list[str]:
     notes = []
-    if settings.get("α of the rounds") != settings.get("α of the maps"):
-        notes.append(
-            f"The rounds were scored with α = {settings['α of the rounds']:g}, everything else with "
-            f"{settings['α of the maps']:g}."
-        )
     if set(test["label"]) != {manifest.GOOD, manifest.DEFECT}:
         notes.append(
             "The test photos are not labelled good and defective, so detection cannot be measured. "

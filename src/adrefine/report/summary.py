@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adrefine.evaluation.models import MODELS
 from adrefine.finding import sentence
 from adrefine.text import counted
-
-MODELS = {"initial": "before cleaning", "refined": "after cleaning", "oracle": "ceiling"}
 
 
 def summary_lines(

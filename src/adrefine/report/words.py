@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from adrefine import finding
+from adrefine.evaluation.models import MODELS
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.report.data import ReportData
-from adrefine.report.summary import MODELS
 from adrefine.text import counted
 
 _UNCHANGED = 0.002  # AUROC; less than this is noise

@@ -111,7 +111,7 @@ def _scores(settings: Params, held: pd.DataFrame) -> pd.DataFrame:
 
     model = load(settings, paths.MODELS / "refined")
     assert model is not None  # only the oracle may be absent
-    model.set_alpha(settings.evaluate.alpha)
+    model.apply(settings.evaluate)
     images = Images(tuple(held["image_id"]), paths.PREPARED)
     table = held[["image_id"]].assign(score=model.score(images).image if len(images) else [])
     try:

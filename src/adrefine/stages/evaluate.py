@@ -9,16 +9,18 @@ from adrefine.io import read_csv, read_json, timed, timings, write_json, write_t
 
 if TYPE_CHECKING:
     from adrefine.bundle.write import Run
-    from adrefine.evaluation import Inputs
+    from adrefine.evaluation.inputs import Inputs
     from adrefine.report.data import ReportData
 
 
 def main() -> None:
     """Read the models and data/refined/; write reports/: metrics.json, plots/ and report.html, and
     models/bundle/, the refined model with all that it takes to use it."""
-    from adrefine import evaluation
     from adrefine.bundle import write as bundle
     from adrefine.detectors.training import load
+    from adrefine.evaluation.inputs import Inputs
+    from adrefine.evaluation.measure import evaluate
+    from adrefine.evaluation.models import MODELS
     from adrefine.places import maps
     from adrefine.report import html, plots, summary, turned
 
@@ -26,12 +28,10 @@ def main() -> None:
     timing = paths.REPORTS / "timing.json"
     with timed(timing, "evaluate"):
         models = {
-            name: model
-            for name in evaluation.MODELS
-            if (model := load(settings, paths.MODELS / name)) is not None
+            name: model for name in MODELS if (model := load(settings, paths.MODELS / name)) is not None
         }
         refined = manifest.read(paths.REFINED / paths.MANIFEST)
-        inputs = evaluation.Inputs(
+        inputs = Inputs(
             models=models,
             refined=refined,
             history=read_csv(paths.REFINED / "history.csv", dtype={"image_id": str}),
@@ -45,8 +45,9 @@ def main() -> None:
             throughput=summary.throughput(timings(timing)),
             turned=turned.find(paths.INGESTED),
             supervision=settings.chosen_detector.supervision(refined),
+            remarks=settings.chosen_detector.remarks(settings.evaluate),
         )
-        data = evaluation.evaluate(inputs, settings.evaluate, settings.headline())
+        data = evaluate(inputs, settings.evaluate, settings.headline())
         plots.write_all(data, paths.REPORTS / "plots")
         write_text(
             paths.REPORTS / "report.html",

@@ -18,7 +18,7 @@ from adrefine.detectors.efficientad.teacher import open_teacher
 from adrefine.detectors.efficientad.training import PARTS, Trainer
 from adrefine.distillation import index
 from adrefine.errors import UserError
-from adrefine.params import parse
+from adrefine.params import Evaluate, parse
 from adrefine.paths import PIXELS
 from adrefine.strategies import engine, scorers
 from fakes import weights
@@ -90,7 +90,7 @@ def test_alpha_is_a_choice_of_inference(fitted, striped):
     other = fitted.clone()
     scores = []
     for alpha in (0.0, 0.9, 1.0, 0.9):
-        other.set_alpha(alpha)
+        other.apply(Evaluate(alpha=alpha))
         scores.append(other.score(striped).image)
     np.testing.assert_array_equal(scores[1], scores[3])
     assert not np.array_equal(scores[0], scores[1])

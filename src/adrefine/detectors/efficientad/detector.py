@@ -20,6 +20,7 @@ from adrefine.detectors.efficientad.teacher import Teacher, open_teacher
 from adrefine.detectors.efficientad.training import Networks, Trainer
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, read_json, write_json
+from adrefine.params import Evaluate
 from adrefine.paths import PIXELS
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import drawn, seed_everything
@@ -87,8 +88,8 @@ class EfficientAD(Detector):
             found.append(resized(torch.from_numpy(fused)[None, None], size)[0, 0].numpy())
         return np.stack(found) if found else np.zeros((0, 1, 1), np.float32)
 
-    def set_alpha(self, alpha: float) -> None:
-        self.alpha = alpha
+    def apply(self, evaluate: Evaluate) -> None:
+        self.alpha = evaluate.alpha  # EAD eq. 4.12
 
     def clone(self) -> EfficientAD:
         return copy.deepcopy(self)

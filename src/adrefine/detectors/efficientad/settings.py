@@ -12,6 +12,7 @@ from adrefine.sections import FROM_PRESET, AtLeastOne, NotNegative, Positive, Sh
 
 if TYPE_CHECKING:
     from adrefine.detectors.efficientad.detector import EfficientAD
+    from adrefine.params import Evaluate
 
 
 class Settings(DetectorSettings):
@@ -87,5 +88,11 @@ class Settings(DetectorSettings):
 
         return EfficientAD(self)
 
-    def headline(self) -> dict[str, Any]:
-        return super().headline() | {"alpha": self.alpha}
+    def headline(self, evaluate: Evaluate) -> dict[str, Any]:
+        of_both = {"α of the rounds": self.alpha, "α of the maps": evaluate.alpha}
+        return super().headline(evaluate) | of_both
+
+    def remarks(self, evaluate: Evaluate) -> list[str]:
+        if self.alpha == evaluate.alpha:
+            return []
+        return [f"The rounds were scored with α = {self.alpha:g}, everything else with {evaluate.alpha:g}."]

@@ -11,6 +11,8 @@ from adrefine.sections import AtLeastOne, NotNegative, Positive, PositiveShare, 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from adrefine.params import Evaluate
+
 
 class Settings(DetectorSettings):
     """A linear head beside the Gaussians of padim, in closed form."""
@@ -57,7 +59,7 @@ class Settings(DetectorSettings):
     def removed_teach(self) -> float:
         return self.trust if self.recycle == "removed" else 0.0
 
-    def headline(self) -> dict[str, Any]:
+    def headline(self, evaluate: Evaluate) -> dict[str, Any]:
         """Which real defects it learns from."""
         return {
             "share of real defects": self.fraction,
