@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import small_project
 from adrefine import cli, detectors, manifest, params, paths, review
 from adrefine.detectors.base import Images
 from adrefine.errors import UserError
-from adrefine.features.store import write_rows
 from adrefine.strategies import refinement
 from fakes import MapStore
 
@@ -27,18 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Sixty training photos of which four are defective, and four defects held out; nobody is told."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ADREFINE_CACHE_DIR", raising=False)
-    ids = list(STORE.content)
-    shapes = {"maps": STORE.maps(ids[:1]).shape[1:], "pooled": STORE.pooled(ids[:1]).shape[1:]}
-    rows = zip(STORE.maps(ids), STORE.pooled(ids), strict=True)
-    write_rows(paths.PREPARED / paths.PLACES, ids, rows, shapes, {"side": 5})
-    names = list(STORE.ids)
-    table = pd.DataFrame({"image_id": names, "path": [f"{name}.png" for name in names], "label": -1})
-    table["split"] = ["val" if name in HELD else "train" for name in names]
-    paths.NOISY.mkdir(parents=True)
-    table.assign(in_test=0).to_csv(paths.NOISY / "manifest.csv", index=False)
-    for name in names:
-        Image.new("L", (40, 30), 128).save(f"{name}.png")
-    Path("params.yaml").write_text("detector: padim\nrefine: {strategy: consensus}\n")
+    small_project.write(STORE, HELD)
     return tmp_path
 
 

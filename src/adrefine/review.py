@@ -19,7 +19,8 @@ from adrefine.errors import UserError
 
 KEEP, REMOVE, UNSURE = "keep", "remove", "unsure"
 VERDICTS = (KEEP, REMOVE, UNSURE)
-COLUMNS = ("image_id", "verdict", "note", "asked")  # the last one is there where a live review has asked
+COLUMNS = ("image_id", "verdict", "note", "asked", "reviewer", "time")  # image_id and verdict must be there
+_OPTIONAL = COLUMNS[3:]  # written where an answer has them
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?(e-?[0-9]+)?")
 ASKED = re.compile(rf"({_NUMBER.pattern})?( ?again)?")  # what the column `asked` may hold
 _DELIMITERS = ",;\t"  # a spreadsheet writes the one of its country
@@ -39,6 +40,8 @@ class Answer:
     note: str = ""
     line: int = 0
     asked: str = ""
+    reviewer: str = ""
+    time: str = ""
 
     def drawn(self) -> float | None:
         """The probability with which the image was drawn; None: it was not."""
@@ -92,8 +95,8 @@ def read(path: Path) -> dict[str, Answer]:
                 f"{path} lines {before.line} and {line}: image {image_id} is to {before.verdict} and to "
                 f"{verdict}: delete one of the lines"
             )
-        note, asked = (cells[name] or (getattr(before, name) if before else "") for name in COLUMNS[2:])
-        found[image_id] = Answer(verdict, note, line, asked)
+        told = {name: cells[name] or (getattr(before, name) if before else "") for name in COLUMNS[2:]}
+        found[image_id] = Answer(verdict, line=line, **told)
     return found
 
 
@@ -115,11 +118,11 @@ def write(path: Path, answers: Mapping[str, Answer]) -> None:
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = COLUMNS if any(answer.asked for answer in answers.values()) else COLUMNS[:3]
-    writer.writerow(columns)
+    given = [name for name in _OPTIONAL if any(getattr(answer, name) for answer in answers.values())]
+    writer.writerow([*COLUMNS[:3], *given])
     for image_id, answer in answers.items():
-        row = (image_id, answer.verdict, tame(answer.note), answer.asked)
-        writer.writerow(row[: len(columns)])
+        cells = (tame(getattr(answer, name)) for name in ("note", *given))
+        writer.writerow([image_id, answer.verdict, *cells])
     write_text(followed(path), text.getvalue())
 
 

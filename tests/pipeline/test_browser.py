@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from urllib.parse import urlparse
 
 import pytest
 
+import chromium
 from adrefine.params import StrategyName
 from pipeline.project import REPOSITORY, STAGES, Project
 from prefect_server import PATIENCE, Server
@@ -29,15 +29,8 @@ DRAWN = 20_000  # milliseconds for a page to show something
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.fail("no Chromium: `apt-get install chromium`, or CHROMIUM=/path/to/it")
-    with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with chromium.started() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

@@ -31,22 +31,13 @@ def repro(chosen: argparse.Namespace) -> None:
     """
     import yaml
 
-    from adrefine import params
-    from adrefine.dvc_driver import health, lockfile, settings
-    from adrefine.dvc_driver.repro import events
+    from adrefine.dvc_driver import checked
 
-    print("".join(f"{line}\n" for line in health.mend()), end="")
-    if busy := health.look():
-        raise UserError(busy)
     changes = {}
     for given in chosen.settings:
         key, equals, text = given.partition("=")
         if not equals:
             raise UserError(f"-S {given}: write KEY=VALUE, as in -S detector=padim")
         changes[key] = yaml.safe_load(text)
-    for key in settings.write(changes):
-        print(f"params.yaml: {key} = {changes[key]}")
-    params.load_whole()
-    for event in events(chosen.force):
-        print(event.line, flush=True)
-    lockfile.keep()
+    for line in checked.lines(changes, chosen.force):
+        print(line, flush=True)

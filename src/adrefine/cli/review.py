@@ -24,7 +24,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Without arguments: the photos of which the last run was least sure, worst first. "
         "With a photo and a verdict: your answer, which goes to data/review.csv and overrides every strategy "
         "from the next `dvc repro` on. A new answer replaces an old one; to withdraw one, delete its line. "
-        "With --next: one photo after the other, ranked anew after each answer, until little hides.",
+        "With --next: one photo after the other, ranked anew after each answer, until little hides. "
+        "With --open: the same as a page in a browser, with all photos in a grid.",
         epilog='Example: adrefine review 3fa2b1c0 remove --note "scratch at the rim" && dvc repro',
     )
     parser.add_argument("image_id", nargs="?", help="the photo: its id, or the beginning of it")
@@ -48,6 +49,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--asked", default="", help="for programs: what --next --json said of how the photo was chosen"
     )
+    parser.add_argument("--open", action="store_true", help="look and answer on a page in the browser")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="with --open: address to listen at; default: %(default)s, this machine",
+    )
+    parser.add_argument("--port", type=int, default=0, help="with --open: default: a free one")
+    parser.add_argument(
+        "--reviewer", default="", help="with --open: your name, written beside each answer with the time"
+    )
     add_json(parser)
     parser.set_defaults(run=review)
 
@@ -56,6 +67,11 @@ def review(chosen: argparse.Namespace) -> None:
     """List the queue, or take an answer."""
     if chosen.image_id:
         answer(chosen)
+        return
+    if chosen.open:
+        from adrefine.review_page import serve
+
+        serve.serve(chosen.host, chosen.port, " ".join(chosen.reviewer.split()))
         return
     if chosen.next is not None:
         from adrefine.cli import live

@@ -54,16 +54,23 @@ def locate(params: Dataset) -> Path:
     if params.name == "demo":
         from adrefine.datasets import demo
 
-        root = side_cache("demo") / f"{params.image_size}-{params.seed}"
+        root = place(params)
         demo.generate(root, params.image_size, params.seed)
         return root
-    root = Path(params.root).expanduser()
+    root = place(params)
     if not root.is_dir():
         raise UserError(
             f"dataset.root = {params.root} is {'not a folder' if root.exists() else 'missing'}: "
             "put the photos there, or set dataset.root to their folder"
         )
     return root
+
+
+def place(params: Dataset) -> Path:
+    """Where the photos are, or would be; nothing is looked at or made."""
+    if params.name == "demo":
+        return side_cache("demo") / f"{params.image_size}-{params.seed}"
+    return Path(params.root).expanduser()
 
 
 def arrivals(params: Dataset) -> Path:

@@ -55,19 +55,23 @@ def overlay(
         usual: `contrast` from which the hottest colour is reached: faint noise must not look like a find.
         border: (h, w) pixels to mark, from `outline`.
     """
-    import matplotlib
-
-    height, width = photo.shape[:2]
-    resized = np.asarray(Image.fromarray(_finite(heat)).resize((width, height), Image.Resampling.BILINEAR))
-    rise = resized - np.median(resized)
-    warmth = np.clip(rise / max(float(rise.max()), usual, np.finfo(np.float32).tiny), 0, 1)
+    colours, opacity = heat_colours(heat, photo.shape[:2], usual)
     grey = photo.mean(axis=2, keepdims=True) * 0.85
-    colours = matplotlib.colormaps["inferno"](0.3 + 0.67 * warmth)[..., :3] * 255
-    opacity = (_STRENGTH * warmth**1.3)[..., None]
     blended = grey * (1 - opacity) + colours * opacity
     if border is not None:
         blended[border] = _OUTLINE
     return blended.round().astype(np.uint8)
+
+
+def heat_colours(heat: NDArray, shape: tuple[int, int], usual: float) -> tuple[NDArray, NDArray]:
+    """Colours (h, w, 3), 0 to 255, and opacity (h, w, 1), 0 to `_STRENGTH`, of a map; see `overlay`."""
+    import matplotlib
+
+    resized = np.asarray(Image.fromarray(_finite(heat)).resize(shape[::-1], Image.Resampling.BILINEAR))
+    rise = resized - np.median(resized)
+    warmth = np.clip(rise / max(float(rise.max()), usual, np.finfo(np.float32).tiny), 0, 1)
+    colours = matplotlib.colormaps["inferno"](0.3 + 0.67 * warmth)[..., :3] * 255
+    return colours, (_STRENGTH * warmth**1.3)[..., None]
 
 
 def data_uri(picture: NDArray[np.uint8]) -> str:

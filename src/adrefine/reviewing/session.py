@@ -101,10 +101,24 @@ class Session:
 
     def answer(self, asked: Asked, verdict: str, note: str = "") -> None:
         """Take an answer (keep, remove, unsure) on a photo, also one on which there was another answer."""
+        answer = self.worded(asked, verdict, note)
+        self.before.append((asked.image_id, self.answers.get(asked.image_id)))
+        self._take(asked.image_id, answer)
+
+    def worded(self, asked: Asked, verdict: str, note: str = "") -> Answer:
+        """The answer as data/review.csv has it; taken by nobody yet."""
         before = self.answers.get(asked.image_id)
         how = " ".join(word for word in (self._how(asked.image_id), asked.asked) if word)
-        self.before.append((asked.image_id, before))
-        self._take(asked.image_id, Answer(verdict, note or (before.note if before else ""), asked=how))
+        return Answer(verdict, note or (before.note if before else ""), asked=how)
+
+    def follow(self, answers: Mapping[str, Answer]) -> list[str]:
+        """Have the answers of the file instead, in its order; the photos whose answer that changed."""
+        there = {name: one for name, one in answers.items() if name in self.place}
+        changed = [name for name in self.answers | there if not same(self.answers.get(name), there.get(name))]
+        for name in changed:
+            self._take(name, there.get(name))
+        self.answers = there
+        return changed
 
     def undo(self) -> str | None:
         """Take back the last answer of this session; its photo, None if there is none."""
@@ -183,6 +197,13 @@ class Session:
     def _asked(self, belief: Belief, place: int, drawn: float | None) -> Asked:
         name = self.photos.evidence.ids[place]
         return Asked(name, float(self.photos.strength[place]), float(belief.fitted[place]), drawn)
+
+
+def same(one: Answer | None, other: Answer | None) -> bool:
+    """Whether two answers say the same, wherever they stand in the file."""
+    if one is None or other is None:
+        return one is other
+    return replace(one, line=0) == replace(other, line=0)
 
 
 def unbiased(answers: Mapping[str, Answer]) -> float | None:

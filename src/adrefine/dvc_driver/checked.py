@@ -1,0 +1,32 @@
+"""`dvc repro` with everything that can be said, mended or refused before it: what a person starts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from adrefine.dvc_driver.settings import Value
+from adrefine.errors import UserError
+
+
+def lines(changes: Mapping[str, Value], force: bool = False) -> Generator[str]:
+    """What is mended, what is written, then the lines of `dvc repro`. Closing the generator ends the run.
+
+    Args:
+        changes: dotted keys of params.yaml and their new values.
+
+    Raises:
+        UserError: something is wrong before; another DVC is at work. Failed: a stage failed.
+    """
+    from adrefine import params
+    from adrefine.dvc_driver import health, lockfile, settings
+    from adrefine.dvc_driver.repro import events
+
+    yield from health.mend()
+    if busy := health.look():
+        raise UserError(busy)
+    for key in settings.write(changes):
+        yield f"params.yaml: {key} = {changes[key]}"
+    params.load_whole()
+    for event in events(force):
+        yield event.line
+    lockfile.keep()

@@ -1,0 +1,133 @@
+"""The page and what it asks for. Who may ask: `door`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import BaseModel, Field
+
+from adrefine import paths
+from adrefine.errors import UserError
+from adrefine.review import ASKED
+from adrefine.review_page.applying import Run
+from adrefine.review_page.room import AHEAD, Room
+
+_HERE = Path(__file__).parent
+_STATIC = {
+    "page.css": "text/css",
+    **dict.fromkeys(("api.js", "page.js", "triage.js", "grid.js", "run.js"), "text/javascript"),
+}
+_STATIC["icon.svg"] = "image/svg+xml"
+_KEEP = {"cache-control": "private, max-age=86400"}  # a photo's id is the hash of its content
+# The report's own style and small script, in a place that can ask this server for nothing.
+_REPORT = {"content-security-policy": "sandbox allow-scripts allow-popups; frame-ancestors 'self'"}
+Tab = Annotated[str, Field(pattern=r"^[0-9a-z]{1,40}$")]
+
+
+class Given(BaseModel):
+    """An answer on some photos; `note` None: the note that is there stays."""
+
+    tab: Tab
+    ids: Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=10_000)]
+    verdict: Literal["keep", "remove", "unsure"]
+    note: Annotated[str, Field(max_length=2000)] | None = None
+    asked: Annotated[str, Field(max_length=60, pattern=f"^({ASKED.pattern})$")] = ""
+
+
+class Undone(BaseModel):
+    """Whose last answer is to be taken back."""
+
+    tab: Tab
+
+
+def create(room: Room, run: Run, title: str) -> FastAPI:
+    """The application behind the door. title: of the page."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    files = Environment(loader=FileSystemLoader(_HERE / "static"), autoescape=True, undefined=StrictUndefined)
+    page = files.get_template("page.html").render(title=title)
+
+    @app.exception_handler(UserError)
+    def wrong(request: Any, error: UserError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, status_code=409)
+
+    @app.get("/")
+    def whole() -> HTMLResponse:
+        return HTMLResponse(page)
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in _STATIC:
+            return Response(status_code=404)
+        return Response((_HERE / "static" / name).read_bytes(), media_type=_STATIC[name])
+
+    @app.get("/picture/{kind}/{image_id}")
+    def picture(kind: Literal["photo", "native", "thumbnail", "map"], image_id: str) -> Response:
+        found = room.picture(kind, image_id)
+        if found is None:
+            return Response(status_code=404)
+        headers = {} if kind == "map" else _KEEP  # a map changes with the answers
+        if isinstance(found[0], Path):
+            return FileResponse(found[0], media_type=found[1], headers=headers)
+        return Response(found[0], media_type=found[1], headers=headers)
+
+    _add_answers(app, room)
+    _add_runs(app, room, run)
+    return app
+
+
+def _add_answers(app: FastAPI, room: Room) -> None:
+    @app.get("/api/state")
+    def state(count: int = AHEAD) -> dict[str, Any]:
+        return room.state(min(max(count, 1), 60))
+
+    @app.get("/api/news")
+    def news(tab: str, since: int = 0) -> dict[str, Any]:
+        return room.news(tab, since)
+
+    @app.get("/api/photo/{image_id}")
+    def photo(image_id: str) -> dict[str, Any]:
+        return room.card(image_id)
+
+    @app.get("/api/grid")
+    def grid(show: str = "all", sort: str = "suspicious", start: int = 0, count: int = 60) -> dict[str, Any]:
+        return room.grid(show, sort, start, count)
+
+    @app.post("/api/answer")
+    def answer(given: Given) -> dict[str, Any]:
+        return {"count": room.answer(given.tab, given.ids, given.verdict, given.note, given.asked)}
+
+    @app.post("/api/undo")
+    def undo(undone: Undone) -> dict[str, Any]:
+        return room.undo(undone.tab)
+
+
+def _add_runs(app: FastAPI, room: Room, run: Run) -> None:
+    @app.get("/api/foreseen")
+    def foreseen() -> dict[str, Any]:
+        return room.foreseen()
+
+    @app.post("/api/run")
+    def start() -> dict[str, Any]:
+        return {"started": run.start()}
+
+    @app.post("/api/stop")
+    def stop() -> dict[str, Any]:
+        run.stop()
+        return {}
+
+    @app.get("/api/run")
+    def log(since: int = 0) -> dict[str, Any]:
+        return run.told(since)
+
+    @app.get("/report")
+    def report() -> Response:
+        file = paths.REPORTS / "report.html"
+        if not file.is_file():
+            return Response(
+                "there is no report yet: run `dvc repro`", status_code=404, media_type="text/plain"
+            )
+        return FileResponse(file, media_type="text/html; charset=utf-8", headers=_REPORT)

@@ -1,0 +1,90 @@
+"""What the page shows of one photo, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adrefine import paths
+from adrefine.ingestion.affine import Affine
+from adrefine.io import read_csv
+from adrefine.places.store import open_places
+from adrefine.review_page import listing
+from adrefine.review_page.listing import Now, Photos
+from adrefine.review_page.similar import Similar
+from adrefine.reviewing.project import Review
+from adrefine.reviewing.session import Asked
+
+ALIKE = 4  # similar photos beside one
+_LOUDEST = {"places": "one place is unlike that place of the others", "pooled": "it is odd as a whole"}
+
+
+class Cards:
+    """Of the photos of a review."""
+
+    def __init__(self, review: Review, photos: Photos) -> None:
+        self.review, self.photos = review, photos
+        found = review.session.photos.evidence
+        self.trained, self.loudest = len(found.ids), found.loudest()
+        self.similar = Similar(open_places(paths.PREPARED / paths.PLACES), found.ids)
+        self.ways = _transforms()
+        sizes = review.noisy[["width", "height"]].to_numpy(float)
+        self.sizes = dict(zip(review.noisy["image_id"], sizes.tolist(), strict=True))
+
+    def of_training(self, asked: Asked, now: Now) -> dict[str, Any]:
+        """All that is shown of a training photo."""
+        row, session = self.photos.rows[asked.image_id], self.review.session
+        among = (session.photos.strength <= self.review.limit) & session.photos.good
+        among &= ~(self.photos.kept[: self.trained] == 0)
+        alike = [self.photos.ids[place] for place in self.similar.to(row, among, ALIKE)]
+        return {
+            **listing.cell(self.photos, now, row),
+            "asked": asked.asked,
+            "why": self._why(asked, row),
+            "alike": [{"id": name, "name": self.photos.names[self.photos.rows[name]]} for name in alike],
+            "map": True,
+            "spot": self._spot(asked.image_id, row),
+        }
+
+    def of_held_out(self, row: int, now: Now) -> dict[str, Any]:
+        """All that is shown of a held-out photo."""
+        cell = listing.cell(self.photos, now, row)
+        why = [
+            f"Score {now.strength[row]:.1f}, limit {self.review.limit:.1f}.",
+            "Held out: it sets the alarm threshold, unless you say that it is defective.",
+        ]
+        return {**cell, "asked": "", "why": why, "alike": [], "map": False, "spot": None}
+
+    def _spot(self, image_id: str, row: int) -> list[float] | None:
+        """Where the photo is oddest: shares of its own width and height; None where that is not known."""
+        photos, way = self.review.session.photos, self.ways.get(image_id)
+        side, size = round(len(photos.map(row)) ** 0.5), self.review.settings.dataset.image_size
+        if way is None:
+            return None
+        at_row, column = photos.cell(row)
+        (x, y), *_ = way.apply([((column + 0.5) / side * size, (at_row + 0.5) / side * size)])
+        width, height = self.sizes[image_id]
+        return [round(float(x) / width, 4), round(float(y) / height, 4)]
+
+    def _why(self, asked: Asked, row: int) -> list[str]:
+        """Why a photo is shown, a sentence each."""
+        facts = self.review.facts(asked)
+        lines = [f"{facts['why'].capitalize()}."] if facts["why"] else []
+        over = asked.strength > self.review.limit
+        lines += [
+            f"Score {asked.strength:.1f}, {'over' if over else 'under'} the limit {self.review.limit:.1f}.",
+            f"Defective with chance {asked.chance:.0%}, by your answers so far.",
+            f"{facts['reason'].capitalize()}; {_LOUDEST[self.loudest[row]]}.",
+        ]
+        if self.photos.kept[row] == 0:
+            lines.append("The last run left it out.")
+        return lines
+
+
+def _transforms() -> dict[str, Affine]:
+    """By photo, the way from its working image to its own pixels (data/ingested/transforms.csv)."""
+    file = paths.INGESTED / "transforms.csv"
+    if not file.exists():
+        return {}
+    table = read_csv(file, ("image_id", *Affine._fields), dtype={"image_id": str})
+    rows = table[list(Affine._fields)].to_numpy(float)
+    return {name: Affine(*row) for name, row in zip(table["image_id"], rows.tolist(), strict=True)}

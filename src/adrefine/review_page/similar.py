@@ -1,0 +1,29 @@
+"""The photos that look most like another one: what normal looks like, beside a photo in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from adrefine.places.out_of_fold import Flags, Store
+
+
+class Similar:
+    """Nearest neighbours by pooled vectors, each channel in its own units.
+
+    Args:
+        store: has the pooled vectors (n, dim) of `ids`.
+    """
+
+    def __init__(self, store: Store, ids: Sequence[str]) -> None:
+        vectors = store.pooled(ids).astype(np.float32)
+        vectors = (vectors - vectors.mean(axis=0)) / (vectors.std(axis=0) + 1e-6)
+        self.vectors = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-6)
+
+    def to(self, row: int, among: Flags, count: int) -> list[int]:
+        """Rows of the `count` photos most like that of `row`, itself not, of those that are `among` (n,)."""
+        like = np.where(among, self.vectors @ self.vectors[row], -np.inf)
+        like[row] = -np.inf
+        best = np.argsort(-like, kind="stable")[:count]
+        return [int(place) for place in best if np.isfinite(like[place])]

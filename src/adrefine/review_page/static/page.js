@@ -1,0 +1,109 @@
+// Which view is shown, what a key does there, and what the answers tell so far.
+import { $, get, notice, tab } from "./api.js";
+import * as grid from "./grid.js";
+import * as run from "./run.js";
+import * as triage from "./triage.js";
+
+const VIEWS = ["triage", "grid", "run"];
+const POLL = 1000; // milliseconds between looks at what others answered
+let number = 0; // the last change that this tab was told of
+let known = -1; // the change that is drawn
+let started = false;
+let waiting = null;
+
+const view = () => (VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "triage");
+
+async function refresh() {
+  let told;
+  try {
+    told = await get("state", { count: triage.wanted() });
+  } catch (error) {
+    notice(error.message);
+    return;
+  }
+  const more = told.enough ? `. Enough: ${told.enough}` : "";
+  const line = `${told.answered} of ${told.photos} answered: ${told.estimate}${more}`;
+  if ($("estimate").textContent !== line) $("estimate").textContent = line;
+  $("done").value = told.answered / Math.max(told.photos, 1);
+  triage.offer(told.next);
+  if (told.number !== known) later();
+  known = told.number;
+}
+
+// What other tabs and people did; the page is drawn anew only where something happened.
+async function look() {
+  try {
+    const told = await get("news", { tab, since: number });
+    if (number > 0 || started) told.others.forEach(other);
+    ({ number } = told);
+    started = true;
+    if (number !== known) await refresh();
+  } catch (error) {
+    notice(error.message);
+  }
+  setTimeout(look, POLL);
+}
+
+function other(one) {
+  triage.changed(one.id, one.now);
+  if (one.lost)
+    notice(`${one.name}: your ${one.was} is no more: ${one.by} ${one.now ? `said ${one.now}` : "took it back"}`);
+  if (view() === "grid") grid.turn();
+}
+
+// What the next run would leave out takes seconds with many photos: asked for when the keys rest.
+function later() {
+  clearTimeout(waiting);
+  waiting = setTimeout(async () => {
+    try {
+      $("foreseen").textContent = foreseen(await get("foreseen"));
+    } catch (error) {
+      notice(error.message);
+    }
+  }, 800);
+}
+
+function foreseen(told) {
+  if (told.leaves === null)
+    return `The next run leaves out ${told.by_you} that you removed, and what ${told.strategy} removes.`;
+  const moves = [told.new && `${told.new} more than the last`, told.back && `${told.back} come back`].filter(Boolean);
+  return `The next run leaves out ${told.leaves} of ${told.of} photos${moves.length ? ` (${moves.join(", ")})` : ""}.`;
+}
+
+function show() {
+  const now = view();
+  for (const name of VIEWS) $(name).hidden = name !== now;
+  for (const link of document.querySelectorAll("nav a"))
+    if (link.hash === `#${now}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  if (now === "grid") grid.turn();
+}
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || $("help").open) return;
+  const into = event.target;
+  if (into.matches("input[type=text], textarea, select")) return;
+  if (into.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
+  if (into.matches("button, a, input") && (event.key === "Enter" || event.key === " ")) return;
+  const single = event.key.length === 1 && event.key !== " ";
+  if (single && !$("keys-on").checked) return;
+  const views = { g: "grid", t: "triage" };
+  let did = true;
+  if (event.key === "?") $("help").showModal();
+  else if (views[event.key]) location.hash = views[event.key];
+  else did = { triage, grid, run: { key: () => false } }[view()].key(event);
+  if (did) event.preventDefault();
+}
+
+document.addEventListener("keydown", pressed);
+window.addEventListener("hashchange", show);
+$("keys").addEventListener("click", () => $("help").showModal());
+triage.start(refresh);
+grid.start(refresh, async (id) => {
+  await triage.open(id).catch((error) => notice(error.message));
+  location.hash = "triage";
+});
+run.start(refresh);
+show();
+await refresh();
+look();

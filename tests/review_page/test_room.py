@@ -1,0 +1,115 @@
+"""What the page shows: the next photos, the grid, and 10,000 photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+
+from adrefine import paths, review
+from adrefine.errors import UserError
+from adrefine.review_page.room import Room
+from adrefine.reviewing.project import Review
+from fakes import MapStore
+from review_page import serving
+from review_page.serving import Page
+
+STORE = MapStore(8, count=64)
+HELD = STORE.ids[:4]  # four of the defects
+
+
+@pytest.fixture
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with serving.made(tmp_path_factory.mktemp("room"), STORE, HELD) as page:
+        yield page
+
+
+def ids(found: dict) -> list[str]:
+    return [cell["id"] for cell in found["cells"]]
+
+
+def test_the_next_photos_are_those_of_the_session_and_say_why(page: Page) -> None:
+    first = page.room.state()["next"][0]
+    assert first["id"] == Review.of_project().session.next()[0].image_id
+    assert f"Score {first['score']:.1f}, over the limit 3.0." in first["why"]
+    row, column = divmod(int(STORE.where[STORE.ids.index(first["id"])]), 5)
+    assert (
+        f"Oddest at row {row + 1}, column {column + 1}; one place is unlike that place of the others."
+        in first["why"]
+    )
+    alike = [one["id"] for one in first["alike"]]
+    assert len(set(alike) - {first["id"]}) == 4
+    assert not set(alike) & {name for name, hidden in zip(STORE.ids, STORE.hidden, strict=True) if hidden}
+
+
+def test_answers_rank_the_others_anew_and_the_draws_are_kept(page: Page) -> None:
+    for _ in range(10):
+        card = page.room.state()["next"][0]
+        right = "remove" if STORE.hidden[STORE.ids.index(card["id"])] else "keep"
+        page.room.answer("a", [card["id"]], right, None, card["asked"])
+    given = review.read(paths.REVIEW)
+    assert sum(one.verdict == "remove" for one in given.values()) == 4
+    assert [one.drawn() is not None for one in given.values()] == ([False] * 4 + [True]) * 2
+    fresh = Review.of_project().session
+    assert page.room.state()["estimate"] == Room(Review.of_project()).state()["estimate"]
+    assert [one.image_id for one in fresh.next(3)] == [card["id"] for card in page.room.state(3)["next"]]
+    told = page.room.foreseen()
+    assert (told["of"], told["by_you"]) == (60, 4)
+    assert told["leaves"] == len(Review.of_project().gone() or ())
+
+
+def test_the_grid_filters_counts_and_sorts(page: Page) -> None:
+    room = page.room
+    whole = room.grid("all", "suspicious", 0, 100)
+    assert whole["counts"] == {
+        **{"all": 64, "kept": 0, "removed": 0, "answered": 0, "leaving": 0, "held out": 4},
+        **{"duplicates": 0, "quarantined": 0, "doubtful": whole["counts"]["doubtful"]},
+    }
+    scores = [cell["score"] for cell in whole["cells"]]
+    assert scores == sorted(scores, reverse=True)
+    assert ids(room.grid("all", "ordinary", 0, 3)) == ids(whole)[:-4:-1]
+    assert ids(room.grid("all", "name", 5, 3)) == ["im005", "im006", "im007"]
+    assert set(ids(room.grid("held out", "name", 0, 9))) == set(HELD)
+    room.answer("a", ["im010", "im020", HELD[0]], "keep", "fine")
+    assert ids(room.grid("answered", "answered", 0, 9)) == [HELD[0], "im020", "im010"]
+    assert room.grid("answered", "name", 0, 1)["cells"][0]["note"] == "fine"
+    with pytest.raises(UserError, match="no filter"):
+        room.grid("everything", "name", 0, 9)
+
+
+def test_after_a_run_the_grid_has_what_it_decided(page: Page) -> None:
+    kept = [int(name not in ("im010", "im011")) for name in STORE.ids]
+    table = pd.DataFrame({"image_id": STORE.ids, "path": "", "kept": kept, "weight": [0.2, *([1.0] * 63)]})
+    paths.REFINED.mkdir(parents=True)
+    table.to_csv(paths.REFINED / paths.MANIFEST, index=False)
+    paths.INGESTED.mkdir(parents=True)
+    (paths.INGESTED / "quarantine.csv").write_text("source,reason\nodd.heic,HEIC is not read\n")
+    page.room.reload()
+    assert ids(page.room.grid("removed", "name", 0, 9)) == ["im010", "im011"]
+    assert page.room.grid("kept", "name", 0, 9)["total"] == 58  # of the training photos
+    assert page.room.grid("quarantined", "name", 0, 9)["cells"] == [
+        {"id": "", "name": "odd.heic", "note": "HEIC is not read"}
+    ]
+    assert "The last run left it out." in page.room.card("im010")["why"]
+
+
+def test_a_name_and_a_time_are_written_only_if_asked_for(page: Page) -> None:
+    page.room.answer("a", ["im010"], "keep", None)
+    assert "reviewer" not in paths.REVIEW.read_text()
+    Room(Review.of_project(), "Ann").answer("b", ["im011"], "keep", " two\nlines ")
+    given = review.read(paths.REVIEW)["im011"]
+    assert (given.reviewer, given.note) == ("Ann", "two lines")
+    assert given.time.endswith("+00:00")
+    assert page.room.news("a", 0)["others"][-1]["by"] == "Ann"
+
+
+def test_ten_thousand_photos_are_shown_a_page_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+    store = MapStore(20, count=10_000)
+    with serving.made(tmp_path_factory.mktemp("many"), store, shared=True) as page:
+        found = page.room.grid("all", "suspicious", 9_960, 60)
+        assert (found["total"], len(found["cells"])) == (10_000, 40)
+        assert len(page.room.grid("all", "name", 0, 10**9)["cells"]) == 120
+        first = page.room.state()["next"][0]
+        page.room.answer("a", [first["id"]], "remove", None, first["asked"])
+        assert first["id"] not in [card["id"] for card in page.room.state()["next"]]
