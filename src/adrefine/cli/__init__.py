@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 
 from adrefine import __version__
-from adrefine.cli import benchmark, bundle, check, completion, predict, promote, repro, review, summary
+from adrefine.cli import (
+    benchmark,
+    bundle,
+    check,
+    completion,
+    diff,
+    log,
+    predict,
+    promote,
+    repro,
+    review,
+    summary,
+)
 from adrefine.errors import exit_cleanly
 
 COMMANDS = (
@@ -13,6 +25,8 @@ COMMANDS = (
     check,
     repro,
     review,
+    diff,
+    log,
     promote,
     predict,
     bundle,

@@ -103,7 +103,10 @@ grid.start(refresh, async (id) => {
   await triage.open(id).catch((error) => notice(error.message));
   location.hash = "triage";
 });
-run.start(refresh);
+run.start(async () => {
+  known = -1; // what a run leaves out may be other photos now
+  await refresh();
+});
 show();
 await refresh();
 look();

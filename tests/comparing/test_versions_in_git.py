@@ -1,0 +1,141 @@
+"""Versions in a real repository of git and DVC: revisions, experiments, files; nothing is checked out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from adrefine import cli
+from adrefine.comparing.version import find
+from adrefine.errors import UserError
+from pipeline.project import commit, git
+
+LABELS = {"a": 0, "b": 1, "c": 0}
+GRAPH = "stages: {refine: {cmd: cp -r made data/refined, deps: [made], outs: [data/refined]}}\n"
+
+
+def dvc(root: Path, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", "-q", *arguments], cwd=root, check=True)
+
+
+def run(root: Path, out: str, auroc: float, strategy: str) -> None:
+    """A run that leaves out the photos of `out`."""
+    table = pd.DataFrame(
+        {"image_id": list(LABELS), "path": "", "split": "train", "label": list(LABELS.values())}
+    )
+    kept = [int(name not in out) for name in LABELS]
+    table = table.assign(
+        kept=kept, score=2.0, threshold=1.0, relative_score=1.0, reviewed="", reason="", removed_round=""
+    )
+    (root / "made").mkdir(exist_ok=True)
+    table.to_csv(root / "made/manifest.csv", index=False)
+    (root / "data").mkdir(exist_ok=True)
+    dvc(root, "repro")
+    (root / "reports").mkdir(exist_ok=True)
+    measured = {
+        "detection": {"refined": {"auroc": auroc}},
+        "cleaning": {"removed": len(out)},
+        "noise": {"n_train": 3},
+    }
+    (root / "reports/metrics.json").write_text(json.dumps(measured))
+    (root / "params.yaml").write_text(f"detector: padim\nrefine: {{strategy: {strategy}}}\n")
+    commit(root)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`b` is out, then nothing, then `a` and `b`; the last commit is an experiment's, not on the branch."""
+    root = tmp_path_factory.mktemp("versions")
+    git(root, "init", "-q")
+    dvc(root, "init")
+    (root / "dvc.yaml").write_text(GRAPH)
+    (root / ".gitignore").write_text("/made\n/data\n")
+    run(root, "b", 0.9, "mad")
+    run(root, "", 0.8, "vanilla")
+    (root / "notes.txt").write_text("another commit, the same photos")
+    commit(root)
+    branch = git(root, "rev-parse", "HEAD").strip()
+    run(root, "ab", 0.95, "osr")
+    git(root, "update-ref", f"refs/exps/{branch[:2]}/{branch[2:]}/shiny", "HEAD")
+    git(root, "reset", "-q", "--hard", branch)
+    dvc(root, "checkout")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def here(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+
+
+def kept(name: str) -> set[str]:
+    photos = find(name).photos
+    return set(photos.index[photos["kept"] == 1])
+
+
+def test_revisions_and_experiments_are_read_and_nothing_changes(repository: Path) -> None:
+    before = git(repository, "status", "--porcelain"), git(repository, "rev-parse", "HEAD")
+    assert kept("HEAD~2") == {"a", "c"}
+    assert kept("HEAD") == kept("workspace") == {"a", "b", "c"}
+    assert kept("shiny") == {"c"}
+    assert find("shiny").metrics["detection"]["refined"]["auroc"] == 0.95
+    assert find("HEAD~2").settings["refine"]["strategy"] == "mad"
+    assert (git(repository, "status", "--porcelain"), git(repository, "rev-parse", "HEAD")) == before
+
+
+def test_a_file_and_a_promoted_folder_are_versions(repository: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("image_id,path\na,a.png\nb,b.png\n")
+    assert kept(str(file)) == {"a", "b"}
+    folder = tmp_path / "0001"
+    folder.mkdir()
+    (folder / "manifest.csv").write_text("image_id,path,kept\na,a.png,1\nb,b.png,0\n")
+    assert kept(str(folder)) == {"a"}
+
+
+def test_a_version_that_is_in_no_cache_is_told(repository: Path) -> None:
+    cache = repository / ".dvc/cache"
+    cache.rename(repository / "away")
+    try:
+        with pytest.raises(UserError, match=r"shiny: data/refined/manifest\.csv of that version is neither"):
+            find("shiny")
+    finally:
+        (repository / "away").rename(cache)
+
+
+def test_diff_in_the_terminal_and_as_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table, page = tmp_path / "d.csv", tmp_path / "d.html"
+    cli.run(["diff", "HEAD~2", "shiny", "--csv", str(table), "--html", str(page)])
+    out = capsys.readouterr().out
+    assert "only HEAD~2 keeps: 1 photo\n  a " in out
+    assert "refine.strategy: mad -> osr" in out
+    assert ["test", "auroc", "0.900", "0.950"] in [line.split() for line in out.splitlines()]
+    assert table.read_text().splitlines()[1].startswith("a,,only_a,1,0,")
+    assert "only HEAD~2 keeps: 1" in page.read_text()
+    cli.run(["diff", "HEAD", "--json"])
+    assert json.loads(capsys.readouterr().out)["photos"] == []
+
+
+def test_log_lists_workspace_experiments_and_the_commits_that_changed_the_photos(
+    capsys: pytest.CaptureFixture[str], repository: Path
+) -> None:
+    cli.run(["log", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    told = [(one["kind"], one["strategy"], one["kept"], one["removed"], one["auroc"]) for one in found]
+    assert told == [
+        ("workspace", "vanilla", 3, 0, 0.8),
+        ("experiment", "osr", 1, 2, 0.95),
+        ("commit", "vanilla", 3, 0, 0.8),
+        ("commit", "mad", 2, 1, 0.9),
+    ]
+    assert found[1]["name"] == "shiny"
+    assert found[0]["digest"] == found[2]["digest"] != found[3]["digest"]
+    assert all(kept(one["name"]) for one in found)
+    cli.run(["log", "-n", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["version", "date", "strategy"]
+    assert len(lines) == 4
