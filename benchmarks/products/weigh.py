@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--product", nargs="+", required=True, metavar="NAME=LAYOUT:FOLDER")
     parser.add_argument("--photos", type=int, default=100)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     args = parser.parse_args()
     rows = [row for given in args.product for row in of_product(given, args.photos, args.seeds)]
     runs = pd.DataFrame(rows)
@@ -70,9 +70,11 @@ def measured(one: Case) -> Iterator[dict[str, object]]:
     out = np.isin(np.arange(n), one.ordered()[:count])
     found: dict[str, tuple[float, np.ndarray]] = {REMOVE: (one.without(np.flatnonzero(out)), out)}
     images = Images(one.found.ids, Path())
+    taken = frozenset(np.array(one.found.ids)[out])
+    settings = Refine(seed=one.seed)
     for centre in CENTRES:
         with patch.object(weighing, "CENTRE", centre):
-            rounds = weighing.weigh(one.store, images, one.found, UNDECIDED, Refine(seed=one.seed))
+            rounds = weighing.weigh(one.store, images, one.found, UNDECIDED, settings, taken)
         weights = rounds[-1]["weight"].to_numpy()
         found[f"{centre:g}"] = one.weighted(weights), weights < weighing.HALF
     for how, (auroc, under) in found.items():

@@ -17,6 +17,7 @@ from adrefine.distillation.images import Pair, Sampler, whole
 from adrefine.distillation.target import Target
 from adrefine.params import PretrainPdn
 from adrefine.runtime import hardware, progress
+from adrefine.runtime.gradients import accumulate
 from adrefine.runtime.threads import in_order, workers
 
 CHECKPOINT_EVERY = 50  # steps
@@ -106,24 +107,19 @@ class Distillation:
         return F.mse_loss(found.float(), wanted)
 
     def _learn(self, pair: Pair, pool: ThreadPoolExecutor) -> float:
-        """One step of Adam; gradients of the chunks are added in their order, whichever thread is first."""
+        """One step of Adam."""
 
-        def gradients(chunk: Pair) -> tuple[float, tuple[torch.Tensor, ...]]:
-            loss = self.loss(*chunk) * (len(chunk[0]) / size)
-            return loss.item(), torch.autograd.grad(loss, self.weights)
+        def loss(chunk: Pair) -> tuple[torch.Tensor, float]:
+            part = self.loss(*chunk) * (len(chunk[0]) / size)
+            return part, part.item()
 
         size, most = len(pair[0]), _CHUNK[self.device.type]
         chunks = zip(pair[0].split(most), pair[1].split(most), strict=True)
-        total = 0.0
-        self.optimizer.zero_grad()
-        for loss, found in in_order(pool, gradients, chunks):
-            total += loss
-            for weight, gradient in zip(self.weights, found, strict=True):
-                weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
+        told = accumulate(self.weights, chunks, loss, pool)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.params)
         self.optimizer.step()
-        return total
+        return sum(told)
 
 
 @torch.no_grad()

@@ -69,16 +69,56 @@ def refine(
     """
     if not len(images):
         raise UserError("there is no training image to refine")
-    floor = fewest(params, images)
-    training = training or Training()
-    kept, done = start(images, verdicts), 0
-    stop: str | None = None
-    history = [by_hand(images.only(verdicts.remove))]
+    training, first = training or Training(), by_hand(images.only(verdicts.remove))
+    kept = start(images, verdicts)
     if len(kept) < len(images):
         model.fit(kept)
     after_round(0, model)
-    changed_model, anew = training.start(model, kept), False
+    ran = _rounds(model, images, kept, (strategy, scorer, training), params, after_round, verdicts)
+    taught = recycle(images.only(set(images.ids) - set(ran.kept.ids)))
+    if taught or (ran.changed and params.final_fit == "scratch" and not ran.anew):
+        model.fit(ran.kept)
+        after_round(ran.done, model)
+    stop = ran.stop
+    if len(images) - len(first) < fewest(params, images):
+        stop += f"; you removed {len(first)} images, more than refine.min_keep lets a strategy remove"
+    tables = [first, *ran.history]
+    table = pd.concat([rows for rows in tables if len(rows)] or tables, ignore_index=True)
+    return Outcome(summary(images, table, verdicts), table, stop, ran.done)
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What the rounds left.
+
+    Attributes:
+        kept: images that stay. done: the last round that changed the set. stop: why they ended.
+        changed: whether the model is another one than before. anew: whether it last learned from scratch.
+    """
+
+    kept: Images
+    history: list[pd.DataFrame]
+    done: int
+    changed: bool
+    anew: bool
+    stop: str
+
+
+def _rounds(
+    model: Detector,
+    images: Images,
+    kept: Images,
+    how: tuple[Strategy, Scorer, Training],
+    params: Refine,
+    after_round: Callable[[int, Detector], None],
+    verdicts: Verdicts,
+) -> _Ran:
+    """Score, remove and retrain until nothing goes; the arguments are those of `refine`."""
+    strategy, scorer, training = how
+    floor, history, done, anew = fewest(params, images), [], 0, False
+    changed_model = training.start(model, kept)
     limit = params.max_rounds if strategy.bounded_by_rounds else len(images)
+    stop: str | None = None
     with progress.bar(total=limit, label="refine", unit="round") as bar:
         for number in range(1, limit + 1):
             scores, removal = decide(strategy, scorer.scores(model, kept), verdicts, floor)
@@ -93,16 +133,8 @@ def refine(
             stop = removal.stop or (training.converged(kept) if changed else _UNCHANGED)
             if stop:
                 break
-    taught = recycle(images.only(set(images.ids) - set(kept.ids)))
-    if taught or ((done or changed_model) and params.final_fit == "scratch" and not anew):
-        model.fit(kept)
-        after_round(done, model)
     stop = stop or f"refine.max_rounds = {params.max_rounds} reached"
-    found = len(history[0])
-    if len(images) - found < floor:
-        stop += f"; you removed {found} images, more than refine.min_keep lets a strategy remove"
-    table = pd.concat([rows for rows in history if len(rows)] or history, ignore_index=True)
-    return Outcome(summary(images, table, verdicts), table, stop, done)
+    return _Ran(kept, history, done, bool(done) or changed_model, anew, stop)
 
 
 def fewest(params: Refine, images: Images) -> int:

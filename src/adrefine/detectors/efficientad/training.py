@@ -18,6 +18,7 @@ from adrefine.detectors.efficientad.sampling import Item, batches, draw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Teacher
 from adrefine.runtime import hardware, progress
+from adrefine.runtime.gradients import accumulate
 from adrefine.runtime.threads import in_order, workers
 
 PARTS = ("hard", "ood", "ae", "stae", "cdo")
@@ -69,24 +70,19 @@ class Trainer:
     def _learn(
         self, items: list[Item], optimizer: torch.optim.Optimizer, pool: ThreadPoolExecutor
     ) -> dict[str, float]:
-        """One step; gradients of the chunks are added in their order, whichever thread is first."""
+        """One step."""
 
-        def gradients(chunk: list[Item]) -> tuple[dict[str, float], tuple[torch.Tensor, ...]]:
+        def loss(chunk: list[Item]) -> tuple[torch.Tensor, dict[str, float]]:
             parts = self.losses(chunk)
             share = len(chunk) / len(items)
-            found = torch.autograd.grad(share * self._total(parts), self.weights)
-            return {name: share * float(value.detach()) for name, value in parts.items()}, found
+            told = {name: share * float(value.detach()) for name, value in parts.items()}
+            return share * self._total(parts), told
 
         most = _CHUNK[self.device.type]
         chunks = [items[start : start + most] for start in range(0, len(items), most)]
-        total = dict.fromkeys(PARTS, 0.0)
-        optimizer.zero_grad()
-        for parts, found in in_order(pool, gradients, chunks):
-            total = {name: total[name] + parts[name] for name in PARTS}
-            for weight, gradient in zip(self.weights, found, strict=True):
-                weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
+        told = accumulate(self.weights, chunks, loss, pool)
         optimizer.step()
-        return total
+        return {name: sum(parts[name] for parts in told) for name in PARTS}
 
     def _total(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
         """The weighted sum of the losses (eq. 5.1, and L_OOD)."""
