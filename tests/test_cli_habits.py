@@ -51,7 +51,7 @@ def test_a_check_as_json(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(ROOT)
     assert shown(capsys, "check") == {
         "sound": True, "dataset": "demo", "detector": "padim", "strategy": "consensus", "mended": [],
-        "files": "", "warnings": [],
+        "files": "", "looked": "", "warnings": [],
     }  # fmt: skip
     (tmp_path / "params.yaml").write_text("noize: {}\n")
     monkeypatch.chdir(tmp_path)

@@ -57,6 +57,10 @@ def fingerprints(stage: str) -> Prints:
     found = (graph.get("stages") or {}).get(stage) or {}
     prints: Prints = {}
     for named in found.get("params") or []:
+        if isinstance(named, dict):  # keys of another file
+            for file in named:
+                prints |= _files(Path(file))
+            continue
         name = _filled(str(named), settings)
         prints[f"`{name}` of {PARAMS}"] = json.dumps(_value(settings, name), default=str, sort_keys=True)
     for named in found.get("deps") or []:

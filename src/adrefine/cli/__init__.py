@@ -11,6 +11,7 @@ from adrefine.cli import (
     check,
     completion,
     diff,
+    init,
     log,
     predict,
     promote,
@@ -21,6 +22,7 @@ from adrefine.cli import (
 from adrefine.errors import exit_cleanly
 
 COMMANDS = (
+    init,
     summary,
     check,
     repro,

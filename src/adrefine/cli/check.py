@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from adrefine.cli.output import add_json, print_json
 from adrefine.errors import UserError
 
+SECONDS = 5.0  # of looking at photos
 if TYPE_CHECKING:
     from adrefine.params import Params
+    from adrefine.starting.look import Look
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,8 +47,8 @@ def check(chosen: argparse.Namespace) -> None:
         settings = params.load_whole()
         _refuse_home(settings.dataset.root)
         check_folders(Path(settings.inbox.folder), Path(settings.dataset.root))
-        files, warnings = _files(settings)
-        warnings = [*filter(None, [busy]), *health.advice(), *warnings]
+        seen = _look(settings)
+        warnings = [*filter(None, [busy]), *health.advice(), *(seen.problems() if seen else [])]
     except UserError as error:
         if chosen.json:
             print_json({"sound": False, "error": str(error), "mended": mended})
@@ -56,12 +58,13 @@ def check(chosen: argparse.Namespace) -> None:
         "detector": settings.detector,
         "strategy": settings.refine.strategy,
     }
+    files = {"files": seen.files if seen else "", "looked": seen.seen() if seen else ""}
     if chosen.json:
-        print_json({"sound": True, **names, "mended": mended, "files": files, "warnings": warnings})
+        print_json({"sound": True, **names, "mended": mended, **files, "warnings": warnings})
     else:
         print(f"params.yaml is sound: {', '.join(names.values())}")
-        if files:
-            print(f"{settings.dataset.root}: {files}")
+        if seen:
+            print(f"{settings.dataset.root}: {seen.files}\n{seen.seen()}")
         for line in warnings:
             print(f"warning: {line}")
 
@@ -73,16 +76,14 @@ def _refuse_home(root: str) -> None:
         raise UserError(f"params.yaml: `dataset.root` = {root!r}: DVC does not know `~`: write {there!r}")
 
 
-def _files(settings: Params) -> tuple[str, list[str]]:
-    """What is under dataset.root, counted without decoding, and what is odd about it; "" for the demo, and
-    where there is no such folder yet.
+def _look(settings: Params) -> Look | None:
+    """A look at what is under dataset.root; None for the demo, and where there is no such folder yet.
 
     Raises:
         UserError: the photos are not laid out as dataset.name says.
     """
-    from adrefine import datasets
-
     if settings.dataset.name == "demo" or not Path(settings.dataset.root).expanduser().is_dir():
-        return "", []
-    _, _, warnings, found = datasets.read(settings.dataset)
-    return found.line(), warnings
+        return None
+    from adrefine.starting import look
+
+    return look.look(settings.dataset, SECONDS)

@@ -7,6 +7,8 @@ from collections.abc import Generator, Mapping
 from adrefine.dvc_driver.settings import Value
 from adrefine.errors import UserError
 
+_FOLDERS = ("dataset.root", "pretrain_pdn.images", "inbox.folder")
+
 
 def lines(changes: Mapping[str, Value], force: bool = False) -> Generator[str]:
     """What is mended, what is written, then the lines of `dvc repro`. Closing the generator ends the run.
@@ -24,9 +26,17 @@ def lines(changes: Mapping[str, Value], force: bool = False) -> Generator[str]:
     yield from health.mend()
     if busy := health.look():
         raise UserError(busy)
+    changes = {key: _without_home(key, value) for key, value in changes.items()}
     for key in settings.write(changes):
         yield f"params.yaml: {key} = {changes[key]}"
     params.load_whole()
     for event in events(force):
         yield event.line
     lockfile.keep()
+
+
+def _without_home(key: str, value: Value) -> Value:
+    """A folder without `~` and environment variables, which DVC does not know."""
+    from adrefine.starting.project import expanded
+
+    return expanded(value) if key in _FOLDERS and isinstance(value, str) else value

@@ -10,10 +10,13 @@ from adrefine.errors import UserError
 
 
 def mend(root: Path = Path()) -> list[str]:
-    """Put right what a killed DVC left of its files, unless a DVC is at work; a line for each thing done."""
+    """Put right what a killed DVC left of its files, unless a DVC is at work, and follow an upgrade of the
+    package; a line for each thing done."""
+    from adrefine.starting import graph
+
     done = [locks.mend(root)]
     if locks.holder(root) is None:
-        done.append(lockfile.mend(root))
+        done += [lockfile.mend(root), graph.refresh(root)]
     return [line for line in done if line]
 
 

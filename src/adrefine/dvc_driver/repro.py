@@ -50,6 +50,8 @@ class Repro:
         """folder: the project; this one by default."""
         read, self._word = os.pipe()
         live = {"PYTHONUNBUFFERED": "1"}  # a stage's lines come when it prints them
+        here = str(Path(sys.executable).parent)  # stages are `python`: this one, also where no venv is active
+        live["PATH"] = os.pathsep.join(filter(None, [here, os.environ.get("PATH", os.defpath)]))
         self._process = start(_COMMAND, folder=folder, environment=live, stdin=read)
         os.close(read)
         self._lines = follow(self._process, ["dvc", "repro"])
