@@ -92,7 +92,7 @@ def cached(
     embed(train[["image_id", "path"]], params.embed, folder / "features", folder / "cache")
     embedded = time.perf_counter()
     ids = tuple(sorted(train["image_id"]))
-    common.fit(params, ids, folder / "features").save(folder / "initial")
+    common.fit(params, ids, noisy, folder / "features").save(folder / "initial")
     trained = time.perf_counter()
     unwatched = manifest.unlabelled(noisy).assign(in_test=0)
     found = refinement.run(params, unwatched, folder / "features", folder / "initial")
@@ -116,7 +116,7 @@ def naive(
         if shared is None:
             rows = train[train["image_id"].isin(ids)]
             embed(rows[["image_id", "path"]], params.embed, prepared, folder / f"cache-{number}")
-        model = common.fit(params, ids, prepared)
+        model = common.fit(params, ids, train, prepared)
         scores = pd.Series(model.score(Images(ids, prepared)).image, index=list(ids))
         if number < rounds:
             ids = tuple(sorted(set(ids) - {scores.idxmax()}))

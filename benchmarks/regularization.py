@@ -65,7 +65,7 @@ def run(table: Any, prepared: Path, n_train: int, seed: int, changes: dict[str, 
     )
     noisy, ids, _ = common.inject(table, params)
     start = time.perf_counter()
-    model = common.fit(params, ids, prepared)
+    model = common.fit(params, ids, noisy, prepared)
     seconds = time.perf_counter() - start
     return [common.test_auroc(model, noisy, prepared), float(len(model.log)), seconds]  # type: ignore[attr-defined]
 

@@ -39,7 +39,7 @@ def load(name: str, path: Path) -> backbones.Backbone:
 
 @pytest.mark.parametrize("name", sorted(vision.LAYERS))
 def test_layers_have_the_documented_channels(monkeypatch, name):
-    monkeypatch.setattr(vision, "_load", lambda name, *_: on_meta(name))
+    monkeypatch.setattr(vision, "network", lambda name, *_: on_meta(name))
     net = vision.Vision(name, None)
     found = net.maps(torch.empty(2, 3, 64, 64, device="meta"))
     assert tuple(maps.shape[1] for maps in found) == net.channels == vision.LAYERS[name][1]

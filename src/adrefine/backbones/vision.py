@@ -31,7 +31,7 @@ class Vision(Backbone):
     def __init__(self, name: str, weights: Path | None, section: str = "embed") -> None:
         super().__init__()
         self.layers, self.channels = LAYERS[name]
-        net = _load(name, weights, section)
+        net = network(name, weights, section)
         steps = ("features",) if name == "alexnet" else _STEM
         self.steps = torch.nn.ModuleDict({step: getattr(net, step) for step in steps})
         if name != "alexnet":
@@ -59,7 +59,7 @@ class Vision(Backbone):
         return found
 
 
-def _load(name: str, weights: Path | None, section: str) -> Any:
+def network(name: str, weights: Path | None, section: str) -> Any:
     from torchvision.models import get_model
 
     if weights is None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from adrefine import detectors, manifest, noise
 from adrefine.detectors.base import Detector, Images
+from adrefine.detectors.training import known_defects
 from adrefine.metrics import cleaning, detection, ranking
 from adrefine.params import Params
 from adrefine.strategies.engine import Outcome
@@ -24,9 +25,11 @@ def inject(table: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, tuple[str
     return noisy, tuple(train["image_id"]), tuple(train.loc[train["injected"] == 0, "image_id"])
 
 
-def fit(params: Params, ids: tuple[str, ...], inputs: Path) -> Detector:
-    """A detector of `params` trained from scratch on the images `ids`."""
+def fit(params: Params, ids: tuple[str, ...], noisy: pd.DataFrame, inputs: Path) -> Detector:
+    """A detector of `params` trained from scratch on the images `ids`; if it learns from real defects, those
+    that the `noisy` manifest leaves over."""
     model = detectors.create(params)
+    model.know(known_defects(params, noisy, inputs))
     model.fit(Images(ids, inputs))
     return model
 
@@ -109,5 +112,5 @@ def limit(
     if scores.empty:
         return {}
     kept = scores.sort_values(kind="stable").index[: len(clean)]
-    found = tested(fit(params, tuple(sorted(kept)), inputs), noisy, inputs)
+    found = tested(fit(params, tuple(sorted(kept)), noisy, inputs), noisy, inputs)
     return {"ceiling_auroc": found["auroc"]} if found else {}

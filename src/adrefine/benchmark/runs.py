@@ -76,7 +76,7 @@ def unreachable(run: Run, table: pd.DataFrame) -> Row | None:
 
 def _refined(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], inputs: Path) -> Row:
     """A strategy from the initial model on; vanilla removes nothing, and its seconds are the training's."""
-    trained = _initial(run, ids, inputs)
+    trained = _initial(run, ids, noisy, inputs)
     start = time.perf_counter()
     found = refinement.run(run.params, manifest.unlabelled(noisy), inputs, trained)
     seconds = time.perf_counter() - start
@@ -95,11 +95,11 @@ def _oracle(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], clean: tuple[st
 
     start = time.perf_counter()
     if clean == ids:
-        trained = _initial(run, ids, inputs)
+        trained = _initial(run, ids, noisy, inputs)
         model, seconds = detectors.create(run.params), read_json(trained / "seconds.json")
         model.load(trained)
     else:
-        model = measure.fit(run.params, clean, inputs)
+        model = measure.fit(run.params, clean, noisy, inputs)
         seconds = time.perf_counter() - start
     scores = measure.ceiling_scores(model, ids, clean, inputs, run.ceiling_folds, run.cell.seed)
     return {
@@ -115,14 +115,14 @@ def model_folder(run: Run) -> Path:
     return prepared.folder(run.params, run.twins) / "models" / run.base
 
 
-def _initial(run: Run, ids: tuple[str, ...], inputs: Path) -> Path:
+def _initial(run: Run, ids: tuple[str, ...], noisy: pd.DataFrame, inputs: Path) -> Path:
     """Folder of the initial model and `seconds.json`; trained if it is not there."""
     target = model_folder(run)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as place:
             start = time.perf_counter()
-            model = measure.fit(run.params, ids, inputs)
+            model = measure.fit(run.params, ids, noisy, inputs)
             model.save(Path(place) / "model")
             write_json(Path(place) / "model" / "seconds.json", round(time.perf_counter() - start, 2))
             with suppress(OSError):  # another benchmark on the same photos was first: the same model

@@ -34,12 +34,14 @@ class Images:
         prepared: the folder data/prepared.
         parts: of images whose part is known; shots of one part share its name.
         weights: of images that count for less than 1 when a detector learns them, over 0.
+        masks: files of the masks of real defects that a detector is told of, where there are any.
     """
 
     ids: tuple[str, ...]
     prepared: Path
     parts: Mapping[str, str] = field(default_factory=dict, compare=False)
     weights: Mapping[str, float] = field(default_factory=dict, compare=False)
+    masks: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, table: pd.DataFrame, prepared: Path) -> Images:

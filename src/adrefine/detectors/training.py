@@ -27,7 +27,7 @@ def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, or
     """
     rows = manifest.of_split(noisy, "train")
     everything = Images.of(rows, prepared)
-    known = Images(params.chosen_detector.known(noisy), prepared)
+    known = known_defects(params, noisy, prepared)
     epochs = {"initial": _fit(params, everything, known, initial)}
     clean = Images.of(rows[rows["injected"] == 0], prepared)
     if len(clean) < len(everything):
@@ -39,6 +39,13 @@ def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, or
     else:
         shutil.copytree(initial, oracle, dirs_exist_ok=True)
     return epochs
+
+
+def known_defects(params: Params, noisy: pd.DataFrame, prepared: Path) -> Images:
+    """The real defects that the chosen detector learns as such, with the files of their masks."""
+    ids = params.chosen_detector.known(noisy)
+    rows = noisy[noisy["image_id"].isin(ids) & (noisy["mask_path"] != "")] if ids else noisy[:0]
+    return Images(ids, prepared, masks=dict(zip(rows["image_id"], rows["mask_path"], strict=True)))
 
 
 def _fit(params: Params, images: Images, known: Images, folder: Path) -> int:

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from adrefine import strategies
+from adrefine.detectors import photos as ead_data
 from adrefine.detectors.base import Images
-from adrefine.detectors.efficientad import data as ead_data
 from adrefine.detectors.efficientad.detector import EfficientAD
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import open_teacher
 from adrefine.detectors.efficientad.training import PARTS, Trainer
+from adrefine.detectors.trained import held_out
 from adrefine.distillation import index
 from adrefine.errors import UserError
 from adrefine.params import Evaluate, parse
@@ -148,7 +149,8 @@ def test_the_quantiles_come_from_images_not_learned_then_all_are_learned(striped
         Trainer, "run", lambda self, ids, *rest, **more: (seen.append(ids), run(self, ids, *rest, **more))[1]
     )
     detector = untrained()
-    learned, held = detector._held_out(striped)
+    s = detector.settings
+    learned, held = held_out(striped, s.holdout, s.seed)
     assert set(learned.ids) | set(held.ids) == set(striped.ids)
     assert 0 < len(held) < 8
     detector.fit(striped)
@@ -158,7 +160,7 @@ def test_the_quantiles_come_from_images_not_learned_then_all_are_learned(striped
     assert seen[2:] == [striped.ids[:6]]
     detector.fit(striped.only(striped.ids[:6]))
     assert detector.scale == scale
-    gone = detector._held_out(striped.only(striped.ids[2:]))[1]
+    gone = held_out(striped.only(striped.ids[2:]), s.holdout, s.seed)[1]
     assert gone.ids == tuple(name for name in held.ids if name in striped.ids[2:])
 
 

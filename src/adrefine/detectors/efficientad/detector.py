@@ -12,18 +12,19 @@ import torch
 
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
 from adrefine.detectors.efficientad import tiling
-from adrefine.detectors.efficientad.data import Photos, Window, open_photos, size_of
 from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score, raw, resized
 from adrefine.detectors.efficientad.networks import STRIDE, start_low
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Teacher, open_teacher
 from adrefine.detectors.efficientad.training import Networks, Trainer
+from adrefine.detectors.photos import Photos, Window, open_photos, size_of
+from adrefine.detectors.trained import held_out
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, read_json, write_json
 from adrefine.params import Evaluate
 from adrefine.paths import PIXELS
 from adrefine.runtime import hardware
-from adrefine.runtime.seeds import drawn, seed_everything
+from adrefine.runtime.seeds import seed_everything
 from adrefine.runtime.threads import in_order, workers
 
 _STATE = "efficientad.pt"
@@ -59,7 +60,7 @@ class EfficientAD(Detector):
             self.log = self._trainer(photos, teacher).run(images.ids, s.finetune_steps, first=s.steps)
             return self.log
         if self.scale is None:
-            learned, held = self._held_out(images)
+            learned, held = held_out(images, s.holdout, s.seed)
             if held.ids:
                 self._start(teacher)
                 self._trainer(photos, teacher).run(learned.ids, s.steps)
@@ -141,13 +142,6 @@ class EfficientAD(Detector):
 
     def _trainer(self, photos: Photos, teacher: Teacher) -> Trainer:
         return Trainer(self._ready(), teacher, photos, self.settings)
-
-    def _held_out(self, images: Images) -> tuple[Images, Images]:
-        """Those to learn and those held out; by id, so that no other image decides."""
-        share, seed = self.settings.holdout, self.settings.seed
-        held = images.only(i for i in images.ids if drawn(share, "holdout", seed, images.part(i)))
-        learned = images.only(set(images.ids) - set(held.ids))
-        return (learned, held) if len(learned) > 1 else (images, images.only(()))
 
     def _fused(self, images: Images) -> Iterator[Maps]:
         """H (h, w) of each image, one after the other."""

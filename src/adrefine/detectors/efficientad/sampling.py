@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from adrefine.detectors.efficientad.augment import appearance
-from adrefine.detectors.efficientad.data import Photos, Window
 from adrefine.detectors.efficientad.settings import Settings
+from adrefine.detectors.photos import Photos, Window
 from adrefine.runtime.seeds import derived_seed
 
 
@@ -30,18 +29,6 @@ class Item:
     window: Window | None
     generic: torch.Tensor | None
     seed: int
-
-
-def batches(ids: tuple[str, ...], size: int, steps: int, seed: int) -> Iterator[tuple[str, ...]]:
-    """Ids of each step, epoch after epoch; a removed image changes nobody's place but by its gap."""
-    queue: list[str] = []
-    epoch = 0
-    for _ in range(steps):
-        while len(queue) < size:
-            order = sorted(ids, key=lambda image_id: derived_seed("order", seed, epoch, image_id))
-            queue, epoch = queue + order, epoch + 1
-        yield tuple(queue[:size])
-        queue = queue[size:]
 
 
 def draw(image_id: str, step: int, photos: Photos, settings: Settings) -> Item:

@@ -8,7 +8,7 @@ import torch
 
 from adrefine.backbones.engine import start
 from adrefine.backbones.pdn import read
-from adrefine.detectors.efficientad.data import Kept, Photos, Window
+from adrefine.detectors.photos import Kept, Photos, Window
 from adrefine.io import read_json
 from adrefine.params import Runtime
 from adrefine.runtime.opened import opened

@@ -11,19 +11,19 @@ from torch import nn
 
 from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.efficientad import losses
-from adrefine.detectors.efficientad.data import Photos
 from adrefine.detectors.efficientad.networks import STRIDE, student
 from adrefine.detectors.efficientad.networks import Autoencoder as Net
-from adrefine.detectors.efficientad.sampling import Item, batches, draw
+from adrefine.detectors.efficientad.sampling import Item, draw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Teacher
+from adrefine.detectors.photos import Photos
+from adrefine.detectors.trained import batches, log_of
 from adrefine.runtime import hardware, progress
 from adrefine.runtime.gradients import accumulate
 from adrefine.runtime.threads import in_order, workers
 
 PARTS = ("hard", "ood", "ae", "stae", "cdo")
 _CHUNK = {"cpu": 1, "cuda": 4096}  # images whose activations are in memory, and in a CPU's cache, at once
-_ROWS = 50  # most rows of the training log
 
 
 class Networks(nn.Module):
@@ -61,7 +61,7 @@ class Trainer:
                     group["lr"] = s.learning_rate * (0.1 if slow else 1.0)
                 found.append(self._learn(items, optimizer, pool))
                 bar.update()
-        return _log(found)
+        return log_of(found)
 
     def _items(self, job: tuple[int, Sequence[str]]) -> list[Item]:
         step, ids = job
@@ -141,14 +141,3 @@ def mask_of_features(masks: torch.Tensor, padding: bool) -> torch.Tensor:
     """Masks (b, side, side) at the positions of a PDN's map (b, h', w'): True if any of 4 x 4 pixels is."""
     pooled = F.max_pool2d(masks[:, None].float(), STRIDE)[:, 0] > 0
     return pooled if padding else pooled[:, 4:-4, 4:-4]
-
-
-def _log(found: list[dict[str, float]]) -> list[dict[str, float]]:
-    """At most _ROWS rows: the step after which, and the mean of each loss since the row before."""
-    stretch = max(1, -(-len(found) // _ROWS))
-    rows = []
-    for start in range(0, len(found), stretch):
-        part = found[start : start + stretch]
-        means = {name: sum(row[name] for row in part) / len(part) for name in PARTS}
-        rows.append({"step": float(start + len(part)), **means})
-    return rows

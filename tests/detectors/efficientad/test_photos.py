@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from adrefine.detectors.efficientad.data import Kept, Photos, Window, open_photos, size_of
-from adrefine.detectors.efficientad.sampling import batches, draw
+from adrefine.detectors.efficientad.sampling import draw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.training import mask_of_features
+from adrefine.detectors.photos import Kept, Photos, Window, open_photos, size_of
+from adrefine.detectors.trained import batches
 from adrefine.errors import UserError
 from adrefine.paths import PIXELS
 from trees import pixels, save

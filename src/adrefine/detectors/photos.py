@@ -88,7 +88,7 @@ class Photos:
         for source, path, mask_path in rows.itertuples(index=False):
             self._twins.setdefault(source, []).append(Twin(path, mask_path))
         self.generic: list[str] = generic["path"].tolist()
-        self._kept = Kept(_PIXELS)
+        self.kept = Kept(_PIXELS)
 
     def path(self, image_id: str) -> str:
         """File of a photo."""
@@ -122,15 +122,13 @@ class Photos:
         """(1 or 3, side, side) uint8."""
         whole, side = window.top < 0, self.side
         size = (side, side) if whole else None
-        found = self._kept.get((window.path, whole), lambda: _decoded(window.path, mode, size, resampling))
+        found = self.kept.get((window.path, whole), lambda: decoded(window.path, mode, size, resampling))
         if whole:
             return found
         return found[:, window.top : window.top + side, window.left : window.left + side]
 
 
-def _decoded(
-    path: str, mode: str, size: tuple[int, int] | None, resampling: Image.Resampling
-) -> torch.Tensor:
+def decoded(path: str, mode: str, size: tuple[int, int] | None, resampling: Image.Resampling) -> torch.Tensor:
     """A picture as (1 or 3, h, w) uint8; grey ones keep one channel."""
     try:
         with Image.open(path) as file:
