@@ -32,6 +32,8 @@ ROWS = {  # a section of params.yaml: all that may run again
     "efficientad": set(),
     "padim": set(),
     "mixed": set(),
+    "glass": set(),
+    "uflow": set(),
     "refine": {"refine", "evaluate"},
     "irp": {"refine", "evaluate"},
     "osr": set(),

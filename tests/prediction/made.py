@@ -30,6 +30,8 @@ SIZE, COUNT = 64, 22
 TINY: dict[str, dict[str, Any]] = {
     "padim": {},
     "mixed": {},
+    "glass": {"steps": 100, "hidden": 32},
+    "uflow": {"steps": 25, "blocks": 2},
     "differnet": {"hidden": 16, "blocks": 2, "epochs": 3},
     "efficientad": {"side": 64, "steps": 2, "batch_size": 1},
 }

@@ -14,6 +14,8 @@ from prediction.made import made
     [
         ("padim", "stretch", False),
         ("mixed", "stretch", False),
+        ("glass", "stretch", False),
+        ("uflow", "stretch", False),
         ("differnet", "stretch", False),
         ("efficientad", "stretch", False),
         ("padim", "part", False),
@@ -34,7 +36,7 @@ def test_scores_are_those_of_the_graph(detector: str, fit: str, deep: bool) -> N
     assert from_bytes.score == alone[0]
 
 
-@pytest.mark.parametrize("detector", ["padim", "mixed", "differnet", "efficientad"])
+@pytest.mark.parametrize("detector", ["padim", "mixed", "glass", "uflow", "differnet", "efficientad"])
 def test_maps_point_at_the_spot(detector: str) -> None:
     """In the photo's own pixels."""
     run = made(detector)

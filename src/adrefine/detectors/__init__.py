@@ -19,6 +19,8 @@ DETECTORS = Registry(
         "padim": "adrefine.detectors.padim.settings:Settings",
         "differnet": "adrefine.detectors.differnet.settings:Settings",
         "mixed": "adrefine.detectors.mixed.settings:Settings",
+        "glass": "adrefine.detectors.glass.settings:Settings",
+        "uflow": "adrefine.detectors.uflow.settings:Settings",
         "efficientad": "adrefine.detectors.efficientad.settings:Settings",
     },
 )

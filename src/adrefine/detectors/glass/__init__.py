@@ -1,0 +1,1 @@
+"""GLASS (Chen et al., ECCV 2024) on cached maps of EfficientNet-Lite."""
