@@ -6,7 +6,8 @@
 100 training photos, hidden share 0 to .3, no overlap. Answers are given one by one, by fives and all at once;
 photos come from a live review, with one in `EVERY` drawn, from the detector's own ranking (PaDiM's scores in
 sample), or at random; in `slips` 5 % of the answers are wrong. What is confirmed goes, and what the rule of
-`consensus` makes of the answers. AUROC is that of a Gaussian at every place and one of the pooled vector
+`consensus` makes of the answers; weighed (the default of padim) the other suspicious photos count for less,
+too. AUROC is that of a Gaussian at every place and one of the pooled vector
 together, on the other photos. Which share of the photos is drawn is chosen with the product left out: the
 most that costs less than `PRICE` of the gap. Writes results/review.csv, review.md and review.png.
 """
@@ -19,23 +20,27 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 
+from adrefine.detectors.base import Images
 from adrefine.errors import UserError
 from adrefine.io import write_bytes, write_csv, write_text
+from adrefine.params import Refine
 from adrefine.places import evidence
 from adrefine.places.out_of_fold import flat
 from adrefine.places.sums import Sums, photo_scores
-from adrefine.review import KEEP, REMOVE
+from adrefine.review import KEEP, REMOVE, Verdicts
 from adrefine.reviewing import session as live
+from adrefine.reviewing.belief import Belief
 from adrefine.reviewing.ranking import Ranking
 from adrefine.reviewing.session import Asked, Session
 from adrefine.runtime import progress
 from adrefine.runtime.seeds import derived_seed
-from adrefine.strategies import share
+from adrefine.strategies import share, weighing
 from benchmarks import common
 from benchmarks.products.cases import Case, case, prepare
 from benchmarks.review_report import draw, report
@@ -44,6 +49,7 @@ LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
 ANSWERS = (0, 5, 10, 20, 40)
 WRONG = 0.05  # of the answers of the policy `slips`
 NEVER = 10**9
+WEIGHED = ("one by one", "slips")  # policies that are measured with weights, too
 Chooser = Callable[[Session, int], list[Asked]]  # the next photos, given how many were answered
 
 
@@ -140,12 +146,23 @@ def row(one: Case, session: Session, policy: str, answers: int) -> dict[str, obj
         "product": one.product, "photos": one.photos, "level": one.level, "seed": one.seed,
         "policy": policy, "answers": answers, "hidden": int(one.hidden.sum()), "auroc": before,
         "gain": one.without(out) - before, "gap": oracle - before,
+        "weighed": _weighed(one, belief, order[:count]) - before if policy in WEIGHED else float("nan"),
         "confirmed": int(one.hidden[belief.defect].sum()), "removed": len(out),
         "good_lost": int((~one.hidden[out]).sum()), "left": left, "expected": told.hidden.expected,
         "low": told.hidden.low, "high": told.hidden.high,
         "covered": float(told.hidden.low <= left <= told.hidden.high),
         "unbiased": told.unbiased, "enough": float(session.enough() is not None),
     }  # fmt: skip
+
+
+def _weighed(one: Case, belief: Belief, taken: np.ndarray) -> float:
+    """AUROC where the rule's photos weigh nothing, as the confirmed ones, and other suspicious ones less."""
+    ids = np.array(one.found.ids)
+    told = Verdicts(keep=frozenset(ids[belief.good]), remove=frozenset(ids[belief.defect]))
+    found = evidence.gather(one.store, one.found.ids, seed=one.seed, known=told.remove)
+    images, settings = Images(one.found.ids, Path()), Refine(seed=one.seed)
+    rounds = weighing.weigh(one.store, images, found, told, settings, frozenset(ids[taken]))
+    return one.weighted(rounds[-1]["weight"].to_numpy())
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ DRAWN = {"one in 3 drawn": 3, "one by one": 5, "one in 10 drawn": 10}
 SHOWN = {"one by one": BLUE, "by fives": GREEN, "at once": ORANGE, "detector alone": INK, "at random": GREY}
 
 
-def closed(rows: pd.DataFrame) -> float:
+def closed(rows: pd.DataFrame, gain: str = "gain") -> float:
     """Share of the gap to the oracle that closes: sum of the gains over sum of the gaps."""
-    return float(rows["gain"].sum() / rows["gap"].clip(lower=0).sum())
+    return float(rows[gain].sum() / rows["gap"].clip(lower=0).sum())
 
 
 def report(runs: pd.DataFrame) -> str:
@@ -33,7 +33,8 @@ def report(runs: pd.DataFrame) -> str:
     ]
     heads = ["answers come", "answers", *(f"gap closed at {level:g}" for level in levels)]
     heads += ["of the hidden ones confirmed", "good photos lost"]
-    parts = [told(runs), markdown(heads, cells), estimates(runs), mixes(dirty), by_product(dirty, levels)]
+    parts = [told(runs), markdown(heads, cells), weighed(runs), estimates(runs), mixes(dirty)]
+    parts.append(by_product(dirty, levels))
     return "\n".join(["`python -m benchmarks.review`", "", *(line for part in parts for line in [*part, ""])])
 
 
@@ -50,6 +51,22 @@ def told(runs: pd.DataFrame) -> list[str]:
         + f" answers; on no product and level is the mean AUROC more than {-min(worst, 0):.3f} under that of "
         "all photos.",
     ]
+
+
+def weighed(runs: pd.DataFrame) -> list[str]:
+    """Gap closed where what is suspicious and not answered counts for less."""
+    rows = runs[runs["weighed"].notna()]
+    levels = sorted(set(runs["level"]) - {0.0})
+    cells = []
+    for (policy, answers), part in rows.groupby(["policy", "answers"], sort=False):
+        means = part.groupby(["level", "product"])["weighed"].mean()
+        gaps = (closed(part[part["level"] == level], "weighed") for level in levels)
+        ends = (means.loc[0.0].mean(), means.loc[0.0].min(), means.drop(0.0).min())
+        told = [f"{value:.2f}" for value in gaps] + [f"{value:+.4f}" for value in ends]
+        cells.append([policy, f"{answers:g}", *told])
+    heads = ["weighed, answers come", "answers", *(f"gap closed at {level:g}" for level in levels)]
+    heads += ["clean: mean", "clean: worst", "with defects: worst"]
+    return markdown(heads, cells)
 
 
 def estimates(runs: pd.DataFrame) -> list[str]:

@@ -31,6 +31,12 @@ def figures(removed: int, share: Share | None) -> dict[str, Any]:
     return {"outcome": outcome(removed, share), **known}
 
 
+def waiting(count: int) -> str:
+    """That so many photos may be a variant, and what becomes of them."""
+    photos = "1 photo may be" if count == 1 else f"{count} photos may be"
+    return f"{photos} of a rare but good variant; they stay until you answer (`adrefine review`)"
+
+
 def sentence(found: dict[str, Any], removed: int, photos: int) -> str:
     """The outcome in words.
 

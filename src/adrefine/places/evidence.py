@@ -9,7 +9,7 @@ linear in the photos. Measured in benchmarks/products/.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +28,7 @@ from adrefine.places.out_of_fold import (
     folds_of,
 )
 from adrefine.places.sums import photo_scores
+from adrefine.places.variants import variants
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +100,7 @@ class Evidence:
             NaN without twins. Parts that lie in any pose have a large one, and what stands out among them may
             be a rare pose.
         width: logarithm of the upper width of the places' scores, in steps from photo to twin; NaN without.
+        variants: photos that stand out and may be a rare but good variant, see `places.variants`.
     """
 
     ids: tuple[str, ...]
@@ -110,6 +112,7 @@ class Evidence:
     cells: Numbers
     spread: float
     width: float
+    variants: frozenset[str] = frozenset()
 
     def among(self, chosen: frozenset[str]) -> Flags:
         """(n,) which of the training photos are `chosen`."""
@@ -165,7 +168,12 @@ def gather(
     """
     models = learn(store, ids, seed, known, shrinkage, parts)
     asked = Asked(ids, twins_of(store, ids) if twins else None, held)
-    return weighed(asked, models.distances(asked), _not(ids, known), top)
+    return with_variants(store, weighed(asked, models.distances(asked), _not(ids, known), top))
+
+
+def with_variants(store: Store, found: Evidence) -> Evidence:
+    """The evidence with its `variants`."""
+    return replace(found, variants=variants(store, found.ids, found.strength))
 
 
 def twins_of(store: Store, ids: Sequence[str]) -> list[str] | None:

@@ -20,6 +20,8 @@ def told(summary: dict[str, Any], train: pd.DataFrame) -> list[str]:
     if light := int(summary.get("light", 0)):
         stay = "photo stays in the training set and counts" if light == 1 else "photos stay and count"
         notes.append(f"{light} more suspicious {stay} for less than half.")
+    if count := int(summary.get("variants", 0)):
+        notes.append(f"{finding.waiting(count)}.")
     if over := int(summary.get("held_out_standing_out", 0)):
         notes.append(
             f"Of the held-out photos {over} {'stands' if over == 1 else 'stand'} out like those that go: see "

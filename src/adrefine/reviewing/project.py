@@ -67,6 +67,8 @@ class Review:
         row, column = self.session.photos.cell(self.session.place[asked.image_id])
         again = self.session.answers.get(asked.image_id)
         why = "drawn, to tell what hides elsewhere" if asked.drawn is not None else ""
+        if asked.image_id in self.session.photos.evidence.variants:
+            why = "a variant? others look like it in most places"
         why = f"again: you said {again.verdict}, the others speak against it" if again else why
         return {
             "image_id": asked.image_id,

@@ -50,7 +50,7 @@ class Ranking:
         asked = Asked(tuple(ids), made, tuple(held))
         found = models.distances(asked)
         self.good = np.ones(len(ids), bool)
-        self.evidence = evidence.weighed(asked, found, self.good)
+        self.evidence = evidence.with_variants(store, evidence.weighed(asked, found, self.good))
         self.live = [_Live(model, one.photos, ids) for model, one in zip(models, found, strict=True)]
         self.strength = self.evidence.strength
 

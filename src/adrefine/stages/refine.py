@@ -39,7 +39,8 @@ def main() -> None:
         manifest.write(paths.REFINED / "rounds" / f"{number:02d}.csv", rows)
     write_csv(paths.REFINED / "history.csv", outcome.history)
     write_csv(paths.REFINED / "round_scores.csv", found.round_scores)
-    write_csv(paths.REVIEW_QUEUE, review_queue(images.merge(noisy[["image_id", "path"]], on="image_id")))
+    asked_for = images.assign(variant=images["image_id"].isin(found.waiting).astype(int))
+    write_csv(paths.REVIEW_QUEUE, review_queue(asked_for.merge(noisy[["image_id", "path"]], on="image_id")))
     if found.evidence is not None:
         write_csv(paths.REFINED / "evidence.csv", found.evidence.table())
     summary = found.summary()
@@ -53,6 +54,8 @@ def main() -> None:
     )
     if found.recycled:
         print(f"refine: {counted(len(found.recycled), 'removed photo')} taught the model what a defect is")
+    if found.waiting:
+        print(f"refine: {finding.waiting(len(found.waiting))}")
     print(f"refine: {finding.sentence(summary, found.removed, len(images))}")
 
 

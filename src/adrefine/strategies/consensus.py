@@ -59,6 +59,7 @@ class Consensus(StrategySettings):
 class ConsensusScorer(Scorer):
     """How far every photo stands out, also one that a human removed, over the border; over 1 goes.
 
+    What may be a rare but good variant (`places.variants`) scores 1 at most: it stays until a human decides.
     The detector being refined has no part in it. Logarithms of the scores are differences of strength, in
     robust deviations (see `evidence`).
 
@@ -74,7 +75,8 @@ class ConsensusScorer(Scorer):
         super().__init__()
         self.evidence = found
         decided = verdicts.keep | verdicts.remove
-        free = ~found.among(decided)
+        self.waiting = found.among(found.variants - decided)  # only a human can say what they are
+        free = ~(found.among(decided) | self.waiting)
         self.border = share.limit(found)
         if free.any():
             known, cleared = (found.among(chosen) for chosen in (verdicts.remove, verdicts.keep))
@@ -84,7 +86,9 @@ class ConsensusScorer(Scorer):
     def scores(self, model: Detector, kept: Images) -> pd.Series:
         import pandas as pd
 
-        return pd.Series(np.exp(self.evidence.strength - self.border), index=list(self.evidence.ids))
+        scores = np.exp(self.evidence.strength - self.border)
+        scores = np.where(self.waiting, np.minimum(scores, 1.0), scores)
+        return pd.Series(scores, index=list(self.evidence.ids))
 
 
 class ConsensusRemoval(Strategy):

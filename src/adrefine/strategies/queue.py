@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 _TO_DEVIATIONS = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
+VARIANT = "a variant? others look like it in most places: it stays until you answer"
 COLUMNS = ("image_id", "path", "kept", "score", "threshold", "doubt", "reason")
 
 
@@ -29,7 +30,7 @@ def review_queue(images: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         images: see engine.Outcome, with a column `path`; where photos weigh with their `weight`: doubt is .5
-            where one counts for a half.
+            where one counts for a half; and `variant` (0/1), which come first: see `places.variants`.
 
     Returns:
         COLUMNS, the most doubtful image first; `reason` in plain words.
@@ -40,12 +41,15 @@ def review_queue(images: pd.DataFrame) -> pd.DataFrame:
     )
     weight = images["weight"].tolist() if "weight" in images else [1.0] * len(images)
     rows = zip(kept.tolist(), score.tolist(), threshold.tolist(), weight, strict=True)
-    reasons = [_reason(*row) for row in rows]
+    variant = images["variant"].tolist() if "variant" in images else [0] * len(images)
+    reasons = [VARIANT if odd else _reason(*row) for odd, row in zip(variant, rows, strict=True)]
     towards = np.where(kept, -1, 1)  # how the chance of a wrong decision grows with the score, reversed
     with np.errstate(divide="ignore", invalid="ignore"):
         doubt = _doubt(towards * np.log(score / threshold), np.log(relative))
-    table = images.assign(doubt=doubt, reason=reasons, removed=~kept, rank=towards * relative)
-    order = {"doubt": False, "removed": True, "rank": True, "image_id": True}
+    table = images.assign(
+        doubt=doubt, reason=reasons, removed=~kept, rank=towards * relative, variant=variant
+    )
+    order = {"variant": False, "doubt": False, "removed": True, "rank": True, "image_id": True}
     table = table[table["reviewed"] == ""].sort_values(
         list(order), ascending=list(order.values()), ignore_index=True
     )

@@ -48,10 +48,19 @@ class Refinement:
         """Training photos that are out."""
         return int((self.outcome.images["kept"] == 0).sum())
 
+    @property
+    def waiting(self) -> frozenset[str]:
+        """Photos that may be a rare but good variant, and that no human answered for."""
+        found = self.evidence.variants if self.evidence else frozenset()
+        return found - self.verdicts.keep - self.verdicts.remove
+
     def summary(self) -> dict[str, Any]:
         """Why it ended, its rounds, what can be said of the set (see `finding`), how many `held_out` photos
-        stand out as what is removed does, and where photos weigh how many are `light`."""
+        stand out as what is removed does, how many may be `variants`, and where photos weigh how many are
+        `light`."""
         told: dict[str, Any] = {"stop_reason": self.outcome.stop_reason, "rounds": self.outcome.rounds}
+        if self.waiting:
+            told["variants"] = len(self.waiting)
         if "weight" in self.outcome.images:
             told["light"] = weighing.count_light(self.outcome.images["weight"])
         if self.evidence is None:

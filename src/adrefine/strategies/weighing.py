@@ -40,14 +40,15 @@ def weigh(
 ) -> list[pd.DataFrame]:
     """Strength and weight of each training photo, by id, in every round.
 
-    What a human removed weighs 0, what they keep 1. At least `min_keep` of the photos weigh a half or more.
+    What a human removed weighs 0, what they keep 1, and what may be a rare but good variant, too. At least
+    `min_keep` of the photos weigh a half or more.
     What the rule takes weighs 0 in the end; until then as much as the others say.
 
     Args:
         found: the evidence where all photos weigh the same.
         out: what the rule takes.
     """
-    known, cleared = found.among(verdicts.remove), found.among(verdicts.keep)
+    known, cleared = found.among(verdicts.remove), found.among(verdicts.keep | found.variants)
     floor, strength, weights = engine.fewest(params, images), found.strength, np.ones(len(images))
     rounds = []
     for number in range(ROUNDS):
