@@ -1,11 +1,12 @@
-"""Weights instead of a cut, each product by the centre chosen without it.
+"""Weights instead of a cut, each product by the slope chosen without it.
 
     python -m benchmarks.products.weigh --product tiles=mtd:../mtd commutators=mvtec:../ksdd \\
         screws=folder:../screw bottles=folder:../bottle pills=folder:../pill
 
 100 training photos, hidden share 0 to .3, no overlap; AUROC as in `benchmarks.products.evidence`. Chosen is
-the strength at which a photo weighs a half: the one that closes most of the gap among those that cost no
-other product more than `HARM` AUROC at any level. Writes results/products_weigh.csv and .md.
+how much nearer the strength at which a photo weighs a half lies for each unit of the estimated share: the
+one that closes most of the gap among those that cost no other product more than `HARM` AUROC beside
+removing alone, at any level. Writes results/products_weigh.csv and .md.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from benchmarks import common
 from benchmarks.products.cases import Case, case, prepare
 
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
-CENTRES = (1.5, 2.0, 2.5, 3.0)
+SLOPES = (0.0, 5.0, 7.5, 10.0)
 HARM = 0.003  # AUROC
 REMOVE = "remove"
 
@@ -62,7 +63,7 @@ def of_product(given: str, photos: int, seeds: Sequence[int]) -> Iterator[dict[s
 
 
 def measured(one: Case) -> Iterator[dict[str, object]]:
-    """A row for removing and for each centre: gain in AUROC, good photos under a half."""
+    """A row for removing and for each slope: gain in AUROC, good photos under a half."""
     n, hidden = len(one.hidden), one.hidden
     before = one.without(np.array([], int))
     gap = one.without(np.flatnonzero(hidden)) - before if hidden.any() else 0.0
@@ -72,11 +73,11 @@ def measured(one: Case) -> Iterator[dict[str, object]]:
     images = Images(one.found.ids, Path())
     taken = frozenset(np.array(one.found.ids)[out])
     settings = Refine(seed=one.seed)
-    for centre in CENTRES:
-        with patch.object(weighing, "CENTRE", centre):
+    for slope in SLOPES:
+        with patch.object(weighing, "PER_SHARE", slope):
             rounds = weighing.weigh(one.store, images, one.found, UNDECIDED, settings, taken)
         weights = rounds[-1]["weight"].to_numpy()
-        found[f"{centre:g}"] = one.weighted(weights), weights < weighing.HALF
+        found[f"{slope:g}"] = one.weighted(weights), weights < weighing.HALF
     for how, (auroc, under) in found.items():
         yield {
             "product": one.product, "photos": one.photos, "level": one.level, "seed": one.seed, "how": how,
@@ -92,24 +93,24 @@ def closed(rows: pd.DataFrame) -> float:
 
 
 def chosen(runs: pd.DataFrame) -> str:
-    """The centre that closes most among those that harm no product at any level; the largest if all do."""
-    best, most = f"{CENTRES[-1]:g}", -np.inf
-    for centre in CENTRES:
-        rows = runs[runs["how"] == f"{centre:g}"]
-        harm = -rows.groupby(["product", "level"])["gain"].mean().min()
-        if harm <= HARM and closed(rows) > most:
-            best, most = f"{centre:g}", closed(rows)
+    """The slope that closes most among those that harm no product at any level; 0 if all do."""
+    means = {how: rows.groupby(["product", "level"])["gain"].mean() for how, rows in runs.groupby("how")}
+    best, most = f"{SLOPES[0]:g}", -np.inf
+    for how in (f"{slope:g}" for slope in SLOPES):
+        gained = closed(runs[runs["how"] == how])
+        if (means[how] - means[REMOVE]).min() >= -HARM and gained > most:
+            best, most = how, gained
     return best
 
 
 def report(runs: pd.DataFrame) -> str:
-    """What removing and weighing do to each product, by the centre chosen on the others."""
+    """What removing and weighing do to each product, by the slope chosen on the others."""
     parts = []
     lines = []
     for name in dict.fromkeys(runs["product"]):
-        centre = chosen(runs[runs["product"] != name])
-        lines.append(f"- {name}: by the others, a photo weighs a half at {centre} robust deviations.")
-        mine = runs[(runs["product"] == name) & runs["how"].isin([REMOVE, centre])]
+        slope = chosen(runs[runs["product"] != name])
+        lines.append(f"- {name}: by the others, {slope} robust deviations nearer a unit of the share.")
+        mine = runs[(runs["product"] == name) & runs["how"].isin([REMOVE, slope])]
         parts.append(mine.assign(how=mine["how"].where(mine["how"] == REMOVE, "weigh")))
     left_out = pd.concat(parts)
     cells = [
@@ -123,7 +124,7 @@ def report(runs: pd.DataFrame) -> str:
     heads += ["with defects: worst", "clean: good photos out or under a half", "of the worst product"]
     told = (
         f"Gains in AUROC; means of a product and level over {runs['seed'].nunique()} seeds. `weigh`: by the "
-        "centre chosen without the product."
+        "slope chosen without the product."
     )
     table = markdown(heads, cells)
     return "\n".join(["`python -m benchmarks.products.weigh`", "", told, "", *lines, "", *table])

@@ -18,6 +18,7 @@ from adrefine.paths import PLACES
 from adrefine.places import evidence
 from adrefine.review import UNDECIDED, Verdicts
 from adrefine.strategies import refinement, weighing
+from adrefine.strategies.share import Share
 from fakes import FakeDetector, MapStore
 
 STORE = MapStore(8, count=60)
@@ -30,10 +31,22 @@ def rounds(verdicts: Verdicts = UNDECIDED, params: Refine = REFINE) -> list[pd.D
 
 
 def test_the_first_round_is_the_formula() -> None:
-    strength = evidence.gather(STORE, STORE.ids).strength
+    found, nobody = evidence.gather(STORE, STORE.ids), np.zeros(60, bool)
+    half = weighing.centre(found, nobody, nobody)
     first = rounds()[0]
-    np.testing.assert_allclose(first["weight"], 1 / (1 + np.exp((strength - 2) / 0.5)), rtol=1e-9)
-    assert ((first["weight"] < 0.5) == (strength > 2)).all()
+    np.testing.assert_allclose(first["weight"], 1 / (1 + np.exp((found.strength - half) / 0.5)), rtol=1e-9)
+    assert ((first["weight"] < 0.5) == (found.strength > half)).all()
+
+
+@pytest.mark.parametrize(("share", "half"), [(None, 2.5), (0.0, 3.0), (0.1, 2.25), (0.2, 1.5), (0.5, 1.5)])
+def test_the_more_is_thought_to_hide_the_less_it_takes_to_count_for_less(monkeypatch, share, half) -> None:
+    told = None if share is None else Share(share, 0.0, 1.0)
+    monkeypatch.setattr(weighing, "answered_share", lambda *_: told)
+    found, nobody = evidence.gather(STORE, STORE.ids), np.zeros(60, bool)
+    assert weighing.centre(found, nobody, nobody) == pytest.approx(half)
+    tenth = np.arange(60) < 6
+    if share:  # what a human has found does not hide any more
+        assert weighing.centre(found, tenth, nobody) == pytest.approx(max(3 - 7.5 * (share - 0.1), 1.5))
 
 
 def test_each_round_scores_with_the_weights_of_the_one_before() -> None:

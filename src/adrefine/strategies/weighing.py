@@ -1,7 +1,8 @@
 """refine.mode weigh: what the rule is sure of goes, and every other suspicious photo counts for less.
 
-A photo that stands out by `CENTRE` robust deviations weighs a half. The models that say how far photos stand
-out are weighted themselves, `ROUNDS` times over. `python -m benchmarks.products.weigh`.
+A photo that stands out by `centre` robust deviations weighs a half: by many where hardly any photo is thought
+to hide, by fewer the more do. The models that say how far photos stand out are weighted themselves, `ROUNDS`
+times over. `python -m benchmarks.products.weigh`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from adrefine.review import Verdicts
 from adrefine.runtime.seeds import drawn
 from adrefine.strategies import engine
 from adrefine.strategies.base import Removal
+from adrefine.strategies.share import answered_share
 
 if TYPE_CHECKING:
     from adrefine.params import Refine
     from adrefine.places.evidence import Evidence
 
-CENTRE, WIDTH = 2.0, 0.5  # robust deviations
+FARTHEST, NEAREST = 3.0, 1.5  # robust deviations at which a photo weighs a half: where none hides, at least
+PER_SHARE = 7.5  # how much nearer for each unit of the estimated share of hidden defects
+UNKNOWN = 2.5  # where nobody can tell that share
+WIDTH = 0.5
 ROUNDS = 3
 HALF = 0.5  # weight under which a photo is said to count for less
 
@@ -38,7 +43,7 @@ def weigh(
     params: Refine,
     out: frozenset[str] = frozenset(),
 ) -> list[pd.DataFrame]:
-    """Strength and weight of each training photo, by id, in every round.
+    """How far each training photo stands `over` the centre, and its weight, by id, in every round.
 
     What a human removed weighs 0, what they keep 1, and what may be a rare but good variant, too. At least
     `min_keep` of the photos weigh a half or more.
@@ -50,17 +55,30 @@ def weigh(
     """
     known, cleared = found.among(verdicts.remove), found.among(verdicts.keep | found.variants)
     floor, strength, weights = engine.fewest(params, images), found.strength, np.ones(len(images))
-    rounds = []
+    half, rounds = centre(found, known, found.among(verdicts.keep)), []
     for number in range(ROUNDS):
         if number:
             strength = _strength(store, images, found, weights, ~known, params.seed)
-        weights = 1 / (1 + np.exp(np.clip((strength - CENTRE) / WIDTH, -50, 50)))
+        weights = 1 / (1 + np.exp(np.clip((strength - half) / WIDTH, -50, 50)))
         weights = np.where(known, 0.0, np.where(cleared, 1.0, weights))
         stay = np.argsort(-weights, kind="stable")[:floor]
         weights[stay] = np.where(known[stay], 0.0, np.maximum(weights[stay], HALF))
         said = np.where(found.among(out), 0.0, weights)
-        rounds.append(pd.DataFrame({"strength": strength, "weight": said}, index=list(images.ids)))
+        rounds.append(pd.DataFrame({"over": strength - half, "weight": said}, index=list(images.ids)))
     return rounds
+
+
+def centre(found: Evidence, known: Flags, cleared: Flags) -> float:
+    """Robust deviations at which a photo weighs a half, by the share that still hides as far as can be told.
+
+    Args:
+        known, cleared: (n,) photos that a human removed, and kept.
+    """
+    share = answered_share(found, known, cleared)
+    if share is None:
+        return UNKNOWN
+    left = max(share.estimate - float(known.mean()), 0.0)
+    return max(FARTHEST - PER_SHARE * left, NEAREST)
 
 
 def refine(
@@ -87,7 +105,7 @@ def refine(
     for number, rows in enumerate(rounds, 1):
         left = rows.loc[list(start.ids)]
         under = Removal(tuple(left.index[left["weight"] == 0]), 1.0)
-        record = engine.record(number, np.exp(left["strength"] - CENTRE), under, verdicts)
+        record = engine.record(number, np.exp(left["over"]), under, verdicts)
         tables.append(record.assign(weight=left["weight"].reindex(record["image_id"]).to_numpy()))
     _learn(model, images, {str(name): float(w) for name, w in rounds[-1]["weight"].items()}, params.seed)
     after_round(len(rounds), model)
