@@ -70,7 +70,7 @@ def test_there_is_no_ceiling_without_hidden_defects_or_with_too_few_clean_photos
 def test_the_limit_trains_without_as_many_of_the_highest_scores_as_are_hidden(monkeypatch):
     """The ceiling takes one good photo for the second hidden defect: the detector learns the others."""
     learned = []
-    monkeypatch.setattr(measure, "fit", lambda params, ids, features: learned.append(ids))
+    monkeypatch.setattr(measure, "fit", lambda params, ids, noisy, features: learned.append(ids))
     monkeypatch.setattr(measure, "tested", lambda model, noisy, features: {"auroc": 0.9, "aupr": 0.8})
     scores = pd.Series({"bad0": 3.0, "good0": 2.0, "bad1": 1.5, "good1": 1.0, "good2": 0.5})
     clean = ("good0", "good1", "good2")
@@ -80,3 +80,28 @@ def test_the_limit_trains_without_as_many_of_the_highest_scores_as_are_hidden(mo
     nothing = pd.Series(dtype=float)
     assert measure.limit(parse({}), nothing, clean, pd.DataFrame(), Path("nowhere")) == {}
     assert len(learned) == 1
+
+
+def test_a_model_that_learns_from_real_defects_knows_those_that_are_left_over(monkeypatch):
+    """With the files of their masks; none that is hidden or tested."""
+    told = []
+
+    class Knows(FakeDetector):
+        def know(self, defects, weight=1.0):
+            told.append((defects.ids, dict(defects.masks)))
+
+    monkeypatch.setattr(measure.detectors, "create", lambda params: Knows())
+    rows = [
+        ("hidden", "train", 1, 0),
+        ("left", "pool", 0, 0),
+        ("tested", "test", 0, 1),
+        ("bare", "pool", 0, 0),
+    ]
+    noisy = pd.DataFrame(rows, columns=["image_id", "split", "injected", "in_test"])
+    noisy = noisy.assign(label=1, part="", defect_type="spot", mask_path=noisy["image_id"] + ".png")
+    noisy.loc[3, "mask_path"] = ""
+    model = measure.fit(parse({"detector": "mixed"}), ("a", "b"), noisy, Path("nowhere"))
+    assert told == [(("bare", "left"), {"left": "left.png"})]
+    assert model.fits == [(("a", "b"), False)]
+    measure.fit(parse({"detector": "padim"}), ("a", "b"), noisy, Path("nowhere"))
+    assert told[1:] == [((), {})]
