@@ -178,13 +178,16 @@ def test_loaded_parameters_cannot_be_changed():
 
 
 def test_the_paper_preset_is_what_the_papers_did():
-    paper = params.parse({"refine": {"preset": "paper"}})
+    paper = params.parse({"refine": {"preset": "paper", "strategy": "irp"}})
     assert (paper.refine.scorer, paper.refine.final_fit, paper.refine.max_rounds) == (
         "in_sample",
         "warm",
         1000,
     )
     assert paper.refine.refit == 0
+    assert params.parse({"refine": {"preset": "paper", "strategy": "osr"}}).refine.refit == 1
+    own = {"preset": "paper", "strategy": "osr", "refit": 0.5}
+    assert params.parse({"refine": own}).refine.refit == 0.5
     assert (paper.meta_iqr.epochs, paper.meta_iqr.outer_lr) == (240, 2e-4)
     assert (paper.osr.lambda_, paper.osr.mode) == (1.5, "threshold")
     assert (paper.irp.lambda_, paper.irp.remove) == (1.5, "max")

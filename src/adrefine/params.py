@@ -29,6 +29,7 @@ from adrefine.sections import (
     PositiveShare,
     Section,
     Share,
+    UnderOne,
 )
 from adrefine.strategies import STRATEGIES, StrategySettings
 
@@ -131,11 +132,21 @@ class EmbedPlaces(Section):
 
 
 class Embed(Section):
-    backbone: BackboneName = "efficientnet_lite1"
+    """`fast`: for a CPU and few photos; `paper`: DifferNet's, 768 values of each of 64 views."""
+
+    PRESETS: ClassVar = {
+        "fast": {"backbone": "efficientnet_lite1", "pool": "mean_std", "views": 4, "light": 0.1},
+        "paper": {"backbone": "alexnet", "pool": "mean", "views": 64, "light": 0.0},
+    }
+
+    preset: Literal["fast", "paper"] = "fast"
+    backbone: BackboneName = FROM_PRESET
     weights: str | None = None
     scales: Annotated[list[Side], Field(min_length=1)] = Field(default=[448, 224, 112])
-    views: AtLeastOne = 4
+    pool: Literal["mean", "mean_std"] = FROM_PRESET
+    views: AtLeastOne = FROM_PRESET
     rotate: bool = True
+    light: UnderOne = FROM_PRESET
     places: EmbedPlaces = EmbedPlaces()
 
 
@@ -242,7 +253,8 @@ class Params(Section):
     @model_validator(mode="before")
     @classmethod
     def _preset_of_refine(cls, content: Any) -> Any:
-        """`refine.preset` names the preset of the strategies that have presets."""
+        """`refine.preset` names the preset of the strategies that have presets; the chosen one may have
+        values of its own for section `refine`."""
         refine = content.get("refine", {})
         preset = refine.get("preset") if isinstance(refine, dict) else None
         sections: dict[str, Any] = {name: cls.model_fields[name].annotation for name in STRATEGIES.names()}
@@ -251,6 +263,10 @@ class Params(Section):
             for name, kind in sections.items()
             if kind.PRESETS and isinstance(given := content.get(name, {}), dict)
         }
+        chosen = sections.get(str(refine.get("strategy"))) if isinstance(refine, dict) else None
+        own = chosen.REFINE.get(preset, {}) if chosen and isinstance(preset, str) else {}
+        if own:
+            filled["refine"] = {**refine, **{k: v for k, v in own.items() if refine.get(k) is None}}
         return {**content, **filled}
 
     @model_validator(mode="after")

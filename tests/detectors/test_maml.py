@@ -79,7 +79,7 @@ def affine(
         hidden = torch.relu(hidden @ w[f"{net}.{layer}.weight"].T + w[f"{net}.{layer}.bias"])
     out = hidden @ w[f"{net}.4.weight"].T + w[f"{net}.4.bias"]
     s, t = out.split(moved.shape[1], dim=1)
-    s = 3.0 * 0.636 * torch.atan(s)
+    s = 3.0 * 0.636 * torch.atan(s / 3.0)  # DifferNet eq. 2
     return moved * s.exp() + t, s.sum(dim=1)
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.models import get_model
 
 from adrefine import backbones
+from adrefine.backbones import vision
 from adrefine.features.extract import Extractor, read_image, resize
 from adrefine.features.views import transform
 from adrefine.params import Embed, Runtime
@@ -30,7 +32,7 @@ def naive(photo: torch.Tensor) -> np.ndarray:
     """(views, dim) of one photo (3, h, w), value by value."""
     net, rows = backbones.load(PARAMS), []
     for view in range(PARAMS.views):
-        seen, values = transform(photo[None], view, PARAMS.views, True), []
+        seen, values = transform(photo[None], view, PARAMS), []
         for side in PARAMS.scales:
             for maps in net(resize(seen, side)):
                 channels = maps[0].double().numpy().reshape(maps.shape[1], -1)
@@ -44,6 +46,24 @@ def test_vectors_equal_a_naive_computation(extractor, photos):
     assert found.shape == (5, 3, extractor.dim) == (5, 3, 2 * 192 * 2)
     assert found.dtype == np.float16
     np.testing.assert_allclose(found[2].astype(float), naive(photos[2]), rtol=2e-3, atol=2e-3)
+
+
+def test_the_mean_alone_is_the_first_half_of_each_maps_values(extractor, photos):
+    """DifferNet sect. 3.1 pools the mean; the deviation beside it is ours."""
+    alone = Extractor(PARAMS.model_copy(update={"pool": "mean"}), Runtime(engine="torch"))
+    found = alone.extract(photos)
+    both = extractor.extract(photos).reshape(5, 3, 2, 2, 192)  # scales, mean and deviation, channels
+    np.testing.assert_allclose(found, both[:, :, :, 0].reshape(5, 3, -1), atol=1e-3)
+
+
+def test_as_published_a_view_is_three_scales_of_alexnets_256_channels(monkeypatch):
+    """DifferNet sect. 3.1: 768 values; sect. 4.2: 64 turned views, without a change of light."""
+    monkeypatch.setattr(vision, "_load", lambda name, *_: get_model(name, weights=None))
+    published = Extractor(Embed(preset="paper"), Runtime(engine="torch"))
+    assert published.shape == (64, 768)
+    assert published.engine.net.layers == ("features",)
+    photo = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(transform(photo, 16, published.params), torch.rot90(photo, 1, (2, 3)))
 
 
 def test_a_vector_does_not_depend_on_what_shares_its_batch(extractor, photos):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrefine.features.views import angle_of, transform, turn
+from adrefine.params import Embed
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def core(images: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("rotate", [True, False])
 def test_the_first_view_is_the_photo_itself(photos, rotate):
-    assert torch.equal(transform(photos, 0, 4, rotate), photos)
+    assert torch.equal(transform(photos, 0, Embed(views=4, rotate=rotate)), photos)
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3, 4, -1])
@@ -53,8 +54,8 @@ def test_a_turn_has_one_sense_near_and_at_the_exact_angles(photos, degrees):
 
 @pytest.mark.parametrize("view", range(1, 5))
 def test_every_photo_gets_the_same_transformation_and_stays_in_range(photos, view):
-    together = transform(photos, view, 5, True)
-    alone = torch.cat([transform(photo[None], view, 5, True) for photo in photos])
+    together = transform(photos, view, Embed(views=5))
+    alone = torch.cat([transform(photo[None], view, Embed(views=5)) for photo in photos])
     torch.testing.assert_close(together, alone)
     assert together.min() >= 0
     assert together.max() <= 1
@@ -62,9 +63,14 @@ def test_every_photo_gets_the_same_transformation_and_stays_in_range(photos, vie
 
 
 def test_views_differ_from_each_other_also_without_turns(photos):
-    views = torch.stack([transform(photos, view, 6, False) for view in range(6)])
+    views = torch.stack([transform(photos, view, Embed(views=6, rotate=False)) for view in range(6)])
     distances = torch.cdist(views.flatten(1), views.flatten(1))
     assert distances[~torch.eye(6, dtype=torch.bool)].min() > 0.1
+
+
+@pytest.mark.parametrize("view", range(4))
+def test_without_light_a_view_is_a_turn_and_nothing_else(photos, view):
+    assert torch.equal(transform(photos, view, Embed(views=4, light=0)), torch.rot90(photos, view, (2, 3)))
 
 
 def test_angles_divide_the_circle_or_are_nought():
@@ -74,5 +80,5 @@ def test_angles_divide_the_circle_or_are_nought():
 
 def test_gradients_pass_through_every_view(photos):
     seen = photos.clone().requires_grad_()
-    transform(seen, 1, 3, True).sum().backward()
+    transform(seen, 1, Embed(views=3)).sum().backward()
     assert core(seen.grad).abs().min() > 0

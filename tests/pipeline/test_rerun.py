@@ -65,7 +65,10 @@ UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
             {"synthesize", "embed", "pretrain_pdn", "select", "train", "refine", "evaluate"},
         ),
         ({"embed.places.seed": 1}, {"embed", "select", "refine", "evaluate"}),
-        ({"embed.views": 1}, {"embed", "select", "train", "refine", "evaluate"}),
+        (
+            {"embed.views": 1, "embed.pool": "mean", "embed.light": 0.0},
+            {"embed", "select", "train", "refine", "evaluate"},
+        ),
         ({"pretrain_pdn.steps": 1}, {"pretrain_pdn"}),
         ({"pretrain_pdn.init": "scratch", "pretrain_pdn.teacher": "resnet18"}, {"pretrain_pdn"}),
     ],

@@ -7,14 +7,18 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+CLAMP = 3.0  # α of DifferNet: log scales of a coupling stay within it
 
-def build_flow(dim: int, blocks: int, hidden: int, layers: int, seed: int, clamp: float = 3.0) -> nn.Module:
+
+def build_flow(
+    dim: int, blocks: int, hidden: int, layers: int, seed: int, clamp_slope: float = 1.0
+) -> nn.Module:
     """`blocks` GLOW-type affine coupling blocks, a fixed random permutation before each (docs/methods.md 1).
 
     Args:
         dim: size of the vectors. blocks: coupling blocks. hidden, layers: units and number of each subnet's
             hidden layers (DifferNet: 2048 units, 3 layers).
-        seed: decides permutations and weights. clamp: α of the soft clamp.
+        seed: decides permutations and weights. clamp_slope: see `soft_clamp`.
 
     Returns:
         A module: x (n, dim) -> z (n, dim), log|det J| (n,). It starts as the identity up to permutations.
@@ -26,8 +30,23 @@ def build_flow(dim: int, blocks: int, hidden: int, layers: int, seed: int, clamp
     flow = Ff.SequenceINN(dim)
     for block in range(blocks):
         flow.append(Fm.PermuteRandom, seed=seed * 1000 + block)
-        flow.append(Fm.GLOWCouplingBlock, subnet_constructor=_subnet(hidden, layers), clamp=clamp)
+        flow.append(
+            Fm.GLOWCouplingBlock,
+            subnet_constructor=_subnet(hidden, layers),
+            clamp=CLAMP,
+            clamp_activation=soft_clamp(clamp_slope),
+        )
     return flow
+
+
+def soft_clamp(slope: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    """σ of DifferNet (Rudolph et al. 2021, eq. 2) over α: 0.636 · atan(slope · s / α).
+
+    With slope 1 it is DifferNet's, α · 0.636 · atan(s / α), where log scales start with slope 0.636. FrEIA's
+    own leaves α out of the arctangent: slope 3, for an α of 3.
+    """
+    factor = slope / CLAMP
+    return lambda s: 0.636 * torch.atan(factor * s)
 
 
 def _subnet(hidden: int, layers: int) -> Callable[[int, int], nn.Module]:

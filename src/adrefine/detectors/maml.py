@@ -11,6 +11,7 @@ import torch
 from torch.func import functional_call, grad, grad_and_value
 
 from adrefine.detectors.flow import adam, negative_log_likelihood, trainable
+from adrefine.detectors.on_features import some_views
 
 if TYPE_CHECKING:
     from adrefine.strategies.meta_iqr import MetaIqr
@@ -76,7 +77,7 @@ class MetaLearner:
     """Moves a flow's weights along the meta-gradient; every step draws new tasks. It can stop and go on.
 
     feature_noise: deviation of the detector's own noise, on support and query; `params.support_noise`
-        distorts the support on top of it.
+        distorts the support on top of it. views: of each photo, drawn anew for every task; 0: all.
     """
 
     flow: torch.nn.Module
@@ -84,6 +85,7 @@ class MetaLearner:
     generator: torch.Generator
     feature_noise: float
     params: MetaIqr
+    views: int = 0
 
     def learn(self, inputs: torch.Tensor, epochs: int) -> list[dict[str, float]]:
         """Learn (n, views, dim) flow inputs of n photos, two or more.
@@ -104,8 +106,8 @@ class MetaLearner:
     def _step(self, inputs: torch.Tensor) -> float:
         """θ ← θ − β ∇ of the mean of L(Q, θ') (eq. 2), β ∇ as the optimizer makes it; that mean before it."""
         tasks = [
-            draw_task(inputs, self.params, self.feature_noise, self.generator)
-            for _ in range(self.params.tasks)
+            draw_task(seen, self.params, self.feature_noise, self.generator)
+            for seen in (some_views(inputs, self.views, self.generator) for _ in range(self.params.tasks))
         ]
         weights = {name: value for name, value in self.flow.named_parameters() if value.is_floating_point()}
         here = {name: value.detach() for name, value in weights.items()}

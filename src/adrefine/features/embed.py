@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from adrefine.backbones.engine import Engine
-from adrefine.features.extract import Extractor, read_image
+from adrefine.features.extract import Extractor, meta_of, read_image
 from adrefine.features.store import VectorCache, write_store
 from adrefine.io import sha256_file
 from adrefine.params import Embed, Runtime
@@ -50,17 +50,10 @@ def embed(
         {"images": all, "computed": those that went through the backbone}.
     """
     extractor = Extractor(params, runtime)
-    settings = params.model_dump(exclude={"weights", "places"})
+    settings = params.model_dump(exclude={"preset", "weights", "places"})
     config = configuration(CODE_VERSION, settings, params.weights, extractor)
     found = through(extractor, images, config, cache)
-    meta = {
-        "backbone": params.backbone,
-        "scales": list(params.scales),
-        "views": params.views,
-        "rotate": params.rotate,
-        "dim": extractor.dim,
-        "weights": params.weights,
-    }
+    meta = {**meta_of(params), "dim": extractor.dim}
     write_store(out, found.ids, found.arrays, extractor.shape, meta)
     return {"images": len(found.ids), "computed": found.computed}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +23,17 @@ _CHUNK = {"cpu": 2, "cuda": 64}
 class Extractor:
     """Turns images into (views, dim) vectors with the backbone, scales and views of `params`.
 
-    The vector of a view is, scale by scale and layer by layer, the spatial mean and standard deviation of
-    each channel. (DifferNet takes the mean alone; docs/methods.md 8 measured what the deviation adds.)
+    The vector of a view is, scale by scale and layer by layer, the spatial mean of each channel, and with
+    `pool: mean_std` its standard deviation. (DifferNet takes the mean alone; docs/methods.md 8 measured what
+    the deviation adds.)
     """
 
     def __init__(self, params: Embed, runtime: Runtime | None = None) -> None:
         net = backbones.load(params)
         self.params, self.engine = params, engine.start(net, runtime or Runtime())
         self.device = self.engine.device
-        self.dim = 2 * sum(net.channels) * len(params.scales)
+        self.pools = 2 if params.pool == "mean_std" else 1
+        self.dim = self.pools * sum(net.channels) * len(params.scales)
         self.shape: tuple[int, ...] = (params.views, self.dim)
 
     @torch.inference_mode()
@@ -37,7 +41,7 @@ class Extractor:
         """Vectors (b, views, dim) float16 of images (b, 1 or 3, h, w) in 0..1."""
         images = images.to(self.device, non_blocking=True)
         count = self.params.views
-        views = [transform(images, view, count, self.params.rotate) for view in range(count)]
+        views = [transform(images, view, self.params) for view in range(count)]
         vectors = torch.cat(
             [self.pooled(chunk) for view in views for chunk in view.split(_CHUNK[self.device.type])]
         )
@@ -51,8 +55,21 @@ class Extractor:
         parts = []
         for scale in self.params.scales:
             for maps in self.engine(resize(images, scale).expand(-1, 3, -1, -1)):
-                parts += mean_and_deviation(maps)
+                parts += mean_and_deviation(maps)[: self.pools]
         return torch.cat(parts, dim=1)
+
+
+_OF_VECTORS = ("backbone", "weights", "scales", "views", "rotate", "light", "pool")
+
+
+def meta_of(params: Embed) -> dict[str, Any]:
+    """What a store of vectors keeps of the settings that made them."""
+    return {name: getattr(params, name) for name in _OF_VECTORS}
+
+
+def of_meta(meta: Mapping[str, Any]) -> Embed:
+    """The settings that `meta_of` gave; a store from before there were `pool` and `light` is as `fast`."""
+    return Embed.model_validate({name: meta[name] for name in _OF_VECTORS if name in meta})
 
 
 def resize(images: torch.Tensor, side: int) -> torch.Tensor:

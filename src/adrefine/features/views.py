@@ -1,14 +1,17 @@
-"""Transformed copies of an image (DifferNet: rotations, brightness, contrast), the same for every image."""
+"""Transformed copies of an image (DifferNet: rotations; others add light), the same for every image."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
+if TYPE_CHECKING:
+    from adrefine.params import Embed
+
 _GOLDEN = (math.sqrt(5) - 1) / 2
-_JITTER = 0.1  # brightness and contrast change by at most this share
 
 
 def angle_of(view: int, views: int, rotate: bool) -> float:
@@ -16,13 +19,15 @@ def angle_of(view: int, views: int, rotate: bool) -> float:
     return 360.0 * view / views if rotate else 0.0
 
 
-def transform(images: torch.Tensor, view: int, views: int, rotate: bool) -> torch.Tensor:
+def transform(images: torch.Tensor, view: int, params: Embed) -> torch.Tensor:
     """View number `view` of images (b, c, h, w) in 0..1; light follows a low-discrepancy sequence."""
     if view == 0:
         return images
-    brightness = 1 + _JITTER * (2 * ((view * _GOLDEN) % 1) - 1)
-    contrast = 1 + _JITTER * (2 * ((view * _GOLDEN**2) % 1) - 1)
-    turned = turn(images, angle_of(view, views, rotate))
+    turned = turn(images, angle_of(view, params.views, params.rotate))
+    if not params.light:
+        return turned
+    brightness = 1 + params.light * (2 * ((view * _GOLDEN) % 1) - 1)
+    contrast = 1 + params.light * (2 * ((view * _GOLDEN**2) % 1) - 1)
     return (((turned - 0.5) * contrast + 0.5) * brightness).clamp(0, 1)
 
 

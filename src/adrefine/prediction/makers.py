@@ -13,7 +13,7 @@ from PIL import Image
 from adrefine.bundle import inputs
 from adrefine.bundle.contents import INPUTS, Contents, Weights
 from adrefine.features.embed import Network
-from adrefine.features.extract import Extractor, as_tensor
+from adrefine.features.extract import Extractor, as_tensor, of_meta
 from adrefine.features.store import write_rows
 from adrefine.io import read_json, write_csv
 from adrefine.params import Embed, EmbedPlaces, Runtime
@@ -59,8 +59,7 @@ class _Frozen:
 class _Features(_Frozen):
     def __init__(self, folder: Path, weights: str | None, runtime: Runtime) -> None:
         self.meta = read_json(folder / "meta.json") | {"weights": weights}
-        names = ("backbone", "weights", "scales", "views", "rotate")
-        self.network = Extractor(Embed.model_validate({name: self.meta[name] for name in names}), runtime)
+        self.network = Extractor(of_meta(self.meta), runtime)
 
     def make(
         self, ids: Sequence[str], images: Sequence[Image.Image], files: Sequence[Path], out: Path

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from adrefine.sections import Section
 
@@ -40,11 +41,13 @@ class StrategySettings(Section):
     """A strategy's section of params.yaml, registered by its name: the rule, and what it wants beside it.
 
     Attributes:
+        REFINE: by `refine.preset`, values of section `refine` that are this strategy's own in that preset.
         KNOWS: what `refine.contamination` may say beside auto: `nothing`, a `share` (that many of the highest
             scores go, instead of the rule's own), or a share or `bounds` of it.
     """
 
     KNOWS: ClassVar[Literal["nothing", "share", "bounds"]] = "share"
+    REFINE: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @abstractmethod
     def create(self, images: int) -> Strategy:

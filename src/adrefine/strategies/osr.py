@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 class Osr(StrategySettings):
     """Section `osr` of params.yaml, which explains each key."""
+
+    REFINE: ClassVar = {"paper": {"refit": 1.0}}  # it fine-tunes what it has, also in Algorithm 1
 
     mode: Literal["threshold", "until_size"] = "threshold"
     lambda_: Positive = Field(1.5, alias="lambda")

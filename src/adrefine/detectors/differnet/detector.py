@@ -21,7 +21,7 @@ from adrefine.detectors.base import (
 from adrefine.detectors.differnet.settings import Settings
 from adrefine.detectors.flow import adam, build_flow, latent_score, negative_log_likelihood, row_nll
 from adrefine.detectors.maml import MetaLearner, outer_optimizer
-from adrefine.detectors.on_features import OnFeatures
+from adrefine.detectors.on_features import OnFeatures, some_views
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, read_json, write_json
 from adrefine.runtime import hardware
@@ -54,10 +54,12 @@ class DifferNet(OnFeatures):
         The first cold fit finds, by the likelihood of a part of `images` held out by id, how many epochs are
         best, then learns all of them for so long: an image that the flow did not learn would stand out among
         those it did. Later cold fits, also of clones, start afresh but keep that number. A warm fit goes on
-        from the last cold one for `finetune_epochs`.
+        from the last cold one for `finetune_epochs`; with `warm_from: last` from whatever was fitted last, as
+        OSR Algorithm 1 updates its model.
         """
         if warm_start and self.flow is not None:
-            self.flow.load_state_dict(self.cold)
+            if self.settings.warm_from == "cold":
+                self.flow.load_state_dict(self.cold)
             epochs = self.settings.finetune_epochs
             self.log = self._train(self._inputs(self._learnable(images)), epochs) if epochs else []
             return self.log
@@ -82,9 +84,11 @@ class DifferNet(OnFeatures):
             self._start(vectors.reshape(-1, vectors.shape[-1]))
             generator = seed_everything(s.seed + 1)
             optimizer = outer_optimizer(self._ready(), params, s.weight_decay)
-            self.meta = MetaLearner(self._ready(), optimizer, generator, s.feature_noise, params)
+            self.meta = MetaLearner(
+                self._ready(), optimizer, generator, s.feature_noise, params, s.train_views
+            )
         with self._cores():
-            self.log = self.meta.learn(self._inputs(vectors).view(vectors.shape), epochs)
+            self.log = self.meta.learn(self._inputs(vectors), epochs)
         self.cold = copy.deepcopy(self._ready().state_dict())
         return self.log
 
@@ -99,14 +103,15 @@ class DifferNet(OnFeatures):
         return Scores(self._of_images(images, lambda z, log_det: latent_score(z)))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
-        """Absolute input gradient of the score, mean over channels and views, smoothed (IRP sect. 3.1)."""
+        """Absolute input gradient of the loss, mean over channels and views, smoothed (IRP sect. 3.1)."""
         from adrefine.detectors.gradient_maps import gradient_maps
 
-        return gradient_maps(self.latent, self.store(images).meta, files)
+        return gradient_maps(self.loss, self.store(images).meta, files)
 
-    def latent(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Image score (n,) of raw feature vectors (n, dim); differentiable."""
-        return latent_score(self._flow_of(vectors)[0])
+    def loss(self, vectors: torch.Tensor) -> torch.Tensor:
+        """The loss (n,) of each of the raw feature vectors (n, dim); differentiable."""
+        z, log_det = self._flow_of(vectors)
+        return row_nll(z, log_det) / z.shape[1]
 
     def clone(self) -> DifferNet:
         return copy.deepcopy(self)
@@ -148,7 +153,7 @@ class DifferNet(OnFeatures):
 
     def _new_flow(self, dim: int) -> torch.nn.Module:
         s = self.settings
-        return build_flow(dim, s.blocks, s.hidden, s.layers, s.seed).to(self.device)
+        return build_flow(dim, s.blocks, s.hidden, s.layers, s.seed, s.clamp_slope).to(self.device)
 
     def _start(self, rows: np.ndarray) -> None:
         """Fix the scale of the inputs and make a new flow; a warm start keeps both."""
@@ -176,14 +181,14 @@ class DifferNet(OnFeatures):
         return held if (~held).sum() > 1 else np.zeros(len(images), dtype=bool)
 
     def _inputs(self, vectors: np.ndarray) -> torch.Tensor:
-        """(n, views, dim) raw vectors as (n · views, dim) flow inputs on the device."""
-        flat = torch.from_numpy(vectors.reshape(-1, vectors.shape[-1])).to(self.device)
-        return (flat - self.centre) / self.spread
+        """(n, views, dim) raw vectors as flow inputs on the device."""
+        return (torch.from_numpy(vectors).to(self.device) - self.centre) / self.spread
 
     def _train(
         self, train: torch.Tensor, epochs: int, watched: torch.Tensor | None = None
     ) -> list[dict[str, float]]:
-        """Go on from the present weights; with `watched` inputs, until their likelihood stops rising."""
+        """Learn (n, views, dim) inputs, going on from the present weights; with `watched` ones, until their
+        likelihood stops rising."""
         s = self.settings
         generator = seed_everything(s.seed + 1)
         optimizer = adam(self._ready(), s.learning_rate, s.weight_decay)
@@ -210,8 +215,9 @@ class DifferNet(OnFeatures):
     ) -> float:
         flow, s, total = self._ready(), self.settings, 0.0
         flow.train()
-        for rows in torch.randperm(len(train), generator=generator).split(s.batch_size):
-            batch = train[rows.to(train.device)]
+        seen = some_views(train, s.train_views, generator).flatten(0, 1)
+        for rows in torch.randperm(len(seen), generator=generator).split(s.batch_size):
+            batch = seen[rows.to(seen.device)]
             if s.feature_noise:
                 noise = torch.randn(batch.shape, generator=generator).to(batch.device)
                 batch = batch + s.feature_noise * noise
@@ -221,11 +227,11 @@ class DifferNet(OnFeatures):
             optimizer.step()
             total += float(loss.detach()) * len(rows)
         flow.eval()
-        return total / len(train)
+        return total / len(seen)
 
     @torch.inference_mode()
     def _likelihood(self, watched: torch.Tensor) -> float:
-        return float(negative_log_likelihood(*self._ready()(watched)))
+        return float(negative_log_likelihood(*self._ready()(watched.flatten(0, 1))))
 
     @torch.inference_mode()
     def _of_images(self, images: Images, value: Callable[..., torch.Tensor]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from adrefine.detectors.base import DetectorSettings
 from adrefine.paths import FEATURES
@@ -26,6 +26,8 @@ class Settings(DetectorSettings):
             "hidden": 128,
             "layers": 1,
             "blocks": 4,
+            "clamp_slope": 3.0,  # as FrEIA's coupling block has it
+            "train_views": 0,
             "epochs": 20,
             "learning_rate": 2e-3,
             "weight_decay": 1e-5,
@@ -33,12 +35,15 @@ class Settings(DetectorSettings):
             "holdout": 0.15,
             "patience": 6,
             "finetune_epochs": 0,  # a warm epoch only adds noise to the scores
+            "warm_from": "cold",
         },
         "paper": {
             "standardize": False,
             "hidden": 2048,
             "layers": 3,
             "blocks": 8,
+            "clamp_slope": 1.0,
+            "train_views": 4,
             "epochs": 400,
             "learning_rate": 2e-4,
             "weight_decay": 1e-5,
@@ -46,6 +51,7 @@ class Settings(DetectorSettings):
             "holdout": 0.0,
             "patience": 400,
             "finetune_epochs": 400,
+            "warm_from": "last",
         },
     }
     reads: ClassVar = (FEATURES,)
@@ -55,6 +61,8 @@ class Settings(DetectorSettings):
     hidden: AtLeastOne = FROM_PRESET
     layers: AtLeastOne = FROM_PRESET
     blocks: AtLeastOne = FROM_PRESET
+    clamp_slope: Positive = FROM_PRESET
+    train_views: Count = FROM_PRESET
     epochs: AtLeastOne = FROM_PRESET
     learning_rate: Positive = FROM_PRESET
     weight_decay: NotNegative = FROM_PRESET
@@ -62,8 +70,16 @@ class Settings(DetectorSettings):
     holdout: UnderOne = FROM_PRESET
     patience: AtLeastOne = FROM_PRESET
     finetune_epochs: Count = FROM_PRESET
+    warm_from: Literal["cold", "last"] = FROM_PRESET
     batch_size: AtLeastOne = 96
     seed: int = 0
+
+    @classmethod
+    def restored(cls, content: dict[str, Any]) -> Self:
+        """As of any detector; a model from before there were these keys is as `fast`."""
+        fast = cls.PRESETS["fast"]
+        later = {key: fast[key] for key in ("clamp_slope", "train_views", "warm_from")}
+        return super().restored({**later, **content})
 
     def create(self) -> DifferNet:
         from adrefine.detectors.differnet.detector import DifferNet
