@@ -19,7 +19,9 @@ SMALL = {
 
 def table(ids: tuple[str, ...], label: int, hidden: int) -> pd.DataFrame:
     """The last `hidden` images are injected defects, the first two are for validation."""
-    rows = pd.DataFrame({"image_id": ids[::-1], "split": "train", "label": label, "injected": 0})
+    rows = pd.DataFrame(
+        {"image_id": ids[::-1], "split": "train", "label": label, "injected": 0, "mask_path": ""}
+    )
     rows.loc[rows.index[:hidden], ["label", "injected"]] = 1
     rows.loc[rows.index[-2:], "split"] = "val"
     return rows
