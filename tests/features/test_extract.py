@@ -58,7 +58,7 @@ def test_the_mean_alone_is_the_first_half_of_each_maps_values(extractor, photos)
 
 def test_as_published_a_view_is_three_scales_of_alexnets_256_channels(monkeypatch):
     """DifferNet sect. 3.1: 768 values; sect. 4.2: 64 turned views, without a change of light."""
-    monkeypatch.setattr(vision, "_load", lambda name, *_: get_model(name, weights=None))
+    monkeypatch.setattr(vision, "network", lambda name, *_: get_model(name, weights=None))
     published = Extractor(Embed(preset="paper"), Runtime(engine="torch"))
     assert published.shape == (64, 768)
     assert published.engine.net.layers == ("features",)
