@@ -18,7 +18,7 @@ from docs.pages import REPOSITORY
 from pipeline.project import with_changes
 
 # Programs of the system and of other projects, whose options are not ours to check.
-FOREIGN = {".", "cd", "cp", "export", "git", "ln", "open", "pip", "python3", ".venv/bin/python"}
+FOREIGN = {".", "cd", "cp", "curl", "export", "git", "ln", "open", "pip", "python3", ".venv/bin/python"}
 
 
 @cache

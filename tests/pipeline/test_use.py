@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
+import socket
+import subprocess
+from contextlib import ExitStack
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -12,7 +18,7 @@ from docs import pages
 from pipeline.project import PHOTOS, Project, Run
 
 pytestmark = pytest.mark.pipeline
-SECTION = "From a folder of photos to a prediction"
+SECTION, PORT = "From a folder of photos to a prediction", "8321"
 
 
 def test_the_walk_through_does_what_it_says(first: tuple[Project, Run, str]) -> None:
@@ -22,18 +28,45 @@ def test_the_walk_through_does_what_it_says(first: tuple[Project, Run, str]) -> 
     (project.root / "new").mkdir()
     for number, photo in enumerate(tested):
         shutil.copyfile(photo, project.root / f"new/{number}.png")
-    for words, text in _blocks():
-        if words == "sh":
-            for line in text.splitlines():
-                module, *arguments = line.split()
-                run = project.run("adrefine.cli" if module == "adrefine" else module, *arguments)
-                assert not run.code, f"{line}: {run.out}{run.err}"
-        else:
-            (project.root / "walk.py").write_text(text)
-            run = project.run("walk")
-            assert not run.code, run.err
-            assert "(64, 64)" in run.out
+    with ExitStack() as running:
+        for words, text in _blocks():
+            if words == "sh":
+                for line in text.splitlines():
+                    _command(project, running, line)
+            else:
+                (project.root / "walk.py").write_text(text)
+                run = project.run("walk")
+                assert not run.code, run.err
+                assert "(64, 64)" in run.out
     _compare(project)
+
+
+def _command(project: Project, running: ExitStack, line: str) -> None:
+    """A line of a shell block; a server stays until the end."""
+    program, *arguments = shlex.split(line.replace(PORT, str(_port())))
+    module = "adrefine.cli" if program == "adrefine" else program
+    if arguments[-1] == "&":
+        server = project.start(module, *arguments[:-1], "--port", str(_port()))
+        running.callback(server.wait, 20)
+        running.callback(server.terminate)
+    elif program == "curl":
+        done = subprocess.run(
+            ["curl", "-sS", *arguments], cwd=project.root, capture_output=True, text=True, check=True
+        )
+        said = json.loads(done.stdout)
+        table = pd.read_csv(project.root / "results/predictions.csv").set_index("path")
+        assert said["score"] == pytest.approx(table.at["new/0.png", "score"], rel=1e-8)
+        assert said["model"]["name"] == "bundle"
+    else:
+        run = project.run(module, *arguments)
+        assert not run.code, f"{line}: {run.out}{run.err}"
+
+
+@cache
+def _port() -> int:
+    """A free one."""
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        return int(place.getsockname()[1])
 
 
 def _compare(project: Project) -> None:

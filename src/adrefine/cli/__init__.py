@@ -17,6 +17,7 @@ from adrefine.cli import (
     promote,
     repro,
     review,
+    serve_model,
     summary,
 )
 from adrefine.errors import exit_cleanly
@@ -31,6 +32,7 @@ COMMANDS = (
     log,
     promote,
     predict,
+    serve_model,
     bundle,
     benchmark,
     completion,

@@ -14,7 +14,7 @@ from PIL import Image
 from adrefine.ingestion import decode, fitting, pose, scales
 from adrefine.ingestion.affine import Affine
 from adrefine.ingestion.decision import PART, STRETCH
-from adrefine.ingestion.decode import Decoded
+from adrefine.ingestion.decode import Decoded, Gate
 from adrefine.ingestion.samples import Samples
 from adrefine.ingestion.scales import EIGHT_BIT, Scale
 
@@ -61,18 +61,18 @@ class Preparation:
         """For preparation.json."""
         return asdict(self)
 
-    def of_bytes(self, data: bytes) -> Ready:
-        """A photo from the bytes of its file, as ingest would have made it.
+    def of_bytes(self, data: bytes, gate: Gate | None = None) -> Ready:
+        """A photo from the bytes of its file, as ingest would have made it. gate: see `decode.read`.
 
         Raises:
             BadPhoto: it cannot be used.
         """
-        found = decode.read(data, self.max_megapixels, self.size)
+        found = decode.read(data, self.max_megapixels, self.size, gate)
         lies = self._pose(found)
         if lies is None or lies.problem:
             return self._stretched(found)
         enough = ceil(self.size / (pose.MARGIN * min(lies.length, lies.width)))
-        return self._turned(decode.read(data, self.max_megapixels, enough), lies)
+        return self._turned(decode.read(data, self.max_megapixels, enough, gate), lies)
 
     def shown(self, data: bytes) -> Image.Image:
         """The whole photo for people, on the scale of the set."""

@@ -17,7 +17,7 @@ from adrefine.errors import UserError
 from adrefine.ingestion import decode
 from adrefine.ingestion.affine import Affine
 from adrefine.ingestion.damage import BadPhoto
-from adrefine.ingestion.decode import Decoded
+from adrefine.ingestion.decode import Decoded, Gate
 from adrefine.ingestion.preparation import Preparation, Ready
 from adrefine.ingestion.samples import Samples
 from adrefine.ingestion.sources import read_bytes
@@ -113,8 +113,8 @@ def _within(low: float, high: float, most: int) -> tuple[int, int]:
     return first, max(1, int(np.clip(np.ceil(high), 0, most)) - first)
 
 
-def ready(photo: Photo, preparation: Preparation) -> tuple[Ready, str]:
-    """A photo at the working size, and the hash of its file, "" if it is none.
+def ready(photo: Photo, preparation: Preparation, gate: Gate | None = None) -> tuple[Ready, str]:
+    """A photo at the working size, and the hash of its file, "" if it is none. gate: see `decode.read`.
 
     Raises:
         UserError: it cannot be used; says why.
@@ -125,7 +125,7 @@ def ready(photo: Photo, preparation: Preparation) -> tuple[Ready, str]:
             photo = _read(Path(photo), preparation.max_megapixels)
         if isinstance(photo, bytes | bytearray | memoryview):
             data = bytes(photo)
-            return preparation.of_bytes(data), hashlib.sha256(data).hexdigest()
+            return preparation.of_bytes(data, gate), hashlib.sha256(data).hexdigest()
         return preparation.of_pixels(pixels(photo)), ""
     except BadPhoto as error:
         raise UserError(f"{name}: {error}") from None

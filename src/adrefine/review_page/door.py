@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
-from adrefine.serving.guard import Application, Guard, Message
+from adrefine.serving import asgi
+from adrefine.serving.asgi import Application, Message, Receive, Send
+from adrefine.serving.guard import Guard
 
 # Nothing but this server's own files runs or is shown; no page of another site may frame one of these.
 POLICY = (
@@ -35,27 +37,10 @@ class Door:
         self.application, self.token = application, token
         self.guard = Guard(self._known, names)
 
-    async def __call__(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = {name.lower() for name, _ in message["headers"]}
-                extra = [(name, value) for name, value in HEADERS.items() if name not in given]
-                message = {**message, "headers": [*message["headers"], *extra]}
-            await send(message)
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        await self.guard(scope, receive, asgi.adding(HEADERS, send) if scope["type"] == "http" else send)
 
-        await self.guard(scope, receive, send if scope["type"] != "http" else with_headers)
-
-    async def _known(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def _known(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.application(scope, receive, send)
             return
@@ -67,11 +52,11 @@ class Door:
         sites = [value for name, value in headers if name == b"sec-fetch-site"]
         lengths = [value for name, value in headers if name == b"content-length"]
         if not slash or not secrets.compare_digest(first.encode(), self.token.encode()):
-            await _refuse(send, 403, "the address needs the token that `adrefine review --open` printed")
+            await asgi.refuse(send, 403, "the address needs the token that `adrefine review --open` printed")
         elif any(site not in _OURS for site in sites) and not _opens(scope["method"], headers):
-            await _refuse(send, 403, "asked by a page of another site")
+            await asgi.refuse(send, 403, "asked by a page of another site")
         elif any(not one.isdigit() or int(one) > LARGEST for one in lengths) or _chunked(headers):
-            await _refuse(send, 413, "too much at once")
+            await asgi.refuse(send, 413, "too much at once")
         else:
             await self.application({**scope, "path": f"/{rest}", "raw_path": None}, receive, send)
 
@@ -83,9 +68,3 @@ def _opens(method: str, headers: list[tuple[bytes, bytes]]) -> bool:
 
 def _chunked(headers: list[tuple[bytes, bytes]]) -> bool:
     return any(name == b"transfer-encoding" for name, _ in headers)
-
-
-async def _refuse(send: Callable[[Message], Awaitable[None]], code: int, why: str) -> None:
-    text = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": "http.response.start", "status": code, "headers": text})
-    await send({"type": "http.response.body", "body": f"adrefine: {why}\n".encode()})

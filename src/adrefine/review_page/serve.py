@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import secrets
-import socket
 import sys
 import webbrowser
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from adrefine.errors import UserError
 from adrefine.review_page.applying import Run
 from adrefine.review_page.door import Door
 from adrefine.review_page.room import Room
 from adrefine.reviewing.project import Review
-from adrefine.serving.guard import Application
+from adrefine.serving import asgi
+from adrefine.serving.asgi import Application
 
 
 def application(token: str, reviewer: str = "", names: Iterable[str] = ()) -> tuple[Door, Run]:
@@ -42,13 +40,11 @@ def serve(host: str = "127.0.0.1", port: int = 0, reviewer: str = "", browser: b
     import uvicorn
 
     token = secrets.token_urlsafe(24)
-    names = [] if _is_here(host) else [socket.gethostname(), socket.getfqdn()]
-    door, run = application(token, reviewer, names)
-    listening = _listen(host, port)
-    shown = f"[{host}]" if ":" in host else (socket.gethostname() if host == "0.0.0.0" else host)
-    address = f"http://{shown}:{listening.getsockname()[1]}/{token}/"
+    door, run = application(token, reviewer, asgi.names(host))
+    listening = asgi.listen(host, port)
+    address = f"{asgi.url(host, listening)}/{token}/"
     print(f"Review: {address}\nctrl-C ends it; every answer is in data/review.csv at once.", flush=True)
-    if not _is_here(host):
+    if not asgi.is_here(host):
         print(
             "warning: others on the network reach this page, and whoever has this address can answer and "
             "start a run. It is not encrypted: use it in a network that you trust.",
@@ -62,28 +58,6 @@ def serve(host: str = "127.0.0.1", port: int = 0, reviewer: str = "", browser: b
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         run.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        place = socket.socket(family, kind, protocol)
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind(address)
-        return place
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"cannot listen at {host}, port {port} ({why}): choose others with --host and --port"
-        ) from None
-
-
-def _is_here(host: str) -> bool:
-    """Whether nobody else reaches that address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _has_browser() -> bool:

@@ -13,14 +13,13 @@ import argparse
 import ipaddress
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from adrefine.errors import UserError, exit_cleanly
+from adrefine.serving import asgi
+from adrefine.serving.asgi import Application, Message, Receive, Send
 
-Message = MutableMapping[str, Any]
-Application = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Any]
 _POLICY_VIOLATION = 1008  # close code of a websocket (RFC 6455, 7.4.1)
 
 
@@ -32,20 +31,13 @@ class Guard:
         self.application = application
         self.names = frozenset(name.lower() for name in ("localhost", *names))
 
-    async def __call__(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or self.is_welcome(scope["headers"]):
             await self.application(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         else:
-            text = [(b"content-type", b"text/plain; charset=utf-8")]
-            await send({"type": "http.response.start", "status": 403, "headers": text})
-            await send({"type": "http.response.body", "body": b"adrefine: not from this page or name\n"})
+            await asgi.refuse(send, 403, "not from this page or name")
 
     def is_welcome(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether `Host` is this server and `Origin`, if there is one, is a page of it."""
@@ -99,7 +91,7 @@ def run(host: str, port: int, names: Iterable[str]) -> None:
     Raises:
         UserError: there is none, or the address is not free.
     """
-    _refuse_taken(host, port)
+    asgi.listen(host, port).close()  # tells in one line what the server itself would in thirty
     os.environ.setdefault("PREFECT_SERVER_UI_API_URL", "/api")  # under whatever name the page was opened
     import uvicorn
     from prefect.context import refresh_global_settings_context
@@ -119,19 +111,6 @@ def run(host: str, port: int, names: Iterable[str]) -> None:
         ws_ping_timeout=api.websocket_ping_timeout,
         log_level="warning",
     )
-
-
-def _refuse_taken(host: str, port: int) -> None:
-    """Tell in one line what the server itself would in thirty."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as place:
-            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            place.bind(address)
-    except OSError as error:
-        raise UserError(
-            f"cannot listen at {host}, port {port} ({error.strerror}): choose others with --host and --port"
-        ) from None
 
 
 def main() -> None:

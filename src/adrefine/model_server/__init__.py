@@ -1,0 +1,1 @@
+"""`adrefine serve-model`: a bundle behind HTTP, for programs on the line."""
