@@ -12,6 +12,7 @@ import pandas as pd
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.report import pictures
 from adrefine.report.data import ReportData
+from adrefine.report.originals import AT_WORKING_SIZE, Originals
 from adrefine.report.words import flags, good, hidden, in_order_of_removal, number
 from adrefine.review import KEEP, VERDICTS
 
@@ -22,7 +23,7 @@ _BUDGET = 5_500_000  # characters of all thumbnails, so that the page stays unde
 @dataclass(frozen=True)
 class Card:
     """A photo of the gallery. `tone` colours the badge: defect | good | empty; `bar` and `tick`: 0 to 100;
-    `answers`: command lines to copy."""
+    `answers`: command lines to copy; `link`: opens the photo."""
 
     name: str
     photo: str | None
@@ -35,6 +36,8 @@ class Card:
     bar: float | None
     tick: float
     answers: tuple[str, ...] = ()
+    image_id: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,19 @@ def select(data: ReportData, limit: int) -> dict[str, pd.DataFrame]:
     removed = in_order_of_removal(train)
     stayed = train[~flags(train, "kept", 0)].dropna(subset=["score"])
     stayed = stayed.sort_values(["score", "image_id"], ascending=[False, True])
-    shown = set(stayed["image_id"].head(limit))
+    doubtful = _doubtful(data, train)
+    asked = set(doubtful["image_id"].head(limit))
+    suspicious = stayed[~stayed["image_id"].isin(asked)]  # no photo is shown twice ...
+    if suspicious.empty and len(removed):  # ... but in a small set, where both orders say something
+        suspicious = stayed
+    shown = asked | set(suspicious["image_id"].head(limit))
     known = removed["hidden"] | removed["good"]
     sections = {
         "found": removed[removed["hidden"]],
         "lost": removed[removed["good"]],
         "removed": removed[~known],
-        "doubtful": _doubtful(data, train),
-        "suspicious": stayed,
+        "doubtful": doubtful,
+        "suspicious": suspicious,
         "overlooked": stayed[stayed["hidden"] & ~stayed["image_id"].isin(shown)],
         **_test_errors(data),
     }
@@ -114,13 +122,13 @@ def needed_maps(data: ReportData, limit: int) -> list[str]:
     return sorted({name for rows in select(data, limit).values() for name in rows["image_id"].head(limit)})
 
 
-def sections(data: ReportData, limit: int) -> list[Section]:
+def sections(data: ReportData, limit: int, originals: Originals = AT_WORKING_SIZE) -> list[Section]:
     """The gallery, thumbnails included; they shrink until the page is of reasonable size."""
     chosen = select(data, limit) if limit else {}
     usual = float(np.median([pictures.contrast(heat) for heat in data.maps.values()])) if data.maps else 0.0
     drawn: list[Section] = []
     for side in _SIDES:
-        artist = _Artist(data.maps, usual, side)
+        artist = _Artist(data.maps, usual, side, originals)
         drawn = [_section(key, rows, limit, artist) for key, rows in chosen.items()]
         if (
             sum(len(card.photo or "") + len(card.overlay or "") for part in drawn for card in part.cards)
@@ -128,6 +136,16 @@ def sections(data: ReportData, limit: int) -> list[Section]:
         ):
             break
     return drawn
+
+
+def shown_rows(data: ReportData, limit: int) -> list[dict[Any, Any]]:
+    """The rows of all photos that the gallery shows, each once."""
+    rows = {
+        row["image_id"]: row
+        for part in select(data, limit).values()
+        for row in part.head(limit).to_dict("records")
+    }
+    return [rows[name] for name in sorted(rows)]
 
 
 def _doubtful(data: ReportData, train: pd.DataFrame) -> pd.DataFrame:
@@ -157,6 +175,7 @@ class _Artist:
     maps: dict[str, np.ndarray]
     usual: float  # see pictures.overlay
     side: int
+    originals: Originals
 
     def __call__(self, row: dict[Any, Any]) -> tuple[str | None, str | None, bool]:
         """Photo and overlay, None where there is none, and whether the true defect is outlined."""
@@ -197,6 +216,8 @@ def _card(key: str, row: dict[Any, Any], ratio: float | None, longest: float, ar
         answers=tuple(f"adrefine review {row['image_id']} {verdict}" for verdict in VERDICTS)
         if key == "doubtful"
         else (),
+        image_id=str(row["image_id"]),
+        link=artist.originals.link(row),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from adrefine.metrics.reviewing import SHARES
-from adrefine.report import gallery, words
+from adrefine.report import gallery, lists, words
 from adrefine.report.data import ReportData
+from adrefine.report.lists import Aside
+from adrefine.report.originals import AT_WORKING_SIZE, Originals
 
 _METRICS = {  # column titles, and what a reader should know of each
     "auroc": ("AUROC", "chance that a defective photo scores over a good one"),
@@ -77,14 +80,23 @@ class Table:
     rows: list[list[str]]
 
 
-def render(data: ReportData, plots: Path, limit: int = 24) -> str:
-    """The whole report as one HTML page without scripts, external files or timestamps.
+def render(
+    data: ReportData,
+    plots: Path,
+    limit: int = 24,
+    originals: Originals = AT_WORKING_SIZE,
+    aside: Aside | None = None,
+    photos: pd.DataFrame | None = None,
+) -> str:
+    """The whole report as one HTML page without external files or timestamps, with one small script.
 
     Parts that need labels are missing where there are none; a photo that cannot be read leaves a placeholder.
 
     Args:
         plots: folder written by `plots.write_all`; plots that are not there are left out.
         limit: most photos in each section of the gallery (evaluate.gallery).
+        originals: where the photos themselves are.
+        aside, photos: what the lists need beside the training photos: files of ingest, all of the manifest.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -94,6 +106,7 @@ def render(data: ReportData, plots: Path, limit: int = 24) -> str:
         lstrip_blocks=True,
     )
     subline, tone = words.subline(data)
+    script = (Path(__file__).parent / "report.js").read_text()
     return environment.get_template("report.html").render(
         headline=words.headline(data),
         subline=subline,
@@ -106,7 +119,11 @@ def render(data: ReportData, plots: Path, limit: int = 24) -> str:
         ceiling=words.figure(data.metrics, "detection", "oracle", "auroc") is not None,
         dataset=str(data.settings.get("dataset", "")),
         plots=_plots(data, plots),
-        sections=gallery.sections(data, limit),
+        sections=gallery.sections(data, limit, originals),
+        large=originals.large(gallery.shown_rows(data, limit)) if limit else {},
+        lists=lists.listings(data, aside or Aside(), originals, data.train if photos is None else photos),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         with_maps=bool(data.maps),
         maps_of_places=data.settings.get("maps") == "places",
         turned=data.turned,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrefine import manifest, params, paths, steady
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from adrefine.bundle.write import Run
     from adrefine.evaluation.inputs import Inputs
     from adrefine.report.data import ReportData
+    from adrefine.report.originals import Originals
 
 
 def main() -> None:
@@ -22,7 +24,7 @@ def main() -> None:
     from adrefine.evaluation.measure import evaluate
     from adrefine.evaluation.models import MODELS
     from adrefine.places import maps
-    from adrefine.report import html, plots, summary, turned
+    from adrefine.report import html, lists, plots, summary, turned
 
     settings = params.load()
     timing = paths.REPORTS / "timing.json"
@@ -51,12 +53,26 @@ def main() -> None:
         plots.write_all(data, paths.REPORTS / "plots")
         write_text(
             paths.REPORTS / "report.html",
-            html.render(data, paths.REPORTS / "plots", settings.evaluate.gallery),
+            html.render(
+                data,
+                paths.REPORTS / "plots",
+                settings.evaluate.gallery,
+                _originals(settings.dataset),
+                lists.find(paths.INGESTED, paths.REFINED / "evidence.csv"),
+                refined,
+            ),
         )
         bundle.write(_bundled(settings, inputs, data), paths.MODELS / "bundle")
         write_json(paths.REPORTS / "metrics.json", data.metrics)
     for line in summary.summary_lines(data.metrics, paths.REPORTS / "report.html"):
         print(line)
+
+
+def _originals(dataset: params.Dataset) -> Originals:
+    from adrefine.report.originals import Originals
+
+    root = None if dataset.name == "demo" else Path(dataset.root)  # generated photos lie in a cache
+    return Originals(root, paths.REPORTS, dataset.max_megapixels, dataset.follow_links)
 
 
 def _bundled(settings: params.Params, inputs: Inputs, data: ReportData) -> Run:

@@ -1,0 +1,164 @@
+"""The report's full lists: what is out or counts for less, held-out photos, duplicates, files nobody read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from adrefine.io import read_csv
+from adrefine.manifest import DEFECT, GOOD, UNKNOWN
+from adrefine.report.data import ReportData
+from adrefine.report.originals import Originals
+from adrefine.report.words import number
+
+MOST = 3000  # rows of a list
+_REASONS = {"places": "one place", "pooled": "the photo as a whole", "you": "you"}
+_LABELS = {GOOD: "good", DEFECT: "defective", UNKNOWN: ""}
+_UNREAD = ("is not read", "a picture with the suffix")  # of ignored.csv: pictures that somebody may miss
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What ingest and the evidence say beside the manifest.
+
+    Attributes:
+        unread: source, reason. duplicates: of duplicates.csv. held: image_id, score, rank of held-out photos.
+    """
+
+    unread: pd.DataFrame = field(default_factory=pd.DataFrame)
+    duplicates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    held: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text, what it sorts by where that is another thing, and what it opens."""
+
+    text: str
+    key: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A sortable table; `total` counts rows beyond the limit too."""
+
+    key: str
+    title: str
+    intro: str
+    heads: list[str]
+    rows: list[list[Cell]]
+    total: int
+
+
+def find(ingested: Path, evidence: Path) -> Aside:
+    """From the files of ingest and refine; what is not there is empty."""
+    text = dict.fromkeys(("source", "reason", "image_id", "other_source", "kind", "voter"), str)
+    tables = {
+        name: read_csv(ingested / f"{name}.csv", dtype=text, keep_default_na=False)
+        for name in ("quarantine", "ignored", "duplicates")
+        if (ingested / f"{name}.csv").is_file()
+    }
+    parts = [tables[name] for name in ("quarantine", "ignored") if name in tables]
+    unread = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["source", "reason"])
+    if "ignored" in tables:
+        missed = unread["reason"].map(lambda reason: any(word in reason for word in _UNREAD))
+        unread = unread[missed | unread["source"].isin(tables.get("quarantine", unread[:0])["source"])]
+    held = pd.DataFrame(columns=["image_id", "score", "rank"])
+    if evidence.is_file():
+        table = read_csv(evidence, ("image_id", "held_out", "voter", "score", "rank"), dtype=text)
+        held = table[(table["held_out"] == 1) & (table["voter"] == "together")][["image_id", "score", "rank"]]
+    return Aside(unread, tables.get("duplicates", pd.DataFrame()), held)
+
+
+def listings(data: ReportData, aside: Aside, originals: Originals, photos: pd.DataFrame) -> list[Listing]:
+    """The lists that have a row. photos: all rows of the manifest, for the names of held-out ones."""
+    made = [
+        _out(data.train, originals),
+        _held(aside.held, photos, originals),
+        _duplicates(aside, photos, originals),
+    ]
+    rows = [[Cell(row["source"]), Cell(row["reason"])] for row in aside.unread.to_dict("records")]
+    intro = "Files that no photo came of: quarantined ones, and pictures of a kind that is not read."
+    made.append(_listing("unread", "Files that were not read", intro, ["file", "why"], rows))
+    return [one for one in made if one.rows]
+
+
+def _out(train: pd.DataFrame, originals: Originals) -> Listing:
+    weight = train["weight"] if "weight" in train else pd.Series(1.0, train.index)
+    out = train[(train["kept"] == 0) | (weight < 0.5)].assign(weight=weight)
+    labelled = bool((train["label"] != UNKNOWN).any())
+    heads = ["photo", "what became of it", "score / limit", "round", "why", *(["label"] if labelled else [])]
+    rows = []
+    for row in out.to_dict("records"):
+        gone = row["kept"] == 0
+        ratio = (
+            float(row["score"]) / float(row["threshold"]) if float(row["threshold"] or 0) else float("nan")
+        )
+        why, note = str(row.get("reason") or ""), str(row.get("review_note") or "")
+        cells = [
+            _photo(row, originals),
+            Cell(
+                "removed" if gone else f"counts for {row['weight']:.0%}",
+                f"{0 if gone else row['weight']:.4f}",
+            ),
+            Cell("" if pd.isna(ratio) else number(ratio), f"{ratio:.6g}"),
+            Cell("" if pd.isna(row["removed_round"]) else f"{row['removed_round']:.0f}"),
+            Cell(": ".join(filter(None, [_REASONS.get(why, why), note]))),
+        ]
+        rows.append(cells + ([Cell(_LABELS.get(row["label"], ""))] if labelled else []))
+    rows.sort(key=lambda cells: (cells[1].key, cells[0].text))
+    title = "Removed photos, and those that count for less"
+    return _listing("out", title, "Nothing is deleted: a removed photo stays on disk.", heads, rows)
+
+
+def _held(held: pd.DataFrame, photos: pd.DataFrame, originals: Originals) -> Listing:
+    rows = []
+    if len(held):
+        table = held.merge(photos, on="image_id", suffixes=("", "_own")).sort_values("score", ascending=False)
+        rows = [
+            [
+                _photo(row, originals),
+                Cell(number(float(row["score"])), f"{row['score']:.6g}"),
+                Cell(str(row["rank"])),
+                Cell("" if pd.isna(row.get("reviewed")) else str(row.get("reviewed") or "")),
+            ]
+            for row in table.to_dict("records")
+        ]
+    intro = "They set the alarm threshold. Score: robust deviations, by models that did not see them. "
+    intro += "Rank: where it would stand among the training photos."
+    return _listing("held", "Held-out photos", intro, ["photo", "score", "rank", "your answer"], rows)
+
+
+def _duplicates(aside: Aside, photos: pd.DataFrame, originals: Originals) -> Listing:
+    paths = dict(zip(photos["image_id"], photos["path"], strict=True))
+    rows = [
+        [
+            _photo({**row, "path": paths.get(row["image_id"], "")}, originals),
+            Cell(row["other_source"]),
+            _similarity(row),
+            Cell("test and training" if row["leak"] else ""),
+        ]
+        for row in aside.duplicates.to_dict("records")
+    ]
+    heads = ["photo", "is like", "similarity", "leak"]
+    intro = "The same photo twice is used once. Near duplicates stay."
+    return _listing("duplicates", "Duplicates", intro, heads, rows)
+
+
+def _similarity(row: dict[Any, Any]) -> Cell:
+    shown = f"{row['similarity']:.4f}"
+    return Cell("the same" if row["kind"] == "exact" else shown, shown)
+
+
+def _photo(row: dict[Any, Any], originals: Originals) -> Cell:
+    source = row.get("source")
+    name = source if isinstance(source, str) and source else str(row["image_id"])
+    return Cell(name, href=originals.link(row))
+
+
+def _listing(key: str, title: str, intro: str, heads: list[str], rows: list[list[Cell]]) -> Listing:
+    return Listing(key, title, intro, heads, rows[:MOST], len(rows))
