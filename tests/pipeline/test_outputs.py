@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -138,7 +139,10 @@ def _assert_offline(project: Project) -> str:
     assert not set(re.findall(r"""https?://[^\s"'<>)]+""", text)) - {"http://www.w3.org/2000/svg"}
     linked = re.findall(r"""(?:\b(?:src|href)\s*=\s*["']?|url\(["']?)([^"'\s>)]{0,60})""", text)
     assert linked
-    assert [link for link in linked if not link.startswith(("data:", "#"))] == []
+    assert [link for link in linked if not link.startswith(("data:", "#", "../"))] == []
+    opened = {link for link in linked if link.startswith("../")}  # the photos, where they lie
+    assert opened
+    assert all((project.root / "reports" / unquote(link)).is_file() for link in opened)
     return text
 
 

@@ -196,6 +196,38 @@ def test_grid_filters_sorts_and_clicks(opened: Any, page: Page) -> None:
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 40
 
 
+def test_a_lasso_selects_what_lies_inside_and_a_click_opens(opened: Any, page: Page) -> None:
+    tab = opened("#grid")
+    tab.get_by_text("Map of the training photos").click()
+    plane = tab.locator("#plane")
+    plane.scroll_into_view_if_needed()
+    until(lambda: plane.evaluate("canvas => canvas.width") > 300, "it is drawn")
+    box, told = plane.bounding_box(), page.room.scatter()
+    assert len(told["ids"]) == 139
+    half = {name for name, (x, _) in zip(told["ids"], told["at"], strict=True) if x > 0}
+
+    def move(x: float, y: float) -> None:
+        tab.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+
+    tab.wait_for_timeout(300)
+    move(0.5, 0.001)
+    tab.mouse.down()
+    for x, y in ((0.999, 0.001), (0.999, 0.999), (0.5, 0.999)):
+        move(x, y)
+    tab.mouse.up()
+    tab.locator("#selected", has_text=f"{len(half)} selected").wait_for()
+    tab.locator("#range", has_text=f"of {len(half)}").wait_for()
+    tab.get_by_role("button", name="Unsure u", exact=True).click()
+    until(lambda: page.answers() == dict.fromkeys(sorted(half), "unsure"), "all of them are answered")
+    (x, y), name = told["at"][20], told["ids"][20]
+    tab.mouse.click(
+        box["x"] + box["width"] / 2 + x * (box["width"] / 2 - 14),
+        box["y"] + box["height"] / 2 - y * (box["height"] / 2 - 14),
+    )
+    tab.locator("#triage:not([hidden])").wait_for()
+    assert tab.locator("#name").inner_text() == page.room.card(name)["name"]
+
+
 def test_two_tabs_lose_nothing_and_the_loser_is_told(opened: Any, page: Page) -> None:
     one, two = opened(), opened()
     name = one.locator("#name").inner_text()

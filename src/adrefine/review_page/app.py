@@ -19,7 +19,7 @@ from adrefine.review_page.room import AHEAD, Room
 _HERE = Path(__file__).parent
 _STATIC = {
     "page.css": "text/css",
-    **dict.fromkeys(("api.js", "page.js", "triage.js", "grid.js", "run.js"), "text/javascript"),
+    **dict.fromkeys(("api.js", "page.js", "triage.js", "grid.js", "run.js", "scatter.js"), "text/javascript"),
 }
 _STATIC["icon.svg"] = "image/svg+xml"
 _KEEP = {"cache-control": "private, max-age=86400"}  # a photo's id is the hash of its content
@@ -28,11 +28,22 @@ _REPORT = {"content-security-policy": "sandbox allow-scripts allow-popups; frame
 Tab = Annotated[str, Field(pattern=r"^[0-9a-z]{1,40}$")]
 
 
+Ids = Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=10_000)]
+
+
+class Some(BaseModel):
+    """Photos to list."""
+
+    ids: Ids
+    start: int = 0
+    count: int = 60
+
+
 class Given(BaseModel):
     """An answer on some photos; `note` None: the note that is there stays."""
 
     tab: Tab
-    ids: Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=10_000)]
+    ids: Ids
     verdict: Literal["keep", "remove", "unsure"]
     note: Annotated[str, Field(max_length=2000)] | None = None
     asked: Annotated[str, Field(max_length=60, pattern=f"^({ASKED.pattern})$")] = ""
@@ -95,6 +106,14 @@ def _add_answers(app: FastAPI, room: Room) -> None:
     @app.get("/api/grid")
     def grid(show: str = "all", sort: str = "suspicious", start: int = 0, count: int = 60) -> dict[str, Any]:
         return room.grid(show, sort, start, count)
+
+    @app.post("/api/some")
+    def some(wanted: Some) -> dict[str, Any]:
+        return room.some(wanted.ids, wanted.start, wanted.count)
+
+    @app.get("/api/scatter")
+    def scatter() -> dict[str, Any]:
+        return room.scatter()
 
     @app.post("/api/answer")
     def answer(given: Given) -> dict[str, Any]:

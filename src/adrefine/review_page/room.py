@@ -58,6 +58,7 @@ class Room:
             "quarantined": listing.quarantined(),
         }
         self.cards = Cards(review, self.photos)
+        self.plane: np.ndarray | None = None  # until somebody asks for it
         review.session.follow(self.answers.given)
 
     def news(self, tab: str, since: int) -> dict[str, Any]:
@@ -148,6 +149,29 @@ class Room:
                 rows = listing.ordered(self.photos, now, np.flatnonzero(masks[show]), sort)
                 cells = [listing.cell(self.photos, now, int(row)) for row in rows[max(start, 0) : until]]
             return {"counts": counts, "total": counts[show], "start": max(start, 0), "cells": cells}
+
+    def some(self, ids: Sequence[str], start: int, count: int) -> dict[str, Any]:
+        """As `grid`, of these photos, the most suspicious first."""
+        with self.lock:
+            now = self._now()
+            rows = np.array([self._row(name) for name in dict.fromkeys(ids)], dtype=int)
+            order = listing.ordered(self.photos, now, rows, "suspicious")[max(start, 0) :]
+            cells = [listing.cell(self.photos, now, int(row)) for row in order[: min(max(count, 1), MOST)]]
+            return {"total": len(rows), "start": max(start, 0), "cells": cells}
+
+    def scatter(self) -> dict[str, Any]:
+        """Where each training photo lies beside those that look like it, and what became of it."""
+        with self.lock:
+            now, trained = self._now(), self.trained
+            if self.plane is None:
+                self.plane = self.cards.similar.plane().round(4)
+            answers = [now.answers.get(name) for name in self.photos.ids[:trained]]
+            out = self.photos.kept[:trained] == 0
+            states = [
+                one.verdict if one else "removed" if gone else ""
+                for one, gone in zip(answers, out, strict=True)
+            ]
+            return {"ids": self.photos.ids[:trained], "at": self.plane.tolist(), "states": states}
 
     def foreseen(self) -> dict[str, Any]:
         """What the next `dvc repro` leaves out; None where only the detector can say."""

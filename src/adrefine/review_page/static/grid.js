@@ -5,6 +5,7 @@ const COUNT = 60;
 const WORDS = { leaving: "next run leaves out" };
 const selected = new Set();
 let view = { show: "all", sort: "suspicious", start: 0 };
+let only = null; // ids that a lasso chose: they alone are listed
 let total = 0;
 let cells = [];
 let focused = 0;
@@ -37,7 +38,9 @@ export async function turn(change = {}) {
   const mine = (number += 1);
   let found;
   try {
-    found = await get("grid", { ...view, count: COUNT });
+    if (change.show || change.sort) only = null;
+    found = only ? { ...(await post("some", { ids: only, start: view.start, count: COUNT })), counts: null }
+      : await get("grid", { ...view, count: COUNT });
   } catch (error) {
     notice(error.message);
     return;
@@ -45,7 +48,9 @@ export async function turn(change = {}) {
   if (mine !== number) return; // a later page was asked for meanwhile
   ({ total, cells } = found);
   if (!cells.length && total && view.start) return turn({ start: Math.floor((total - 1) / COUNT) * COUNT });
-  filters(found.counts);
+  if (found.counts) filters(found.counts);
+  for (const button of $("filters").children)
+    button.setAttribute("aria-pressed", String(!only && button.dataset.show === view.show));
   $("range").textContent = total
     ? `${(view.start + 1).toLocaleString("en")} to ${(view.start + cells.length).toLocaleString("en")} of ${total.toLocaleString("en")}`
     : "no photo";
@@ -55,6 +60,16 @@ export async function turn(change = {}) {
   focused = Math.min(focused, Math.max(cells.length - 1, 0));
   $("cells").replaceChildren(...cells.map(option));
   marks();
+}
+
+// Select these photos and list them alone, until a filter is chosen.
+export async function select(ids) {
+  if (!ids.length) return;
+  only = ids;
+  selected.clear();
+  for (const id of ids) selected.add(id);
+  await turn({ start: 0 });
+  say(`${ids.length} photos selected`);
 }
 
 export function key(event) {

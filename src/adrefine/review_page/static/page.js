@@ -2,6 +2,7 @@
 import { $, get, notice, tab } from "./api.js";
 import * as grid from "./grid.js";
 import * as run from "./run.js";
+import * as scatter from "./scatter.js";
 import * as triage from "./triage.js";
 
 const VIEWS = ["triage", "grid", "run"];
@@ -57,6 +58,7 @@ function later() {
   waiting = setTimeout(async () => {
     try {
       $("foreseen").textContent = foreseen(await get("foreseen"));
+      if (view() === "grid") grid.turn(); // it counts what the next run leaves out
     } catch (error) {
       notice(error.message);
     }
@@ -99,10 +101,12 @@ document.addEventListener("keydown", pressed);
 window.addEventListener("hashchange", show);
 $("keys").addEventListener("click", () => $("help").showModal());
 triage.start(refresh);
-grid.start(refresh, async (id) => {
+const openPhoto = async (id) => {
   await triage.open(id).catch((error) => notice(error.message));
   location.hash = "triage";
-});
+};
+grid.start(refresh, openPhoto);
+scatter.start(grid.select, openPhoto);
 run.start(async () => {
   known = -1; // what a run leaves out may be other photos now
   await refresh();
