@@ -119,7 +119,7 @@ def test_check_counts_the_files_and_names_what_is_not_used(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     trees.folder(tmp_path / "raw", good=3, defects=2)
-    (tmp_path / "raw/good/phone.heic").write_bytes(b"")
+    (tmp_path / "raw/good/phone.avif").write_bytes(b"")
     others = ("runtime", "validate", "noise", "synthesize", "embed", "pretrain_pdn", "refine")
     sections = [
         "dataset: {name: folder, root: raw}",
@@ -131,7 +131,7 @@ def test_check_counts_the_files_and_names_what_is_not_used(
     assert lines[1] == "raw: 8 files: 5 photos, 2 masks, 1 ignored"
     assert lines[2] == "looked at 5 of 5: 40 x 32 (5)"
     assert lines[3].startswith(
-        "warning: 1 pictures are not used: .heic is not read: convert it to PNG (1, such"
+        "warning: 1 pictures are not used: .avif is not read: convert it to PNG (1, such"
     )
     (tmp_path / "raw/defect").rename(tmp_path / "away")
     with pytest.raises(UserError, match="defect is missing"):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from adrefine.datasets import files
+from adrefine.datasets import files, formats
 from adrefine.datasets.formats import FORMATS, SUFFIXES
 from adrefine.distillation import images
 from adrefine.errors import UserError
+from adrefine.ingestion import decode
 from adrefine.ingestion.decode import BadPhoto, photo
 from trees import pixels
 
@@ -18,6 +20,7 @@ from trees import pixels
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A photo of every suffix, in lower and upper case, and a GIF under two names."""
+    formats.make_ready()
     picture = Image.fromarray(pixels(0, 32, 32))
     for suffix in SUFFIXES:
         picture.save(tmp_path / f"a{suffix}")
@@ -43,3 +46,18 @@ def test_a_gif_is_refused_whatever_its_suffix(folder: Path) -> None:
         photo(disguised.read_bytes(), 1)
     with pytest.raises(UserError, match="remove it"):
         images.read(disguised)
+
+
+def test_heic_is_named_with_its_remedy_or_read(tmp_path: Path) -> None:
+    """Without the extra `heic` it is left out with what to install, with it a photo like another."""
+    if ".heic" in formats.UNREAD:
+        assert ".heic" not in formats.SUFFIXES
+        assert formats.UNREAD[".heic"] == "pip install 'adrefine[heic]', or convert it to PNG"
+        return
+    pillow_heif = pytest.importorskip("pillow_heif")
+    colours = np.zeros((48, 64, 3), np.uint8)
+    colours[:, 32:] = (200, 30, 30)
+    pillow_heif.from_pillow(Image.fromarray(colours)).save(tmp_path / "phone.heic", quality=95)
+    found = decode.read((tmp_path / "phone.heic").read_bytes(), 100)
+    assert (found.width, found.height) == (64, 48)
+    assert np.abs(np.asarray(found.image, int) - colours).mean() < 8

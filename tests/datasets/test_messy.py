@@ -179,7 +179,7 @@ def test_every_file_is_accounted_for(tmp_path: Path) -> None:
     photos(root, "new", 2, 300)
     trees.save(root / "loose.png", trees.pixels(400))
     Image.fromarray(trees.pixels(401)).save(root / "good/a.gif")
-    for name in ("good/b.heic", "good/c.dng", "good/d.txt", "good/.hidden.png", "Thumbs.db"):
+    for name in ("good/b.avif", "good/c.dng", "good/d.txt", "good/.hidden.png", "Thumbs.db"):
         (root / name).write_bytes(b"x")
     (root / "good/e").write_bytes((root / "loose.png").read_bytes())
     (root / "good/f.jfif").write_bytes((root / "defect/0.jpg").read_bytes())
@@ -192,7 +192,7 @@ def test_every_file_is_accounted_for(tmp_path: Path) -> None:
         "new/001.png": "neither in defect/, good/",
         "loose.png": "neither in defect/, good/",
         "good/a.gif": ".gif is not read: convert it to PNG",
-        "good/b.heic": ".heic is not read: convert it to PNG",
+        "good/b.avif": ".avif is not read: convert it to PNG",
         "good/c.dng": ".dng is not read: develop it to PNG",
         "good/d.txt": "not a photo (.txt)",
         "good/.hidden.png": "hidden",
@@ -213,9 +213,9 @@ def test_official_layouts_account_for_the_masks_of_good_photos(tmp_path: Path) -
 
 
 def test_a_root_without_photos_says_what_is_there(tmp_path: Path) -> None:
-    (tmp_path / "a.heic").write_bytes(b"")
+    (tmp_path / "a.avif").write_bytes(b"")
     with pytest.raises(
-        UserError, match=r"holds no photo; not read: 1 \.heic \(convert it to PNG\): put some"
+        UserError, match=r"holds no photo; not read: 1 \.avif \(convert it to PNG\): put some"
     ):
         read("folder", tmp_path)
 

@@ -376,14 +376,14 @@ def test_the_summary_accounts_for_every_file() -> None:
     root = trees.mvtec(Path("raw"))
     (root / "train/good/again.png").write_bytes((root / "train/good/000.png").read_bytes())
     (root / "train/good/cut.png").write_bytes(b"")
-    (root / "train/good/phone.heic").write_bytes(b"")
+    (root / "train/good/phone.avif").write_bytes(b"")
     summary, _ = ingest(max_quarantined=0.5)
     files = summary.files
-    assert files["ignored"] == {".heic is not read: convert it to PNG": 1, "not a photo (.txt)": 1}
+    assert files["ignored"] == {".avif is not read: convert it to PNG": 1, "not a photo (.txt)": 1}
     counted = sum(files[name] for name in ("photos", "masks", "duplicates", "quarantined"))
     assert files["total"] == counted + 2 == len([path for path in root.rglob("*") if path.is_file()])
     assert (files["photos"], files["masks"], files["duplicates"], files["quarantined"]) == (20, 4, 1, 1)
     assert summary.lines()[-1].startswith(
         "files under the root: 28, of which 20 photos, 4 masks, 1 duplicates"
     )
-    assert pd.read_csv(OUT / "ignored.csv")["source"].tolist() == ["license.txt", "train/good/phone.heic"]
+    assert pd.read_csv(OUT / "ignored.csv")["source"].tolist() == ["license.txt", "train/good/phone.avif"]

@@ -49,7 +49,7 @@ def test_it_counts_and_names_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "good/copy.png").write_bytes((tmp_path / "good/001.png").read_bytes())
     whole = (tmp_path / "good/002.png").read_bytes()
     (tmp_path / "good/002.png").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "good/note.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "good/note.avif").write_bytes(b"\0\0\0\x18ftypavif")
     seen = look.look(Dataset(name="folder", root=str(tmp_path)), 30)
     assert (seen.photos, seen.good, seen.defective, seen.looked) == (63, 62, 1, 63)
     assert seen.sizes == {(32, 32): 61, (16, 16): 1}
@@ -60,7 +60,7 @@ def test_it_counts_and_names_what_is_wrong(tmp_path: Path) -> None:
     assert "layout folder, 63 photos: 62 good, 1 defective" in text
     assert "looked at 63 of 63: 32 x 32 (61), 16 x 16 (1)" in text
     assert "1 cannot be read, and will be set aside: good/002.png" in text
-    assert ".heic is not read" in text
+    assert ".avif is not read" in text
 
 
 def test_it_ends_in_time_and_says_how_many_it_saw(tmp_path: Path) -> None:

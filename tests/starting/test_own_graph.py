@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,13 @@ def test_a_stage_fails_if_the_package_is_upgraded_while_it_runs(project: Path) -
     assert "code.yaml" in before
     (project / "code.yaml").write_text("validate: other\n")
     assert steady.fingerprints("validate") != before
+
+
+def test_dvc_finds_one_pipeline_in_the_repository() -> None:
+    """A second dvc.yaml anywhere would be one more to status, experiments and promotion."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    assert [name for name in listed.splitlines() if Path(name).name in ("dvc.yaml", "params.yaml")] == [
+        *("dvc.yaml", "params.yaml"),
+    ]

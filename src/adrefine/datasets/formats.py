@@ -7,6 +7,9 @@ detail, and one that comes under another suffix is better named in quarantine th
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.util import find_spec
+
 _FORMAT_OF = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -25,15 +28,17 @@ _FORMAT_OF = {
     ".jp2": "JPEG2000",
     ".j2k": "JPEG2000",
 }
+_HEIF = (".heic", ".heif")  # of phones; the extra `heic` reads them
+if find_spec("pillow_heif"):
+    _FORMAT_OF |= dict.fromkeys(_HEIF, "HEIF")
 
 SUFFIXES = frozenset(_FORMAT_OF)  # lower case, with the dot: what is looked for on disk
 FORMATS = tuple(dict.fromkeys(_FORMAT_OF.values()))  # Pillow's names of what a file may hold
 
 _PNG = "convert it to PNG"
 UNREAD = {  # pictures that are not read, by suffix, and the remedy
-    **dict.fromkeys(
-        (".gif", ".avif", ".heic", ".heif", ".jxl", ".jxr", ".hdr", ".exr", ".psd", ".tga"), _PNG
-    ),
+    **dict.fromkeys((".gif", ".avif", ".jxl", ".jxr", ".hdr", ".exr", ".psd", ".tga"), _PNG),
+    **dict.fromkeys(_HEIF, "pip install 'adrefine[heic]', or convert it to PNG"),
     **dict.fromkeys((".svg", ".ico", ".pcx", ".xcf", ".pfm", ".fits", ".fit", ".dcm", ".ima", ".jls"), _PNG),
     **dict.fromkeys((".jpx", ".jpf", ".jpc", ".j2c", ".emf", ".wmf", ".eps", ".pdf", ".apng", ".mpo"), _PNG),
     **dict.fromkeys(
@@ -43,6 +48,7 @@ UNREAD = {  # pictures that are not read, by suffix, and the remedy
     **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".wmv"), "save its frames as PNG"),
     **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), "unpack it"),
 }
+UNREAD = {suffix: remedy for suffix, remedy in UNREAD.items() if suffix not in SUFFIXES}
 _MAGIC = (
     (b"GIF8", "a GIF, which is not read (convert it to PNG)"),
     (b"%PDF", "not an image but a PDF"),
@@ -60,3 +66,12 @@ def name_of(data: bytes) -> str:
         if data.startswith(magic):
             return name
     return f"not an image ({', '.join(FORMATS)}), or cut off in its header"
+
+
+@cache
+def make_ready() -> None:
+    """Teach Pillow, once in a process, what it reads with the extra `heic` alone."""
+    if "HEIF" in FORMATS:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from adrefine.datasets.formats import FORMATS, SUFFIXES
+from adrefine.datasets.formats import FORMATS, SUFFIXES, make_ready
 from adrefine.errors import UserError
 from adrefine.runtime.seeds import derived_seed
 
@@ -89,6 +89,7 @@ def read(path: Path) -> Image.Image:
     Raises:
         UserError: it is missing, damaged or no image.
     """
+    make_ready()
     try:
         with Image.open(path, formats=FORMATS) as image:
             return image.convert("RGB")

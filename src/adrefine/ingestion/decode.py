@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from adrefine import io
-from adrefine.datasets.formats import FORMATS, name_of
+from adrefine.datasets.formats import FORMATS, make_ready, name_of
 from adrefine.ingestion import damage, deep, marks, scales, tiff
 from adrefine.ingestion.damage import BadPhoto, unread, without_memory
 from adrefine.ingestion.samples import Samples
@@ -183,6 +183,7 @@ def _decode(data: bytes, max_megapixels: float, at_least: int | None, gate: Gate
     if samples is not None:
         damage.check_end(samples.values)
         return _narrowed(samples)
+    make_ready()
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except MemoryError:

@@ -1,2 +1,2 @@
-"""A project of one's own beside the installed package: `adrefine init`. dvc.yaml and params.yaml are links to
-the repository's, which a built package holds as files."""
+"""A project of one's own beside the installed package: `adrefine init`. graph.yaml and settings.yaml are
+links to this repository's dvc.yaml and params.yaml; a built package holds them as files."""

@@ -30,14 +30,15 @@ _CODE_HEAD = """\
 
 
 def template(name: str) -> str:
-    """dvc.yaml or params.yaml as the package has them."""
+    """graph.yaml or settings.yaml: this repository's dvc.yaml or params.yaml, as the package has them. Not by
+    those names: DVC would take every dvc.yaml of a repository for a pipeline of its own."""
     return (_PACKAGE / "starting" / name).read_text()
 
 
 def graph() -> str:
     """dvc.yaml for a project that uses the installed package."""
     lines, stage = [], ""
-    for line in template("dvc.yaml").splitlines():
+    for line in template("graph.yaml").splitlines():
         if line.startswith("#") or _DEPENDENCY.fullmatch(line):
             continue
         if found := _STAGE.fullmatch(line):
@@ -52,7 +53,7 @@ def digests() -> dict[str, str]:
     """By stage, a digest of all its code in the installed package."""
     used: dict[str, list[Path]] = {}
     stage = ""
-    for line in template("dvc.yaml").splitlines():
+    for line in template("graph.yaml").splitlines():
         if found := _STAGE.fullmatch(line):
             stage = found[1]
         elif found := _DEPENDENCY.fullmatch(line):

@@ -79,7 +79,7 @@ def create(root: Path, layout: str, photos: Path | None, use_git: bool = True) -
     refuse(root)
     root.mkdir(parents=True, exist_ok=True)
     ignored = _IGNORED
-    settings = graph.template("params.yaml")
+    settings = graph.template("settings.yaml")
     settings = replaced(settings, "dataset.name", layout)
     if photos is not None:
         inside = photos.resolve().is_relative_to(root.resolve())
