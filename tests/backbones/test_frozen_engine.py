@@ -132,8 +132,8 @@ def test_another_process_with_other_threads_gives_the_same_bytes(tmp_path):
 
 
 def test_a_converted_network_is_converted_once_and_anew_when_it_changes(weights, monkeypatch, tmp_path):
-    traced, calls = engine._traced, []
-    monkeypatch.setattr(engine, "_traced", lambda *args: calls.append(1) or traced(*args))
+    traced, calls = engine.traced, []
+    monkeypatch.setattr(engine, "traced", lambda *args: calls.append(1) or traced(*args))
     net, photos = network("efficientnet_lite0", "", weights), images(1, 64)
     first = engine.OpenVino(net, torch.float32)(photos)[0]
     again = engine.OpenVino(network("efficientnet_lite0", "", weights), torch.float32)(photos)[0]

@@ -106,7 +106,7 @@ class OpenVino:
 
     def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
         self.device, self.dtype = torch.device("cpu"), dtype
-        self._core = _openvino().Core()
+        self._core = openvino_package().Core()
         self._hint = next(name for name, kind in DTYPES.items() if kind == dtype)
         if self._hint.upper() not in {"F32", *self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")}:
             raise UserError(_NO_HALVES)
@@ -155,19 +155,19 @@ class OpenVino:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as name:
                 scratch = Path(name) / "whole"
-                graph = _traced(self._net, torch.zeros(shape))
-                _openvino().save_model(graph, scratch / _FILE, compress_to_fp16=False)
+                graph = traced(self._net, torch.zeros(shape))
+                openvino_package().save_model(graph, scratch / _FILE, compress_to_fp16=False)
                 with suppress(OSError):  # another process was first
                     scratch.rename(folder)
         return folder / _FILE
 
 
-def _traced(net: nn.Module, example: torch.Tensor) -> Any:
+def traced(net: nn.Module, example: torch.Tensor) -> Any:
     """OpenVINO's graph of what `net` does to images of the shape of `example`."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of constants, and of a newer way that takes longer
         script = torch.jit.trace(net, example, check_trace=False, strict=False)
-        return _openvino().convert_model(script, example_input=example, input=list(example.shape))
+        return openvino_package().convert_model(script, example_input=example, input=list(example.shape))
 
 
 def _digest(net: nn.Module) -> str:
@@ -187,7 +187,7 @@ def _listed(found: torch.Tensor | list[torch.Tensor]) -> list[torch.Tensor]:
     return [found] if isinstance(found, torch.Tensor) else found
 
 
-def _openvino() -> Any:
+def openvino_package() -> Any:
     """The package, kept from reporting its use to a host."""
     if _TELEMETRY not in sys.modules:
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # its import fails, and OpenVINO does without

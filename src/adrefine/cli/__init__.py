@@ -11,6 +11,7 @@ from adrefine.cli import (
     check,
     completion,
     diff,
+    export,
     init,
     log,
     predict,
@@ -34,6 +35,7 @@ COMMANDS = (
     predict,
     serve_model,
     bundle,
+    export,
     benchmark,
     completion,
 )  # in the order of the help

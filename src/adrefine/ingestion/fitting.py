@@ -22,20 +22,14 @@ def fit(decoded: Decoded, size: int, how: str, is_mask: bool = False) -> Image.I
         how: `stretch`, `letterbox` (whole image, padded with the median colour of its border; masks with 0)
             or `crop` (centre square). Photo and mask of the same size land on the same pixels.
     """
-    box, (width, height), corner = _geometry(decoded.width, decoded.height, size, how)
+    box, (width, height), corner = geometry(decoded.width, decoded.height, size, how)
     image = decoded.image
     across, down = image.width / decoded.width, image.height / decoded.height
     box = box[0] * across, box[1] * down, box[2] * across, box[3] * down
     if is_mask:
         small = _fit_mask(image, (width, height), box)
     else:
-        shrinks = image.width > width or image.height > height
-        small = image.resize(
-            (width, height),
-            Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC,
-            box=box,
-            reducing_gap=3.0 if shrinks else None,
-        )
+        small = resized(image, (width, height), box, image.width > width or image.height > height)
     if (width, height) == (size, size):
         return small
     canvas = Image.new(small.mode, (size, size), 0 if is_mask else _border_colour(small))
@@ -43,9 +37,19 @@ def fit(decoded: Decoded, size: int, how: str, is_mask: bool = False) -> Image.I
     return canvas
 
 
+def resized(image: Image.Image, size: tuple[int, int], box: Box, shrinks: bool) -> Image.Image:
+    """The `box` of a picture as `size` pixels, by the filter for pictures that shrink or that grow."""
+    return image.resize(
+        size,
+        Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC,
+        box=box,
+        reducing_gap=3.0 if shrinks else None,
+    )
+
+
 def transform(width: int, height: int, size: int, how: str) -> Affine:
     """From the `size` x `size` pixels that `fit` makes to those of the photo of `width` x `height`."""
-    return Affine.of_box(*_geometry(width, height, size, how))
+    return Affine.of_box(*geometry(width, height, size, how))
 
 
 def turn(decoded: Decoded, transform: Affine, size: int) -> Image.Image:
@@ -98,8 +102,8 @@ def _touched(mask: Image.Image, to_result: Affine, size: int) -> npt.NDArray[np.
     return found
 
 
-def _geometry(width: int, height: int, size: int, how: str) -> tuple[Box, tuple[int, int], tuple[int, int]]:
-    """Box of the photo that is used, size it becomes, and where that goes: from the full size, so that a
+def geometry(width: int, height: int, size: int, how: str) -> tuple[Box, tuple[int, int], tuple[int, int]]:
+    """Box of a photo that is used, size it becomes, and where that goes: from the full size, so that a
     photo decoded smaller still agrees with its mask."""
     box: Box = (0, 0, width, height)
     target, corner = (size, size), (0, 0)

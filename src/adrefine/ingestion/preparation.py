@@ -78,6 +78,14 @@ class Preparation:
         """The whole photo for people, on the scale of the set."""
         return self._in_8_bits(decode.read(data, self.max_megapixels, self.size))[0].image
 
+    def whole(self, data: bytes) -> Decoded:
+        """The photo in its own size, upright, in 8 bits on the scale of the set.
+
+        Raises:
+            BadPhoto: it cannot be used.
+        """
+        return self._in_8_bits(decode.read(data, self.max_megapixels))[0]
+
     def of_pixels(self, found: Decoded | Samples) -> Ready:
         """A photo that is in memory.
 

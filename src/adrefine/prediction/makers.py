@@ -45,7 +45,7 @@ def of(bundle: Path, name: str, contents: Contents) -> Maker:
     return _Features(folder, file, runtime) if name == FEATURES else _Places(folder, file, runtime)
 
 
-class _Frozen:
+class Frozen:
     """What a frozen network makes of images, one image a time on threads of one core, as `embed` does."""
 
     network: Network
@@ -56,7 +56,7 @@ class _Frozen:
             yield from in_order(pool, lambda image: self.network.extract(as_tensor(image)[None])[0], images)
 
 
-class _Features(_Frozen):
+class _Features(Frozen):
     def __init__(self, folder: Path, weights: str | None, runtime: Runtime) -> None:
         self.meta = read_json(folder / "meta.json") | {"weights": weights}
         self.network = Extractor(of_meta(self.meta), runtime)
@@ -69,7 +69,7 @@ class _Features(_Frozen):
         write_rows(out, list(ids), rows, {"features": self.network.shape}, self.meta)
 
 
-class _Places(_Frozen):
+class _Places(Frozen):
     network: PlacesExtractor
 
     def __init__(self, folder: Path, weights: str | None, runtime: Runtime) -> None:

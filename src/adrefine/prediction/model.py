@@ -45,10 +45,10 @@ class Model:
     def __init__(self, folder: Path, contents: Contents) -> None:
         self.folder, self.contents = folder, contents
         self.preparation = Preparation(**contents.preparation)
-        self._detector = _detector(folder, contents)
+        self.detector = _detector(folder, contents)
         self._makers = {name: makers.of(folder, name, contents) for name in contents.inputs}
         self._shown = {name: makers.of(folder, name, contents) for name in contents.shown}
-        self._usual = _usual(folder / PLACES) if contents.map.of == "places" else None
+        self.usual = _usual(folder / PLACES) if contents.map.of == "places" else None
         self._lock = threading.Lock()  # detectors keep state while they score
 
     @property
@@ -88,7 +88,7 @@ class Model:
     def results(self, photos: Sequence[_One], maps: bool, seconds: float = 0.0) -> list[Result]:
         """Results of photos at the working size; `seconds`: that preparing them took."""
         start = time.perf_counter()
-        scores, heats = self._score([photo.image for photo, _ in photos], maps)
+        scores, heats = self.score([photo.image for photo, _ in photos], maps)
         each = (seconds + time.perf_counter() - start) * 1000 / len(photos)
         return [
             Result(
@@ -106,10 +106,10 @@ class Model:
             for (photo, digest), score, heat in zip(photos, scores, heats, strict=True)
         ]
 
-    def _score(
+    def score(
         self, images: Sequence[Image.Image], maps: bool
     ) -> tuple[npt.NDArray[np.float64], Sequence[npt.NDArray[np.float32] | None]]:
-        """Scores (n,) and maps of images, through a folder like data/prepared."""
+        """Scores (n,) and maps (h, w), None without, of images at the working size."""
         ids = tuple(f"{number:06d}" for number in range(len(images)))
         with TemporaryDirectory(prefix="adrefine-") as name:
             prepared = Path(name)
@@ -120,14 +120,14 @@ class Model:
                 maker.make(ids, images, files, prepared / kind)
             seen = Images(ids, prepared)
             with self._lock:
-                scores = self._detector.score(seen).image
+                scores = self.detector.score(seen).image
                 heats = self._maps(seen, files) if maps else None
         return scores, [None] * len(ids) if heats is None else list(heats / self.contents.map.limit)
 
     def _maps(self, seen: Images, files: list[Path]) -> npt.NDArray[np.float32] | None:
-        if self._usual is None:
-            return self._detector.maps(seen, files)
-        return drawn(self._usual, open_places(seen.prepared / PLACES_INPUT).maps(seen.ids), files)
+        if self.usual is None:
+            return self.detector.maps(seen, files)
+        return drawn(self.usual, open_places(seen.prepared / PLACES_INPUT).maps(seen.ids), files)
 
     def _unlike(self, photo: Ready) -> Iterator[str]:
         """How a photo differs from those that trained."""

@@ -17,8 +17,8 @@ from adrefine.backbones.pdn import CHANNELS
 
 Maps = NDArray[np.float32]
 _COUNTED = 128**2  # pixels of a map that enter its quantiles, or a little more
-_TARGET = 0.1  # where the quantile q_b goes; q_a goes to 0
-_BEND = 0.02  # scores under this bend towards 0 instead of crossing it
+TARGET = 0.1  # where the quantile q_b goes; q_a goes to 0
+BEND = 0.02  # scores under this bend towards 0 instead of crossing it
 
 
 def raw(teacher: torch.Tensor, student: torch.Tensor, autoencoder: torch.Tensor) -> torch.Tensor:
@@ -65,7 +65,7 @@ class Scale:
     def fused(self, maps: Maps, alpha: float) -> Maps:
         """H = α · student + (1 − α) · autoencoder (eq. 4.12), (h, w), of raw maps (2, h, w)."""
         local, overall = (
-            _TARGET * (found - low) / max(high - low, 1e-12)
+            TARGET * (found - low) / max(high - low, 1e-12)
             for found, low, high in zip(maps, self.low, self.high, strict=True)
         )
         return (alpha * local + (1 - alpha) * overall).astype(np.float32)
@@ -84,4 +84,4 @@ def image_score(fused: Maps) -> float:
     keep their order.
     """
     highest = float(fused.max())
-    return highest if highest >= _BEND else _BEND * float(np.exp(max(highest / _BEND - 1, -700.0)))
+    return highest if highest >= BEND else BEND * float(np.exp(max(highest / BEND - 1, -700.0)))

@@ -124,11 +124,11 @@ class Padim(Detector):
     def log_likelihood(self, images: Images) -> np.ndarray:
         """Mean over the places of the log density, per channel."""
         maps = _store(images).maps(images.ids)
-        return self._model(evidence.PLACES).log_density(maps).mean(axis=1) / maps.shape[2]
+        return self.model(evidence.PLACES).log_density(maps).mean(axis=1) / maps.shape[2]
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """See `places.maps.drawn`."""
-        return drawn(self._model(evidence.PLACES), _store(images).maps(images.ids), files)
+        return drawn(self.model(evidence.PLACES), _store(images).maps(images.ids), files)
 
     def clone(self) -> Padim:
         return copy.deepcopy(self)
@@ -165,7 +165,7 @@ class Padim(Detector):
             raise UserError("this PaDiM is not trained: call fit or load first")
         return self.parts
 
-    def _model(self, name: str) -> Gaussians:
+    def model(self, name: str) -> Gaussians:
         """The Gaussians of a part, made once for what it has learned."""
         if name not in self._models:
             s, sums = self.settings, self.parts_ready()[name].sums
@@ -179,7 +179,7 @@ class Padim(Detector):
 
     def _logarithms(self, store: Places, name: str, ids: Iterable[str]) -> np.ndarray:
         """Logarithmic scores (n,) of one part."""
-        return photo_scores(self._model(name).distances(_read(store, name, ids)), self.settings.top)
+        return photo_scores(self.model(name).distances(_read(store, name, ids)), self.settings.top)
 
     def _take_units(self, store: Places, images: Images) -> None:
         """Units and weights of the parts from scores out of fold; of few photos the places alone count."""

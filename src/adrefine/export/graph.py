@@ -1,0 +1,51 @@
+"""The whole graph of a model: photo in, score and map out."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from adrefine.bundle.contents import PLACES
+from adrefine.export import networks, scores
+from adrefine.export.photo import Given, Prepared
+from adrefine.prediction.model import Model
+
+
+class Graph(nn.Module):
+    """uint8 photo, of the shape that `given` says, to its score (1,), and map (1, size, size) if `maps`.
+
+    The map is over the picture at the working size, 1 is the threshold of maps.
+    """
+
+    def __init__(self, model: Model, given: Given, maps: bool) -> None:
+        super().__init__()
+        contents, folder = model.contents, model.folder
+        self.maps, own = maps, contents.map.of == "detector"
+        self.prepared = Prepared(given, model.preparation)
+        self.scorer = scores.of(model.detector, folder, contents, maps and own)
+        self.limit, self.usual = contents.map.limit, None
+        if maps and not own:
+            gaussians = model.usual
+            assert gaussians is not None, PLACES
+            self.usual = networks.Mahalanobis(gaussians)
+            self.places = networks.places(folder, contents)
+            count, channels = gaussians.mean.shape
+            self.enlarge = networks.Enlarged(round(count**0.5), model.preparation.size, 1 / channels)
+
+    def forward(self, photo: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """See the class."""
+        image = self.prepared(photo)
+        score, heat = self.scorer(image)
+        if self.usual is not None:
+            heat = self.enlarge(self.usual(self.places(image / 255)[0]))
+        return (score,) if heat is None else (score, heat / self.limit)
+
+
+def build(model: Model, given: Given, maps: bool) -> tuple[Graph, torch.Tensor]:
+    """The graph, and an example of its input.
+
+    Raises:
+        UserError: no graph can do what this model does.
+    """
+    made = Graph(model, given, maps).eval().requires_grad_(False)
+    return made, torch.full(given.shape, 128, dtype=torch.uint8)

@@ -1,0 +1,233 @@
+"""Detectors as parts of a graph: from a picture to its score, and to its map where that is their own."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from adrefine.bundle.contents import INPUTS, Contents
+from adrefine.detectors import Detector
+from adrefine.detectors.differnet.detector import DifferNet
+from adrefine.detectors.efficientad import maps as h_maps
+from adrefine.detectors.efficientad.detector import EfficientAD
+from adrefine.detectors.efficientad.networks import STRIDE
+from adrefine.detectors.efficientad.teacher import Teacher
+from adrefine.detectors.flow import latent_score
+from adrefine.detectors.mixed.head import MixedHead
+from adrefine.detectors.padim.detector import Padim
+from adrefine.errors import UserError
+from adrefine.export import networks
+from adrefine.export.resample import Resample, of_pillow, of_torch
+from adrefine.ingestion.affine import Box
+from adrefine.paths import PIXELS
+from adrefine.places import evidence
+
+_LARGEST, _LEAST = 50.0, 1e-12  # exponent of a score; distance of which the logarithm is taken
+Found = tuple[torch.Tensor, torch.Tensor | None]
+
+
+class Scorer(Protocol):
+    """A module from pictures (1, c, size, size), grey levels 0 to 255, to their score (1,) and raw map
+    (1, size, size); no map where the detector's own was not asked for."""
+
+    def __call__(self, image: torch.Tensor) -> Found: ...
+
+
+def of(detector: Detector, bundle: Path, contents: Contents, maps: bool) -> nn.Module:
+    """The `Scorer` of a trained detector, with its own maps or without.
+
+    Raises:
+        UserError: there is no graph of this detector, or of its maps.
+    """
+    if isinstance(detector, MixedHead):
+        return Mixed(detector, networks.places(bundle, contents), contents, maps)
+    if isinstance(detector, Padim):
+        return Gaussian(detector, networks.places(bundle, contents), contents, maps)
+    if isinstance(detector, DifferNet):
+        if maps:
+            raise UserError(
+                "this differnet's maps are gradients, which runtimes do not compute: export with --no-map, "
+                "or train with differnet.preset = fast, whose maps are those of places"
+            )
+        return Flow(detector, networks.vectors(bundle, contents))
+    if isinstance(detector, EfficientAD):
+        return Students(
+            detector, Teacher(bundle / INPUTS / PIXELS, detector.settings.padding), contents, maps
+        )
+    raise UserError(f"a {contents.detector} cannot be exported: padim, mixed, differnet and efficientad can")
+
+
+class Gaussian(nn.Module):
+    """`Padim`."""
+
+    def __init__(self, padim: Padim, places: networks.Places, contents: Contents, maps: bool) -> None:
+        super().__init__()
+        self.places = places
+        self.parts = padim.parts_ready()
+        self.models = nn.ModuleDict({name: networks.Mahalanobis(padim.model(name)) for name in self.parts})
+        self.unit, top = padim.unit, padim.settings.top
+        self.counts = {name: max(1, round(top * len(part.sums.weight))) for name, part in self.parts.items()}
+        self.weights = padim.weights.tolist()
+        self.enlarge = enlarged(places, padim, contents) if maps else None
+
+    def forward(self, image: torch.Tensor) -> Found:
+        """See `Scorer`."""
+        maps, pooled = self.places(image / 255)
+        distances = self.models[evidence.PLACES](maps)
+        says = self.says(distances, pooled)
+        if len(self.parts) == 1:
+            score = torch.exp(self._logarithm(evidence.PLACES, distances))
+        else:
+            together = sum(weight * one for weight, one in zip(self.weights, says, strict=True))
+            score = torch.exp((self.unit * together).clamp(-_LARGEST, _LARGEST))
+        return score.view(1), None if self.enlarge is None else self.enlarge(distances)
+
+    def says(self, distances: torch.Tensor, pooled: torch.Tensor) -> list[torch.Tensor]:
+        """Each part's logarithmic score in its own units, see `Padim.standard_scores`."""
+        found = {evidence.PLACES: distances}
+        if evidence.POOLED in self.parts:
+            found[evidence.POOLED] = self.models[evidence.POOLED](pooled[None])
+        return [
+            (self._logarithm(name, found[name]) - part.middle) / part.unit
+            for name, part in self.parts.items()
+        ]
+
+    def _logarithm(self, name: str, distances: torch.Tensor) -> torch.Tensor:
+        """`places.sums.photo_scores` of the distances of one photo."""
+        return torch.log(distances.topk(self.counts[name]).values.mean().clamp(min=_LEAST))
+
+
+class Mixed(nn.Module):
+    """`MixedHead`."""
+
+    def __init__(self, mixed: MixedHead, places: networks.Places, contents: Contents, maps: bool) -> None:
+        super().__init__()
+        self.gaussian = Gaussian(mixed.gaussians, places, contents, maps)
+        self.head, self.density = mixed.head, mixed.settings.density
+        if self.head is not None:
+            for name in ("mean", "scale", "axes", "slope"):
+                self.register_buffer(name, torch.from_numpy(getattr(self.head, name)).float())
+
+    def forward(self, image: torch.Tensor) -> Found:
+        """See `Scorer`."""
+        gaussian, head = self.gaussian, self.head
+        if head is None:
+            found: Found = gaussian(image)
+            return found
+        maps, pooled = gaussian.places(image / 255)
+        distances = gaussian.models[evidence.PLACES](maps)
+        says = torch.stack(gaussian.says(distances, pooled))
+        axes = ((pooled - self.get_buffer("mean")) / self.get_buffer("scale")) @ self.get_buffer("axes")
+        logit = torch.cat([axes, says]) @ self.get_buffer("slope")
+        far = sum(weight * one for weight, one in zip(gaussian.weights, says, strict=True))
+        both = (logit - head.logit[0]) / head.logit[1] + self.density * (far - head.far[0]) / head.far[1]
+        z = (both - head.both[0]) / head.both[1]
+        score = torch.exp((gaussian.unit * z).clamp(-_LARGEST, _LARGEST))
+        return score.view(1), None if gaussian.enlarge is None else gaussian.enlarge(distances)
+
+
+class Flow(nn.Module):
+    """`DifferNet`."""
+
+    def __init__(self, differnet: DifferNet, vectors: networks.Vectors) -> None:
+        super().__init__()
+        assert differnet.flow is not None
+        self.vectors, self.flow = vectors, _without_indexing(differnet.flow)
+        self.register_buffer("centre", differnet.centre.float())
+        self.register_buffer("spread", differnet.spread.float())
+
+    def forward(self, image: torch.Tensor) -> Found:
+        """See `Scorer`."""
+        x = (self.vectors(image / 255) - self.get_buffer("centre")) / self.get_buffer("spread")
+        return latent_score(self.flow(x)[0]).mean().view(1), None
+
+
+class Students(nn.Module):
+    """`EfficientAD`."""
+
+    def __init__(self, found: EfficientAD, teacher: Teacher, contents: Contents, maps: bool) -> None:
+        super().__init__()
+        side, size = found.settings.side, contents.preparation["size"]
+        if found.settings.tiles and side < size:
+            raise UserError("efficientad.tiles = true cannot be exported: train with tiles = false")
+        assert found.networks is not None
+        assert found.scale is not None
+        self.networks, self.teacher, self.scale, self.alpha = (
+            *(found.networks, teacher.net),
+            *(found.scale, found.alpha),
+        )
+        self.register_buffer("mean", teacher.mean)
+        self.register_buffer("std", teacher.std)
+        self.shrink: nn.Module = nn.Identity()
+        if side != size:
+            self.shrink = of_pillow(_bilinear, (size, size), (side, side), (0, 0, size, size))
+        self.quarter = side // STRIDE
+        self.enlarge = Resample(of_torch(lambda eye: _smooth(eye, size), self.quarter)) if maps else None
+
+    def forward(self, image: torch.Tensor) -> Found:
+        """See `Scorer`."""
+        x = self.shrink(image).expand(-1, 3, -1, -1) / 255
+        teacher = (self.teacher(x) - self.get_buffer("mean")) / self.get_buffer("std")
+        raw = h_maps.raw(teacher, self.networks.student(x), self.networks.autoencoder(x))
+        fused = self._fused(h_maps.framed(raw, self.quarter)[0])
+        highest = fused.amax()
+        low = h_maps.BEND * torch.exp((highest / h_maps.BEND - 1).clamp(-700.0, 0.0))
+        score = torch.where(highest >= h_maps.BEND, highest, low).view(1)
+        return score, None if self.enlarge is None else self.enlarge(fused[None, None])[0]
+
+    def _fused(self, raw: torch.Tensor) -> torch.Tensor:
+        """`Scale.fused` of raw maps (2, h, w)."""
+        units = [
+            h_maps.TARGET / max(high - low, 1e-12)
+            for low, high in zip(self.scale.low, self.scale.high, strict=True)
+        ]
+        local, overall = (
+            unit * (found - low) for unit, found, low in zip(units, raw, self.scale.low, strict=True)
+        )
+        return self.alpha * local + (1 - self.alpha) * overall
+
+
+class _Permuted(nn.Module):
+    """FrEIA's `PermuteRandom`, by an operation that all runtimes know."""
+
+    def __init__(self, order: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("order", order.detach().clone())
+
+    def forward(
+        self, x: tuple[torch.Tensor], jac: bool = True, **given: object
+    ) -> tuple[tuple[torch.Tensor], torch.Tensor]:
+        """See FrEIA."""
+        return (x[0].index_select(1, self.get_buffer("order")),), x[0].new_zeros(len(x[0]))
+
+
+def _without_indexing(flow: nn.Module) -> nn.Module:
+    made = copy.deepcopy(flow)
+    steps = made.module_list
+    assert isinstance(steps, nn.ModuleList)
+    for place, step in enumerate(steps):
+        if hasattr(step, "perm"):
+            assert isinstance(step.perm, torch.Tensor)
+            steps[place] = _Permuted(step.perm)
+    return made
+
+
+def enlarged(places: networks.Places, padim: Padim, contents: Contents) -> networks.Enlarged:
+    """The maps of a padim's own places."""
+    count, channels = padim.model(evidence.PLACES).mean.shape
+    return networks.Enlarged(round(count**0.5), contents.preparation["size"], 1 / channels)
+
+
+def _bilinear(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+    """As `data.Photos` brings photos to the training size."""
+    return image.resize(size, Image.Resampling.BILINEAR, box)
+
+
+def _smooth(eye: torch.Tensor, size: int) -> torch.Tensor:
+    return F.interpolate(eye, (size, eye.shape[-1]), mode="bilinear", align_corners=False)
