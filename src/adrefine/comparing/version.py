@@ -33,12 +33,14 @@ class Version:
     Attributes:
         photos: the training rows of its manifest, by image_id; all are kept where it decides nothing.
         metrics: of reports/metrics.json. settings: of params.yaml. Both empty where they are not known.
+        tested: the rows of its labelled test photos.
     """
 
     name: str
     photos: pd.DataFrame
     metrics: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    tested: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def kept(self) -> int:
@@ -133,7 +135,14 @@ def _made(name: str, table: pd.DataFrame, metrics: dict[str, Any], settings: dic
     empty = dict.fromkeys(("reviewed", "reason", "source", "path"), "")
     defaults: dict[str, Any] = {"kept": 1, "weight": 1.0, "label": manifest.UNKNOWN, **unknown, **empty}
     missing = {column: value for column, value in defaults.items() if column not in rows}
-    return Version(name, rows.assign(**missing).set_index("image_id").sort_index(), metrics, settings)
+    rows = rows.assign(**missing).set_index("image_id").sort_index()
+    return Version(name, rows, metrics, settings, _tested(table))
+
+
+def _tested(table: pd.DataFrame) -> pd.DataFrame:
+    if not {"in_test", "label", "mask_path", "defect_type"} <= set(table.columns):
+        return table.iloc[:0]
+    return table[(table["in_test"] == 1) & (table["label"] != manifest.UNKNOWN)]
 
 
 def _mapping(text: str) -> dict[str, Any]:

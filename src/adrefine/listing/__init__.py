@@ -1,0 +1,1 @@
+"""`adrefine list`: the photos of a version of the dataset, for other programs and tools."""
