@@ -22,6 +22,9 @@ DUPLICATE = {
 ASIDE = Aside(
     unread=pd.DataFrame({"source": ["a.heic", "b.png"], "reason": [".heic is not read", "truncated"]}),
     duplicates=pd.DataFrame([DUPLICATE]),
+    hints=pd.DataFrame(
+        {"image_id": ["train08"], "source": ["train/8.png"], "hint": ["darker than the others"]}
+    ),
     held=pd.DataFrame({"image_id": ["train06", "train07"], "score": [1.5, 4.0], "rank": [30, 2]}),
 )
 
@@ -43,6 +46,7 @@ def test_every_removed_photo_is_listed_with_score_round_and_reason(data):
     ]
     assert texts(found["unread"]) == [["a.heic", ".heic is not read"], ["b.png", "truncated"]]
     assert texts(found["duplicates"]) == [["train/5.png", "train/6.png", "0.9991", "test and training"]]
+    assert texts(found["hints"]) == [["train/8.png", "darker than the others"]]
     assert texts(found["held"]) == [["train/7.png", "4", "2", ""], ["train/6.png", "1.5", "30", ""]]
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from adrefine import datasets, io, manifest
 from adrefine.errors import UserError
-from adrefine.ingestion import duplicates, examples, parts, prepare, summary
+from adrefine.ingestion import duplicates, examples, hints, parts, prepare, summary
 from adrefine.ingestion.affine import Affine
 from adrefine.ingestion.decision import PART
 from adrefine.ingestion.summary import Summary
@@ -27,6 +27,7 @@ IMAGES, MASKS = "images", "masks"
 DUPLICATES, QUARANTINE, SUMMARY = "duplicates.csv", "quarantine.csv", "summary.json"
 PARTS = "parts.csv"  # photos of which other shots of the same part are known, those of a part together
 IGNORED = "ignored.csv"  # files under the root that are neither photo nor mask, with the reason
+HINTS = "hints.csv"  # what looks like a slip of the camera
 LEVELS = "levels.csv"  # grey levels of every image, which validate checks
 TRANSFORMS = "transforms.csv"  # of every image: why it was not turned as others were, the numbers of `Affine`
 PREPARATION = "preparation.json"  # how the photos were prepared, for one that comes later
@@ -36,8 +37,8 @@ _SHOWN = 5  # items that a message names
 
 def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     """Write `images/`, `masks/`, `manifest.csv`, `duplicates.csv`, `parts.csv`, `quarantine.csv`,
-    `ignored.csv`, `levels.csv`, `transforms.csv`, `preparation.json` and `summary.json` to `out`, and
-    `examples/` where photos were turned.
+    `ignored.csv`, `levels.csv`, `hints.csv`, `transforms.csv`, `preparation.json` and `summary.json` to
+    `out`, and `examples/` where photos were turned.
 
     Args:
         params: which dataset, and how its photos are prepared.
@@ -59,7 +60,10 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     _check_splits(kept, root)
     near = duplicates.find_near(kept, thumbnails[kept.index], params.near_duplicate)
     twice = pd.concat([exact, near], ignore_index=True)
+    hinted = hints.find(kept)
     made = summary.of(photos, kept, twice, found, decision, warnings)
+    made.warnings.extend(hints.warnings(hinted))
+    io.write_csv(out / HINTS, hinted)
     io.write_csv(out / IGNORED, found.ignored)
     io.write_json(out / PREPARATION, preparation.as_json())
     _write(out, kept, twice, made)
@@ -154,7 +158,18 @@ def _link(source: Path, target: Path) -> None:
 
 def _clear(out: Path) -> None:
     """Remove what an earlier run left, the manifest first."""
-    for name in (MANIFEST, SUMMARY, DUPLICATES, PARTS, LEVELS, TRANSFORMS, IGNORED, PREPARATION, QUARANTINE):
+    for name in (
+        MANIFEST,
+        SUMMARY,
+        DUPLICATES,
+        PARTS,
+        LEVELS,
+        HINTS,
+        TRANSFORMS,
+        IGNORED,
+        PREPARATION,
+        QUARANTINE,
+    ):
         (out / name).unlink(missing_ok=True)
     for name in (IMAGES, MASKS, EXAMPLES):
         if (out / name).exists():

@@ -22,7 +22,7 @@ from PIL import Image
 
 from adrefine import io
 from adrefine.datasets import pairing
-from adrefine.ingestion import cache, decode, fitting, pose, scales
+from adrefine.ingestion import cache, decode, fitting, hints, pose, scales
 from adrefine.ingestion.damage import OutOfMemory
 from adrefine.ingestion.decode import BadPhoto, Decoded
 from adrefine.ingestion.pose import Pose
@@ -102,6 +102,8 @@ class Photo:
     grey_levels: int = 0
     black: float = 0.0
     saturated: float = 0.0
+    sharpness: float = 0.0
+    brightness: float = 0.0
     levels: Levels | None = None
     problem: str = ""
     clash: str = ""
@@ -164,6 +166,7 @@ def _image(settings: Settings, job: Job, photo: Photo) -> None:
     photo.scale = str(scale)
     photo.width, photo.height = record["width"], record["height"]
     photo.grey_levels, photo.black, photo.saturated = (record[k] for k in ("levels", "black", "saturated"))
+    photo.sharpness, photo.brightness = record["sharpness"], record["brightness"]
     decode.check_size(photo.width, photo.height, settings.max_megapixels)
     photo.thumbnail = _thumbnail(record["thumbnail"])
     if settings.looks:
@@ -216,7 +219,8 @@ def _look(image: Image.Image) -> dict[str, Any]:
 def _keep(settings: Settings, job: Job, file: Path, decoded: Decoded) -> dict[str, Any]:
     """Bring a photo to the working size and store it; its record."""
     image = decode.as_grey(_fit(decoded, settings, job))
-    counts = np.asarray(image.convert("L").histogram())
+    grey = image.convert("L")
+    counts = np.asarray(grey.histogram())
     record = {
         "width": decoded.width,
         "height": decoded.height,
@@ -224,6 +228,7 @@ def _keep(settings: Settings, job: Job, file: Path, decoded: Decoded) -> dict[st
         "black": round(float(counts[:_END].sum() / counts.sum()), 4),
         "saturated": round(float(counts[-_END:].sum() / counts.sum()), 4),
         "thumbnail": decode.thumbnail(image).tobytes().hex(),
+        **hints.measure(np.asarray(grey)),
     }
     if settings.looks:
         record |= _look(decoded.image)

@@ -26,11 +26,13 @@ class Aside:
 
     Attributes:
         unread: source, reason. duplicates: of duplicates.csv. held: image_id, score, rank of held-out photos.
+        hints: of hints.csv.
     """
 
     unread: pd.DataFrame = field(default_factory=pd.DataFrame)
     duplicates: pd.DataFrame = field(default_factory=pd.DataFrame)
     held: pd.DataFrame = field(default_factory=pd.DataFrame)
+    hints: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def find(ingested: Path, evidence: Path) -> Aside:
     text = dict.fromkeys(("source", "reason", "image_id", "other_source", "kind", "voter"), str)
     tables = {
         name: read_csv(ingested / f"{name}.csv", dtype=text, keep_default_na=False)
-        for name in ("quarantine", "ignored", "duplicates")
+        for name in ("quarantine", "ignored", "duplicates", "hints")
         if (ingested / f"{name}.csv").is_file()
     }
     parts = [tables[name] for name in ("quarantine", "ignored") if name in tables]
@@ -71,7 +73,7 @@ def find(ingested: Path, evidence: Path) -> Aside:
     if evidence.is_file():
         table = read_csv(evidence, ("image_id", "held_out", "voter", "score", "rank"), dtype=text)
         held = table[(table["held_out"] == 1) & (table["voter"] == "together")][["image_id", "score", "rank"]]
-    return Aside(unread, tables.get("duplicates", pd.DataFrame()), held)
+    return Aside(unread, tables.get("duplicates", pd.DataFrame()), held, tables.get("hints", pd.DataFrame()))
 
 
 def listings(data: ReportData, aside: Aside, originals: Originals, photos: pd.DataFrame) -> list[Listing]:
@@ -80,6 +82,7 @@ def listings(data: ReportData, aside: Aside, originals: Originals, photos: pd.Da
         _out(data.train, originals),
         _held(aside.held, photos, originals),
         _duplicates(aside, photos, originals),
+        _hints(aside, photos, originals),
     ]
     rows = [[Cell(row["source"]), Cell(row["reason"])] for row in aside.unread.to_dict("records")]
     intro = "Files that no photo came of: quarantined ones, and pictures of a kind that is not read."
@@ -147,6 +150,18 @@ def _duplicates(aside: Aside, photos: pd.DataFrame, originals: Originals) -> Lis
     heads = ["photo", "is like", "similarity", "leak"]
     intro = "The same photo twice is used once. Near duplicates stay."
     return _listing("duplicates", "Duplicates", intro, heads, rows)
+
+
+def _hints(aside: Aside, photos: pd.DataFrame, originals: Originals) -> Listing:
+    paths = dict(zip(photos["image_id"], photos["path"], strict=True))
+    rows = [
+        [_photo({**row, "path": paths.get(row["image_id"], "")}, originals), Cell(row["hint"])]
+        for row in aside.hints.to_dict("records")
+    ]
+    intro = (
+        "Slips of the camera, perhaps. They are no reason to remove a photo, and none was removed for them."
+    )
+    return _listing("hints", "Blur, exposure, size", intro, ["photo", "hint"], rows)
 
 
 def _similarity(row: dict[Any, Any]) -> Cell:

@@ -1,0 +1,86 @@
+"""What looks like a slip of the camera: blur, exposure, an odd size. Hints, never a reason to remove.
+
+Each photo is compared with the others of its set. So a smooth part is not blurred because it is smooth: all
+of them are. Checks with one limit for every set call uniform photos blurry.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from adrefine.text import counted
+
+COLUMNS = ("image_id", "source", "hint")
+FAR = 6.0  # robust deviations from the set's median
+SHARPNESS = 1.4  # natural logarithm: the variance of the Laplacian is a fourth of the usual, at least
+BRIGHTNESS = 25.0  # grey levels of 255, at least
+RARE, USUAL = 0.02, 0.5  # a size is odd if so few have it while so many share another
+FEWEST = 10  # photos under which nothing is said
+_ROBUST = 1.4826  # median absolute deviations to a standard deviation
+
+
+def measure(grey: npt.NDArray[np.uint8]) -> dict[str, float]:
+    """Of an image (h, w): `sharpness`, the logarithm of its Laplacian's variance, and `brightness`, its mean.
+
+    The variance of the Laplacian falls when fine detail goes (Pech-Pacheco et al., "Diatom autofocusing in
+    brightfield microscopy", ICPR 2000).
+    """
+    values = grey.astype(np.float32)
+    laplacian = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:]
+    laplacian -= 4 * values[1:-1, 1:-1]
+    return {
+        "sharpness": round(float(np.log(laplacian.var() + 1e-3)), 4),
+        "brightness": round(float(values.mean()), 3),
+    }
+
+
+def find(photos: pd.DataFrame) -> pd.DataFrame:
+    """COLUMNS, a row for each hint, sorted by image_id.
+
+    Args:
+        photos: image_id, source, width, height, sharpness, brightness.
+    """
+    if len(photos) < FEWEST:
+        return pd.DataFrame(columns=list(COLUMNS))
+    sharpness, brightness = (_Apart(photos[name].to_numpy(float)) for name in ("sharpness", "brightness"))
+    sizes = list(zip(photos["width"], photos["height"], strict=True))
+    counts = Counter(sizes)
+    common, most = counts.most_common(1)[0]
+    few = RARE * len(photos) if most > USUAL * len(photos) else 0.0
+    rare = {size for size, count in counts.items() if count < few}
+    told = {
+        "blurred, beside the others": (sharpness.far < -FAR) & (sharpness.away < -SHARPNESS),
+        "darker than the others": (brightness.far < -FAR) & (brightness.away < -BRIGHTNESS),
+        "brighter than the others": (brightness.far > FAR) & (brightness.away > BRIGHTNESS),
+    }
+    rows = [
+        (*photo, hint)
+        for hint, flagged in told.items()
+        for photo in photos.loc[flagged, ["image_id", "source"]].itertuples(index=False)
+    ]
+    names = zip(photos["image_id"], photos["source"], sizes, strict=True)
+    usual = f"of another size than most ({common[0]} x {common[1]})"
+    rows += [(image_id, source, usual) for image_id, source, size in names if size in rare]
+    return pd.DataFrame(sorted(rows), columns=list(COLUMNS))
+
+
+def warnings(found: pd.DataFrame) -> list[str]:
+    """A line if there are hints."""
+    if found.empty:
+        return []
+    kinds = Counter(str(hint).partition(",")[0].partition(" (")[0] for hint in found["hint"])
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    count = counted(found["image_id"].nunique(), "photo")
+    return [f"hints at slips of the camera in {count}: {told}; see hints.csv"]
+
+
+class _Apart:
+    """How far values lie from their median: `away` in their own units, `far` in robust deviations."""
+
+    def __init__(self, values: npt.NDArray[np.float64]) -> None:
+        self.away = values - np.median(values)
+        self.far = self.away / (_ROBUST * np.median(np.abs(self.away)) + 1e-9)
