@@ -38,7 +38,7 @@ def test_the_first_round_is_the_formula() -> None:
     assert ((first["weight"] < 0.5) == (found.strength > half)).all()
 
 
-@pytest.mark.parametrize(("share", "half"), [(None, 2.5), (0.0, 3.0), (0.1, 2.25), (0.2, 1.5), (0.5, 1.5)])
+@pytest.mark.parametrize(("share", "half"), [(None, 2.5), (0.0, 3.0), (0.1, 2.0), (0.2, 1.5), (0.5, 1.5)])
 def test_the_more_is_thought_to_hide_the_less_it_takes_to_count_for_less(monkeypatch, share, half) -> None:
     told = None if share is None else Share(share, 0.0, 1.0)
     monkeypatch.setattr(weighing, "answered_share", lambda *_: told)
@@ -46,7 +46,7 @@ def test_the_more_is_thought_to_hide_the_less_it_takes_to_count_for_less(monkeyp
     assert weighing.centre(found, nobody, nobody) == pytest.approx(half)
     tenth = np.arange(60) < 6
     if share:  # what a human has found does not hide any more
-        assert weighing.centre(found, tenth, nobody) == pytest.approx(max(3 - 7.5 * (share - 0.1), 1.5))
+        assert weighing.centre(found, tenth, nobody) == pytest.approx(max(3 - 10 * (share - 0.1), 1.5))
 
 
 def test_each_round_scores_with_the_weights_of_the_one_before() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from adrefine.places.evidence import Evidence
 
 FARTHEST, NEAREST = 3.0, 1.5  # robust deviations at which a photo weighs a half: where none hides, at least
-PER_SHARE = 7.5  # how much nearer for each unit of the estimated share of hidden defects
+PER_SHARE = 10.0  # how much nearer for each unit of the estimated share of hidden defects
 UNKNOWN = 2.5  # where nobody can tell that share
 WIDTH = 0.5
 ROUNDS = 3
