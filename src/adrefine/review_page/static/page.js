@@ -68,7 +68,7 @@ function later() {
 function foreseen(told) {
   if (told.leaves === null)
     return `The next run leaves out ${told.by_you} that you removed, and what ${told.strategy} removes.`;
-  const moves = [told.new && `${told.new} more than the last`, told.back && `${told.back} come back`].filter(Boolean);
+  const moves = [told.new && `${told.new} more than the last`, told.back && `${told.back} back`].filter(Boolean);
   return `The next run leaves out ${told.leaves} of ${told.of} photos${moves.length ? ` (${moves.join(", ")})` : ""}.`;
 }
 
