@@ -139,3 +139,15 @@ def test_log_lists_workspace_experiments_and_the_commits_that_changed_the_photos
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["version", "date", "strategy"]
     assert len(lines) == 4
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_where_nothing_ran_yet_log_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], with_git: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    if with_git:
+        git(tmp_path, "init", "-q")
+    cli.run(["log"])
+    assert capsys.readouterr().out.splitlines()[-1] == "no version yet: run `dvc repro`, then commit dvc.lock"

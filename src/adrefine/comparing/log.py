@@ -62,7 +62,7 @@ def _commits(most: int) -> list[Entry]:
         if len(made) > most:
             break
         made.append(_commit(name, name, "commit"))
-    older = [*made[1:], None]  # a commit counts if the one before it had other photos
+    older = [*made[1:], None][: len(made)]  # a commit counts if the one before it had other photos
     return [
         one for one, before in zip(made, older, strict=True) if before is None or one.digest != before.digest
     ][:most]
