@@ -33,6 +33,7 @@ def test_a_digest_changes_with_the_code_of_its_stage_alone(
     monkeypatch.setattr(graph, "_PACKAGE", package)
     before = graph.digests()
     (package / "strategies" / "osr.py").write_text("# another rule\n")
+    (package / "strategies" / "notes.md").write_text("words\n")
     (package / "cli" / "run_more.py").write_text("# no stage reads it\n")
     (package / "strategies" / "__pycache__").mkdir()
     (package / "strategies" / "__pycache__" / "x.pyc").write_bytes(b"x")

@@ -99,10 +99,15 @@ def _code() -> str:
 def _digest(places: list[Path]) -> str:
     files = {file for place in places for file in ([place] if place.is_file() else place.rglob("*"))}
     total = hashlib.sha256()
-    for file in sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts):
+    for file in sorted(file for file in files if file.is_file() and _decides(file)):
         content = hashlib.sha256(file.read_bytes()).hexdigest()
         total.update(f"{file.relative_to(_PACKAGE).as_posix()} {content}\n".encode())
     return total.hexdigest()[:16]
+
+
+def _decides(file: Path) -> bool:
+    """Whether a file of the package can change a result: no bytecode, no words that no build holds."""
+    return "__pycache__" not in file.parts and file.suffix != ".md"
 
 
 def _of_text(text: str) -> str:
