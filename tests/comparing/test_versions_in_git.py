@@ -132,7 +132,7 @@ def test_log_lists_workspace_experiments_and_the_commits_that_changed_the_photos
         ("commit", "vanilla", 3, 0, 0.8),
         ("commit", "mad", 2, 1, 0.9),
     ]
-    assert found[1]["name"] == "shiny"
+    assert (found[1]["name"], found[1]["subject"]) == ("shiny", "refine.strategy=osr")
     assert found[0]["digest"] == found[2]["digest"] != found[3]["digest"]
     assert all(kept(one["name"]) for one in found)
     cli.run(["log", "-n", "1"])

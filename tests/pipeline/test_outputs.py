@@ -99,6 +99,7 @@ def test_manifest_has_the_last_score_of_each_photo(done: Project) -> None:
 def test_report_is_offline_and_whole(done: Project) -> None:
     _assert_offline(done)
     assert list((done.root / "reports/plots").iterdir())
+    assert len(pd.read_csv(done.root / "reports/curves/roc.csv")) > 2
 
 
 def test_an_experiment_shows_its_figures(done: Project) -> None:

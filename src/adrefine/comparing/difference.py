@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adrefine.comparing.settings import changed
 from adrefine.comparing.version import Version
 from adrefine.manifest import DEFECT, GOOD
 
@@ -64,7 +65,7 @@ def compare(a: Version, b: Version) -> Difference:
             rows.append(_row(image_id, one, other, changes))
     order = list(KINDS)
     rows.sort(key=lambda row: (order.index(row["changes"][0]), _worst(row), row["image_id"]))
-    return Difference(a, b, rows, _measures(a, b), _settings(a, b))
+    return Difference(a, b, rows, _measures(a, b), changed(a.settings, b.settings))
 
 
 def _told(version: Version) -> dict[str, dict[str, Any]]:
@@ -135,27 +136,6 @@ def _deep(content: Any, *keys: str) -> float | None:
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return float(content) if isinstance(content, int | float) else None
-
-
-def _settings(a: Version, b: Version) -> list[tuple[str, Any, Any]]:
-    if not (a.settings and b.settings):
-        return []
-    one, other = _flat(a.settings), _flat(b.settings)
-    return [
-        (key, one.get(key), other.get(key))
-        for key in sorted(one.keys() | other.keys())
-        if one.get(key) != other.get(key)
-    ]
-
-
-def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(content, dict):
-        return {prefix: content}
-    return {
-        inner: value
-        for key, part in content.items()
-        for inner, value in _flat(part, f"{prefix}.{key}" if prefix else str(key)).items()
-    }
 
 
 def _number(value: float, digits: int) -> float | None:

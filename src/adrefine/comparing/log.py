@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from adrefine import paths
+from adrefine.comparing.settings import changed
 from adrefine.comparing.version import WORKSPACE
 from adrefine.dvc_driver.left import git
 
@@ -24,6 +25,7 @@ class Entry:
     Attributes:
         name: what `adrefine diff` takes. date: ISO 8601, "" for the workspace. digest: of data/refined.
         gain: share of the possible one. Numbers are None where they are not known.
+        subject: of a commit; of an experiment what it changes.
     """
 
     name: str
@@ -70,8 +72,16 @@ def _commits(most: int) -> list[Entry]:
 
 def _commit(name: str, revision: str, kind: str) -> Entry:
     date, _, subject = (git(Path(), "show", "-s", "--format=%cI %s", revision) or "").partition(" ")
+    if kind == "experiment":
+        subject = _changes(revision)
     texts = [git(Path(), "show", f"{revision}:./{path}") or "" for path in (_LOCK, _METRICS, _PARAMS)]
     return _entry(name, kind, date, texts, subject)
+
+
+def _changes(revision: str) -> str:
+    """The settings that an experiment has otherwise than the commit that it began from."""
+    texts = [git(Path(), "show", f"{name}:./{_PARAMS}") or "" for name in (f"{revision}^", revision)]
+    return ", ".join(f"{key}={value}" for key, _, value in changed(*map(_mapping, texts)))
 
 
 def _workspace() -> list[Entry]:

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Read the models and data/refined/; write reports/: metrics.json, plots/ and report.html, and
-    models/bundle/, the refined model with all that it takes to use it."""
+    """Read the models and data/refined/; write reports/: metrics.json, plots/, curves/ and
+    report.html, and models/bundle/, the refined model with all that it takes to use it."""
     from adrefine.bundle import write as bundle
     from adrefine.detectors.training import load
     from adrefine.evaluation.inputs import Inputs
     from adrefine.evaluation.measure import evaluate
     from adrefine.evaluation.models import MODELS
     from adrefine.places import maps
-    from adrefine.report import html, lists, plots, summary, turned
+    from adrefine.report import curves, html, lists, plots, summary, turned
 
     settings = params.load()
     timing = paths.REPORTS / "timing.json"
@@ -51,6 +51,7 @@ def main() -> None:
         )
         data = evaluate(inputs, settings.evaluate, settings.headline())
         plots.write_all(data, paths.REPORTS / "plots")
+        curves.write_all(data, paths.REPORTS / "curves")
         write_text(
             paths.REPORTS / "report.html",
             html.render(
