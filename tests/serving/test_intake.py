@@ -128,6 +128,17 @@ def test_what_is_no_photo_is_set_aside_with_the_reason(
     assert not place.undecided.exists()
 
 
+def test_a_picture_of_a_kind_that_is_not_read_is_set_aside_with_the_remedy(place: Place) -> None:
+    (place.inbox / "phone.avif").write_bytes(b"\0\0\0\x18ftypavif")
+    (place.inbox / "moving.GIF").write_bytes(b"GIF89a")
+    taken = place.take()
+    assert taken.rejected == {
+        "moving.GIF": ".GIF is not read: convert it to PNG",
+        "phone.avif": ".avif is not read: convert it to PNG",
+    }
+    assert sorted(path.suffix for path in (place.inbox / "rejected").iterdir()) == [".GIF", ".avif", ".csv"]
+
+
 def test_a_photo_still_being_written_is_not_lost_when_it_is_rejected(place: Place) -> None:
     whole = place.drop("slow.png", 9)
     with (place.inbox / "slow.png").open("wb") as writer:

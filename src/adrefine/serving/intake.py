@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
@@ -18,7 +18,7 @@ from pathlib import Path
 from adrefine import io
 from adrefine.cells import tame, wild
 from adrefine.datasets.files import inbox_name, tame_name
-from adrefine.datasets.formats import SUFFIXES
+from adrefine.datasets.formats import SUFFIXES, UNREAD
 from adrefine.errors import UserError
 from adrefine.ingestion import decode, sources
 from adrefine.ingestion.damage import OutOfMemory
@@ -45,10 +45,10 @@ class Taken:
 
 
 def look(folder: Path) -> Seen:
-    """The photos in `folder` and its sub-folders as they are now; hidden files, links and what was rejected
-    are left out."""
+    """The photos in `folder` and its sub-folders as they are now, pictures of a kind that is not read among
+    them; hidden files, links and what was rejected are left out."""
     seen: Seen = {}
-    for path in _photos(folder, REJECTED):
+    for path in _photos(folder, REJECTED, suffixes=SUFFIXES | UNREAD.keys()):
         try:
             seen[path.relative_to(folder).as_posix()] = _state(path)
         except FileNotFoundError:  # taken back by whoever dropped it
@@ -129,6 +129,8 @@ def _take_one(
     except FileNotFoundError:  # taken back
         return
     try:
+        if remedy := UNREAD.get(source.suffix.lower()):
+            raise decode.BadPhoto(f"{source.suffix} is not read: {remedy}")
         data = sources.read_bytes(inbox.resolve(), name, max_megapixels)
         decode.photo(data, max_megapixels)
     except (OutOfMemory, MemoryError) as error:
@@ -197,7 +199,7 @@ def _by_size(root: Path) -> dict[int, list[Path]]:
     return found
 
 
-def _photos(folder: Path, *without: str) -> Iterator[Path]:
+def _photos(folder: Path, *without: str, suffixes: Set[str] = SUFFIXES) -> Iterator[Path]:
     """Files in `folder` and below with the suffix of a photo; no hidden ones, no links, no folders `without`
     directly in it."""
     if not folder.is_dir():
@@ -207,6 +209,6 @@ def _photos(folder: Path, *without: str) -> Iterator[Path]:
             continue
         if entry.is_dir():
             if entry.name not in without:
-                yield from _photos(Path(entry.path))
-        elif entry.is_file() and Path(entry.name).suffix.lower() in SUFFIXES:
+                yield from _photos(Path(entry.path), suffixes=suffixes)
+        elif entry.is_file() and Path(entry.name).suffix.lower() in suffixes:
             yield Path(entry.path)
