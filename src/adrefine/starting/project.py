@@ -26,6 +26,7 @@ _IGNORED = """\
 !/data/generic/README.md
 /models/
 /promoted/
+/dvc_plots/
 /reports/*
 !/reports/metrics.json
 .*.lock
