@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 
 from adrefine import load_model
 from adrefine.bundle import contents
+from adrefine.ingestion.damage import OutOfMemory
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.model_server import desk, upload
 from model_server import serving
@@ -193,6 +194,27 @@ def test_no_more_than_the_places_wait(client: TestClient, monkeypatch: pytest.Mo
     monkeypatch.setattr(desk, "WAITING", -1)
     found = client.post("/predict", content=b"x", headers=PNG)
     assert (found.status_code, found.headers["retry-after"]) == (503, "1")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(RuntimeError("a fault of ours"), 500), (MemoryError(), 503), (OutOfMemory("x"), 503)]
+)
+def test_a_fault_of_ours_is_one_answer(
+    photos: list[Path], monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    gate = serving.behind(made("padim").bundle)
+    client = TestClient(gate, base_url=HERE, raise_server_exceptions=False)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk, "ready", fail)
+        found = client.post("/predict", content=b"x", headers=PNG)
+    assert (found.status_code, list(found.json())) == (code, ["error"])
+    assert "ours" not in found.text
+    assert client.post("/predict", content=photos[0].read_bytes(), headers=PNG).status_code == 200
+    assert metric(client, "adrefine_requests_under_way") == 0
 
 
 def copy(bundle: Path, to: Path, threshold: float) -> Path:
