@@ -163,6 +163,31 @@ def test_remedies_work(level, n, defects):
                     noise.inject(source, Noise(**wish))
 
 
+def test_nothing_but_defects_can_train():
+    table = noise.inject(make(pool_defects=40), Noise(level=1.0, n_train=30))
+    train = table[table["split"] == "train"]
+    assert len(train) == 30
+    assert (train["label"] == 1).all()
+    assert train["injected"].all()
+
+
+@quick
+@given(levels=st.tuples(LEVELS, LEVELS), mode=MODES, seed=SEEDS, half=st.integers(1, 9))
+def test_a_balanced_test_has_half_of_each_kind_and_is_the_same_at_every_level(levels, mode, seed, half):
+    low, high, whole = (
+        noise.inject(make(), Noise(level=level, mode=mode, seed=seed, n_test=size))
+        for level, size in ((levels[0], 2 * half), (levels[1], 2 * half), (levels[0], None))
+    )
+    assert low.loc[low["in_test"] == 1, "label"].value_counts().to_dict() == {0: half, 1: half}
+    assert ids(low, in_test=1) == ids(high, in_test=1) < ids(whole, in_test=1) or half == 9
+    assert ids(low, split="train") == ids(whole, split="train"), "who trains does not depend on it"
+
+
+def test_a_balanced_test_that_the_photos_cannot_make_is_refused():
+    with pytest.raises(UserError, match=r"needs 10 test good photos, there are 9: set it to at most 18"):
+        noise.inject(make(), Noise(n_test=20))
+
+
 def test_unlabelled_photos_train_at_level_zero():
     table = noise.inject(make(label=-1, test_defects=0), Noise(level=0))
     assert len(ids(table, split="train")) == 40

@@ -79,7 +79,7 @@ def test_an_unknown_key_is_named_with_the_likely_one(content, named):
         ({"irp": {"lambda": float("inf")}}, "irp.lambda"),
         ({"irp": {"lambda": True}}, "irp.lambda"),
         ({"noise": {"level": float("nan")}}, "noise.level"),
-        ({"noise": {"level": 0.51}}, "noise.level"),
+        ({"noise": {"level": 1.01}}, "noise.level"),
         ({"noise": {"seed": True}}, "noise.seed"),
         ({"embed": {"views": "four"}}, "embed.views"),
         ({"embed": {"views": 0}}, "embed.views"),

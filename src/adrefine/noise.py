@@ -29,13 +29,14 @@ def inject(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
     Returns:
         All rows in the given order with new `split`s and two columns: `injected` (1: a defect hidden in the
         training set) and `in_test` (1: tested on; with mode overlap a hidden defect may be both). Photos and
-        defects that are not used have split `pool`.
+        defects that are not used have split `pool`; test photos over `n_test` keep theirs, with `in_test` 0.
 
     Raises:
-        UserError: no training photo, no test defect left, too few defects or good photos for level and n.
+        UserError: no training photo, no test defect left, too few defects or good photos for level and n, or
+            for `n_test`.
     """
     table = _set_defects_aside(manifest, params)
-    table["injected"], table["in_test"] = 0, (table["split"] == "test").astype(int)
+    table["injected"], table["in_test"] = 0, _tested(table, params).astype(int)
     defects = _candidates(table, params)
     goods = (table["split"] == "train") & (table["label"] != DEFECT)
     n = params.n_train or int(goods.sum())
@@ -103,6 +104,23 @@ def _stratified(defects: pd.DataFrame, seed: int) -> pd.Index:
     return position.sort_values(kind="stable").index
 
 
+def _tested(table: pd.DataFrame, params: Noise) -> pd.Series:
+    """Which rows are tested on: those of split test; with `n_test` half as many good ones and defects."""
+    tested = table["split"] == "test"
+    if params.n_test is None:
+        return tested
+    chosen, half = table.index[:0], params.n_test // 2
+    for label, kind in ((GOOD, "good photos"), (DEFECT, "defects")):
+        rows = table[tested & (table["label"] == label)]
+        if len(rows) < half:
+            raise UserError(
+                f"noise.n_test={params.n_test} needs {half} test {kind}, there are {len(rows)}: "
+                f"set it to at most {2 * len(rows)}, or to null for all"
+            )
+        chosen = chosen.union(_first(rows, half, params.seed, "tested"))
+    return pd.Series(table.index.isin(chosen), index=table.index)
+
+
 def _candidates(table: pd.DataFrame, params: Noise) -> pd.Series:
     """Which rows may be hidden: the pool's defects; with overlap the test defects as well."""
     free = (table["split"] == "pool") | (table["injected"] == 1)
@@ -139,7 +157,7 @@ def _check(table: pd.DataFrame, params: Noise, n: int, goods: int, defects: int)
     if n - k > goods:
         level = math.ceil((1 - goods / n) * 1e4) / 1e4
         largest = _largest_n(params.level, goods, defects)
-        enough = level <= 0.5 and round(level * n) <= defects
+        enough = level <= 1 and round(level * n) <= defects
         raise UserError(
             f"noise.n_train={n} at noise.level={params.level:g} needs {n - k} good training "
             f"photos, there are {goods}: "

@@ -34,7 +34,7 @@ from adrefine.sections import (
 from adrefine.strategies import STRATEGIES, StrategySettings
 
 Side = Annotated[int, Field(ge=16, le=4096)]  # pixels
-NoiseLevel = Annotated[float, Field(ge=0, le=0.5)]
+Contamination = Annotated[float, Field(ge=0, le=0.5)]
 if TYPE_CHECKING:
     LayoutName = str
     DetectorName = str
@@ -87,9 +87,10 @@ class Validate(Section):
 
 
 class Noise(Section):
-    level: NoiseLevel = 0.2
+    level: Share = 0.2
     mode: Literal["no_overlap", "overlap"] = "no_overlap"
     n_train: AtLeastOne | None = None
+    n_test: Annotated[int, Field(ge=2, multiple_of=2)] | None = None
     pool_fraction: Share = 0.5
     seed: int = 0
 
@@ -198,7 +199,7 @@ class Refine(Section):
     refit: Share = FROM_PRESET
     max_rounds: Count = FROM_PRESET
     min_keep: PositiveShare = 0.5
-    contamination: Literal["auto"] | NoiseLevel | tuple[NoiseLevel, NoiseLevel] = "auto"
+    contamination: Literal["auto"] | Contamination | tuple[Contamination, Contamination] = "auto"
     seed: int = 0
 
     @field_validator("contamination", mode="before")

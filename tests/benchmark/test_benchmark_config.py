@@ -41,7 +41,7 @@ def test_the_example_explains_every_key():
         ("datasets: [{name: a, layout: mvtec, classes: [x, x]}]\n", "x appears twice"),
         ("datasets: [{name: a, layout: mvtec, classes: [../x]}]\n", "`datasets.0.classes.0` = '../x'"),
         ("datasets: [{name: a, layout: demo}, {name: a, layout: demo}]\n", "a appears twice"),
-        (ONE + "levels: [0.6]\n", "`levels.0` = 0.6"),
+        (ONE + "levels: [1.6]\n", "`levels.0` = 1.6"),
         (ONE + "levels: [0.1, 0.1]\n", "`levels` = [0.1, 0.1]: 0.1 appears twice"),
         (ONE + "levels: [no]\n", "`levels.0` = False: neither true nor false"),
         (ONE + "levels: []\n", "`levels` = []"),

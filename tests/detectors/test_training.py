@@ -61,6 +61,14 @@ def test_without_hidden_defects_the_oracle_is_the_initial_model(run):
     assert all((initial / name).read_bytes() == (oracle / name).read_bytes() for name in files)
 
 
+@pytest.mark.parametrize("good", [0, 1])
+def test_where_fewer_than_two_good_photos_train_there_is_no_oracle(run, good):
+    fits, _, oracle, epochs, _ = run(label=0, hidden=10 - good)
+    assert len(fits) == 1
+    assert epochs == {"initial": 2}
+    assert training.load(Params(detector="differnet"), oracle) is None
+
+
 def test_unlabelled_images_have_no_oracle(run):
     fits, initial, oracle, _, _ = run(label=-1, hidden=0)
     assert len(fits) == 1

@@ -55,7 +55,7 @@ UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
         ({"irp.lambda": 1.2}, {"refine", "evaluate"}),
         ({"refine.strategy": "osr"}, {"select", "refine", "evaluate"}),
         ({"refine.strategy": "consensus"}, {"select", "refine", "evaluate"}),
-        ({"noise.level": 0.1}, {"inject_noise", "train", "refine", "evaluate"}),
+        ({"noise.level": 0.1, "noise.n_test": 2}, {"inject_noise", "train", "refine", "evaluate"}),
         ({"differnet.learning_rate": 1e-3}, {"train", "refine", "evaluate"}),
         ({"osr.lambda": 3.0, "osr.keep": 0.7}, set()),
         ({"efficientad.steps": 3, "efficientad.coeff_cdo": 0.0}, set()),

@@ -32,7 +32,7 @@ def _no_truth(value: Any) -> Any:
 
 # Names are cells of Markdown tables and CSV files, classes are folders.
 Name = Annotated[str, Field(pattern=r"^\w[^|`/\\\n]*$")]
-Level = Annotated[float, BeforeValidator(_no_truth), Field(ge=0, le=0.5)]
+Level = Annotated[float, BeforeValidator(_no_truth), Field(ge=0, le=1)]
 Seed = Annotated[int, BeforeValidator(_no_truth)]
 Mode = Literal["no_overlap", "overlap"]
 Sections = dict[str, Any]

@@ -16,14 +16,14 @@ from adrefine.params import checked
 from adrefine.sections import Count, Section, Share
 
 MVTEC_MEAN = "mvtec_mean"
-_SIX = Field(min_length=6, max_length=6)
+_LEVELS = Field(min_length=6, max_length=11)  # figures for the first of the file's noise levels
 
 
 class Deleted(Section):
     """Good photos and hidden defects removed, by noise level."""
 
-    good: Annotated[list[Count], _SIX]
-    bad: Annotated[list[Count], _SIX]
+    good: Annotated[list[Count], _LEVELS]
+    bad: Annotated[list[Count], _LEVELS]
 
 
 class Auroc(Section):
@@ -31,7 +31,7 @@ class Auroc(Section):
 
     label: str
     source: str
-    figures: dict[str, Annotated[list[Share | None], _SIX]]
+    figures: dict[str, Annotated[list[Share | None], _LEVELS]]
 
 
 class Removed(Section):
@@ -60,7 +60,7 @@ class Supervised(Section):
 class Published(Section):
     """The whole file; methods are named as strategies in params.yaml, where there is one."""
 
-    noise_levels: Annotated[list[Share], _SIX]
+    noise_levels: Annotated[list[Share], _LEVELS]
     auroc: dict[str, Auroc]
     removed: dict[str, Removed]
     mixed: dict[str, list[Supervised]] = Field(default_factory=dict)
@@ -72,7 +72,7 @@ class Published(Section):
         if method not in self.auroc or subject is None or place is None:
             return None
         values = self.auroc[method].figures.get(subject)
-        return values[place] if values else None
+        return values[place] if values and place < len(values) else None
 
     def removed_of(self, method: str, subject: str | None, noise: float) -> tuple[int, int] | None:
         """Good and defective photos that `method` removed; None where nobody published it."""
@@ -80,7 +80,7 @@ class Published(Section):
         if method not in self.removed or subject is None or place is None:
             return None
         counts = self.removed[method].figures.get(subject)
-        return (counts.good[place], counts.bad[place]) if counts else None
+        return (counts.good[place], counts.bad[place]) if counts and place < len(counts.good) else None
 
     def _place(self, noise: float) -> int | None:
         near = (place for place, level in enumerate(self.noise_levels) if abs(level - noise) < 1e-9)

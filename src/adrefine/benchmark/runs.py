@@ -90,9 +90,12 @@ def _refined(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], inputs: Path) 
 
 
 def _oracle(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], clean: tuple[str, ...], inputs: Path) -> Row:
-    """The detector of the clean photos, the ceiling; without hidden defects it is the initial model."""
+    """The detector of the clean photos, the ceiling; without hidden defects it is the initial model. Nothing
+    where fewer than two photos are clean."""
     from adrefine import detectors
 
+    if len(clean) < 2:
+        return {}
     start = time.perf_counter()
     if clean == ids:
         trained = _initial(run, ids, noisy, inputs)

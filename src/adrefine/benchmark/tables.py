@@ -98,14 +98,17 @@ def _published(subject: str | None) -> list[str]:
     methods = [method for method in known.auroc.values() if subject in method.figures]
     if subject is None or not methods:
         return []
-    header = ["published AUROC", *(f"{level:g}" for level in known.noise_levels), "source"]
+    levels = known.noise_levels[: max(len(method.figures[subject]) for method in methods)]
+    header = ["published AUROC", *(f"{level:g}" for level in levels), "source"]
     rows = [
         [
-            method.label,
-            *("" if value is None else f"{value:.4g}" for value in method.figures[subject]),
-            method.source,
+            known.auroc[name].label,
+            *("" if value is None else f"{value:.4g}" for value in values),
+            known.auroc[name].source,
         ]
-        for method in methods
+        for name in known.auroc
+        if subject in known.auroc[name].figures
+        for values in [[known.auroc_of(name, subject, level) for level in levels]]
     ]
     told = [known.notes[subject], ""] if subject in known.notes else []
     return ["Published, with other networks and training sets, by noise:", "", *markdown(header, rows), *told]

@@ -12,15 +12,16 @@ from adrefine.detectors.base import Images
 from adrefine.io import write_json
 from adrefine.params import Params
 
-ABSENT = "absent.json"  # stands in models/oracle where nobody knows which training images are defects
+ABSENT = "absent.json"  # stands in models/oracle where there is nothing to train a ceiling on, or none known
+_FEWEST = 2  # images that a detector can learn from
 
 
 def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, oracle: Path) -> dict[str, int]:
     """Fit on the noisy training set, and on it without the injected defects: the ceiling of any strategy.
 
     The `injected` column chooses the oracle's images and nothing else. Without injected defects the oracle is
-    the initial model; with unlabelled images there is none. Both know the same real defects, if their
-    detector learns from any.
+    the initial model; with unlabelled images or fewer than two good ones there is none. Both know the same
+    real defects, if their detector learns from any.
 
     Returns:
         Epochs of each model.
@@ -30,7 +31,9 @@ def train(params: Params, noisy: pd.DataFrame, prepared: Path, initial: Path, or
     known = known_defects(params, noisy, prepared)
     epochs = {"initial": _fit(params, everything, known, initial)}
     clean = Images.of(rows[rows["injected"] == 0], prepared)
-    if len(clean) < len(everything):
+    if len(clean) < _FEWEST:
+        write_json(oracle / ABSENT, {"reason": "fewer than two good photos train: there is no ceiling"})
+    elif len(clean) < len(everything):
         epochs["oracle"] = _fit(params, clean, known, oracle)
     elif (rows["label"] == manifest.UNKNOWN).any():
         write_json(
