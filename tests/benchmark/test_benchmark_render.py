@@ -39,7 +39,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
     files, _ = rendered(tmp_path, dataset)
     before = {file: file.read_bytes() for file in files}
     assert [file.name for file in files] == [
-        "made_auroc.png", "made_gap.png", "made_removal.png", "made.md"
+        "made_auroc.png", "made_gap.png", "made_removed.png", "made_removal.png", "made.md"
     ]  # fmt: skip
     config, again = results(tmp_path / "made.yaml")
     render.write(again, config, Path("benchmarks/made.yaml"))
@@ -52,7 +52,7 @@ def test_a_figure_without_content_is_deleted(tmp_path):
     dataset = {"name": "tiles", "layout": "mtd"}
     rendered(tmp_path, dataset)
     files, text = rendered(tmp_path, dataset, levels=[0.0])
-    assert [file.name for file in files] == ["made_auroc.png", "made.md"]
+    assert [file.name for file in files] == ["made_auroc.png", "made_removed.png", "made.md"]
     assert not (tmp_path / "results/made_gap.png").exists()
     assert "made_gap" not in text
 
@@ -61,7 +61,7 @@ def test_classes_have_a_figure_of_their_own_and_the_others_show_their_mean(tmp_p
     dataset = {"name": "parts", "layout": "mvtec", "root": "x", "classes": ["left", "right"]}
     files, _ = rendered(tmp_path, dataset, seeds=[0])
     sizes = {file.stem: Image.open(file).size for file in files[:-1]}
-    assert set(sizes) == {"made_auroc", "made_classes", "made_gap", "made_removal"}
+    assert set(sizes) == {"made_auroc", "made_classes", "made_gap", "made_removed", "made_removal"}
     assert sizes["made_auroc"] == sizes["made_gap"]
     assert sizes["made_classes"][0] > sizes["made_auroc"][0]
 
@@ -136,6 +136,8 @@ def test_mvtec_is_laid_out_as_in_the_documents(tmp_path, undrawn):
     mean = cells(table, "models", "irp on MVTec AD")[2:]
     clean = {name: 0.95 - len(name) / 200 for name in TEN}
     assert mean[0] == f"{np.mean(list(clean.values())):.3f} (0.9118)"
+    spread = cells(table, "deviation", "irp, over the classes")[2:]
+    assert spread[0] == f"{np.std(list(clean.values())):.3f}"
     reached = [value - 0.5 * (1 - 0.9 * 0.56) for name, value in clean.items() if name != "bottle"]
     assert mean[2] == f"{np.mean(reached):.3f}"  # of nine classes: nothing published to compare with
     assert "classes that went in: {'0%': 10, '10%': 10, '50%': 9}" in text

@@ -14,6 +14,7 @@ from adrefine.report.style import BLUE, GREEN, GREY, INK, ORANGE
 _COLOURS = (BLUE, ORANGE, "#CC79A7", "#56B4E9", "#E69F00", "#6A3D9A", INK)
 _MARKERS = "osD^vPX"
 _APART = 0.012  # between the curves at a level, so that their deviations can be told apart
+_OF_HIDDEN = ("precision", "recall")  # they say nothing where nothing hides
 Style = dict[str, Any]
 
 
@@ -37,7 +38,9 @@ def styles_of(config: Benchmark) -> dict[str, Style]:
 
 def curve(panel: Any, group: Group, strategy: str, column: str, style: Style) -> bool:
     """Mean over the noise with bars of one standard deviation."""
-    lines = [line for line in group.lines if line.strategy == strategy and (line.noise or column == "auroc")]
+    lines = [line for line in group.lines if line.strategy == strategy]
+    if column in _OF_HIDDEN:
+        lines = [line for line in lines if line.noise]
     shown = [(line.noise, line.figures[column]) for line in lines if column in line.figures]
     shown = [(noise, figure) for noise, figure in shown if figure.mean == figure.mean]
     if not shown:

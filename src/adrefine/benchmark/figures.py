@@ -1,4 +1,4 @@
-"""PNG figures of a benchmark: AUROC, gap closed, precision and recall of the removal against the noise."""
+"""PNG figures of a benchmark: AUROC, gap closed, photos removed, precision and recall against noise."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def draw(groups: list[Group], config: Benchmark) -> dict[str, bytes]:
             "auroc": _panels(whole, styles, _auroc(config), "test AUROC"),
             "classes": _panels(of_classes, styles, _auroc(config), "test AUROC"),
             "gap": _panels(whole, styles, _gap, "gap to the oracle closed"),
-            "removal": _removal(whole, styles),
+            "removed": _removal(whole, styles, ("removed_good", "removed_defects")),
+            "removal": _removal(whole, styles, ("precision", "recall"), (-0.03, 1.03)),
         }
         for figure in drawn.values():
             _mark_levels(figure, config)
@@ -133,18 +134,24 @@ def _gap(panel: Any, group: Group, styles: dict[str, Style]) -> bool:
     return bool(shown)
 
 
-def _removal(groups: list[Group], styles: dict[str, Style]) -> Drawing | None:
-    """Precision and recall side by side, a row a group; without hidden defects neither says anything."""
+def _removal(
+    groups: list[Group],
+    styles: dict[str, Style],
+    columns: tuple[str, str],
+    shown: tuple[float, float] | None = None,
+) -> Drawing | None:
+    """Two figures of what was removed side by side, a row a group; `shown`: bounds of their axis."""
     drawn = Drawing(figsize=(1.0 + 2 * _PANEL[0], 0.9 + _PANEL[1] * len(groups)), layout="constrained")
     axes = drawn.subplots(len(groups), 2, squeeze=False, sharex=True, sharey=True)
     some = False
     for pair, group in zip(axes, groups, strict=True):
-        for panel, column in zip(pair, ("precision", "recall"), strict=True):
+        for panel, column in zip(pair, columns, strict=True):
             for name, style in styles.items():
                 if name not in (VANILLA, ORACLE, LIMIT):
                     some |= curve(panel, group, name, column, style)
-            panel.set_title(f"{_title(group, groups)}: {column}")
-            panel.set_ylim(-0.03, 1.03)
+            panel.set_title(f"{_title(group, groups)}: {column.replace('_', ' ')}")
+            if shown:
+                panel.set_ylim(*shown)
     drawn.supxlabel("hidden defects in the training set", fontsize=10)
     if not some:
         return None

@@ -59,6 +59,10 @@ def _table_1(found: list[Group], rows: pd.DataFrame, config: Benchmark) -> list[
         table = [
             ["classes", group.part, *_aurocs(group, config, name, method, group.part)] for group in classes
         ]
+        table += [
+            ["deviation", f"{name}, over the classes", *_deviations(group, config, name, method)]
+            for group in means
+        ]
         for group in whole:
             subject = published.MVTEC_MEAN if group.entry.classes else published.subject(group.entry, "")
             entity = f"{name} on {_TITLES.get(subject or '', subject)}"
@@ -71,6 +75,17 @@ def _table_1(found: list[Group], rows: pd.DataFrame, config: Benchmark) -> list[
             "",
         ]
     return lines
+
+
+def _deviations(group: Group, config: Benchmark, strategy: str, method: str) -> Iterator[str]:
+    """The row that META's table 1 calls standard deviation: the population's, over the published classes of
+    their means. What stands after ± elsewhere is over the seeds."""
+    known = published.read()
+    for level in config.levels:
+        spread = group.spreads.get((level, strategy))
+        theirs = known.auroc_of(method, published.MVTEC_DEVIATION, level)
+        ours = "–" if spread is None else f"{spread:.3f}"
+        yield ours + ("" if theirs is None else f" ({theirs:.4f})")
 
 
 def _published_mean(group: Group, rows: pd.DataFrame, config: Benchmark) -> Group:

@@ -16,6 +16,7 @@ from adrefine.params import checked
 from adrefine.sections import Count, Section, Share
 
 MVTEC_MEAN = "mvtec_mean"
+MVTEC_DEVIATION = "mvtec_deviation"  # over the classes
 _LEVELS = Field(min_length=6, max_length=11)  # figures for the first of the file's noise levels
 
 

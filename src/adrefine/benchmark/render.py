@@ -15,6 +15,7 @@ FIGURES = {
     "auroc": "AUROC on the test photos: mean over the seeds, bars: one standard deviation",
     "classes": "AUROC by class",
     "gap": "Share of the gap to the oracle that is closed, from −110 % to 160 %",
+    "removed": "Good photos and hidden defects removed (OSR table 1, IRP and META table 2)",
     "removal": "Precision and recall of what was removed",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,7 @@ class Group:
 
     Attributes:
         parts: classes that went into the mean of each noise level; empty if this is no mean.
+        spreads: of a mean, the population deviation over its classes of their AUROC, by level and strategy.
         impossible: why a noise level cannot be made, by level (and class, in a mean).
     """
 
@@ -60,6 +61,7 @@ class Group:
     lines: list[Line]
     parts: dict[float, tuple[str, ...]]
     impossible: dict[str, str]
+    spreads: dict[tuple[float, str], float] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -97,7 +99,13 @@ def mean_of_classes(rows: pd.DataFrame, config: Benchmark, entry: Entry, classes
         for level in config.levels
     }
     detector, mode = rows["detector"].iloc[0], rows["mode"].iloc[0]
-    return Group(entry, "", mode, detector, _lines(means, config), parts, _impossible(rows))
+    of_classes = complete.groupby(["noise", "strategy", "class"])["auroc"].mean()
+    apart = of_classes.groupby(["noise", "strategy"], as_index=False).std(ddof=0).dropna()
+    spreads = {
+        (float(noise), str(name)): float(value) for noise, name, value in apart.itertuples(index=False)
+    }
+    lines = _lines(means, config)
+    return Group(entry, "", mode, detector, lines, parts, _impossible(rows), spreads)
 
 
 def _group(rows: pd.DataFrame, config: Benchmark, entry: Entry, part: str) -> Group:
