@@ -60,7 +60,10 @@ def of(detector: Detector, bundle: Path, contents: Contents, maps: bool) -> nn.M
         return Students(
             detector, Teacher(bundle / INPUTS / PIXELS, detector.settings.padding), contents, maps
         )
-    raise UserError(f"a {contents.detector} cannot be exported: padim, mixed, differnet and efficientad can")
+    raise UserError(
+        f"this {contents.detector} cannot be exported: padim, mixed with preset fast, differnet and "
+        "efficientad can"
+    )
 
 
 class Gaussian(nn.Module):
@@ -176,7 +179,7 @@ class Students(nn.Module):
         teacher = (self.teacher(x) - self.get_buffer("mean")) / self.get_buffer("std")
         raw = h_maps.raw(teacher, self.networks.student(x), self.networks.autoencoder(x))
         fused = self._fused(h_maps.framed(raw, self.quarter)[0])
-        highest = fused.amax()
+        highest = fused.max()
         low = h_maps.BEND * torch.exp((highest / h_maps.BEND - 1).clamp(-700.0, 0.0))
         score = torch.where(highest >= h_maps.BEND, highest, low).view(1)
         return score, None if self.enlarge is None else self.enlarge(fused[None, None])[0]

@@ -1,0 +1,1 @@
+"""adrefine beside anomalib: the same photos, machine and run."""

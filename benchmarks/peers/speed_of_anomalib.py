@@ -1,0 +1,95 @@
+"""Milliseconds a photo of anomalib's models at 256², torch and OpenVINO; `benchmarks.predict_speed` calls it.
+
+The networks have random weights, PaDiM's and PatchCore's memories are of 40 random photos. Prints a line of
+JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import warnings
+
+warnings.simplefilter("ignore")
+logging.disable(logging.WARNING)
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+import openvino  # noqa: E402
+import torch  # noqa: E402
+from anomalib.models import Padim, Patchcore  # noqa: E402
+from anomalib.models.image.efficient_ad.torch_model import EfficientAdModel  # noqa: E402
+
+SIDE, PHOTOS, ROUNDS = 256, 40, 20
+
+
+def main() -> None:
+    """Fit on noise, time, print."""
+    torch.manual_seed(0)
+    photos = torch.rand(PHOTOS, 3, SIDE, SIDE)
+    nets = {
+        "anomalib PaDiM": Padim(backbone="resnet18", pre_trained=False).model,
+        "anomalib PatchCore": Patchcore(pre_trained=False).model,
+        "anomalib EfficientAD-S": EfficientAdModel(),
+    }
+    found = {}
+    for name, net in nets.items():
+        if not name.endswith("-S"):
+            _fit(net, photos, patchcore="Patch" in name)
+        found[name] = _times(Plain(net).eval(), photos[:1])
+    print(json.dumps(found))
+
+
+class Plain(torch.nn.Module):
+    """The network, with score and map as a tuple that can be traced."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, photo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See the class."""
+        found = self.net(photo)
+        return found.pred_score, found.anomaly_map
+
+
+def _fit(net: torch.nn.Module, photos: torch.Tensor, patchcore: bool) -> None:
+    """As the library's training step and end of training do."""
+    net.train()
+    with torch.no_grad():
+        for batch in photos.split(20):
+            net(batch)
+    if patchcore:
+        net.subsample_embedding(0.1)
+    else:
+        net.fit()
+
+
+def _times(net: torch.nn.Module, photo: torch.Tensor) -> dict[str, float]:
+    jobs = {}
+    with torch.no_grad():
+        for threads in (1, 2):
+            jobs[f"torch x{threads}"] = lambda threads=threads: (torch.set_num_threads(threads), net(photo))
+        try:
+            script = torch.jit.trace(net, photo, check_trace=False, strict=False)
+            graph = openvino.convert_model(script, example_input=photo, input=list(photo.shape))
+        except Exception as error:
+            print(f"no OpenVINO graph: {error}", file=sys.stderr)
+        else:
+            for precision in ("f32", "bf16"):
+                for threads in (1, 2):
+                    options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
+                    compiled = openvino.Core().compile_model(graph, "CPU", options)
+                    jobs[f"openvino {precision} x{threads}"] = lambda one=compiled: one([photo.numpy()])
+        seconds: dict[str, list[float]] = {name: [] for name in jobs}
+        for _ in range(ROUNDS):
+            for name, job in jobs.items():
+                start = time.perf_counter()
+                job()
+                seconds[name].append(time.perf_counter() - start)
+    return {name: round(1e3 * min(times), 1) for name, times in seconds.items()}
+
+
+if __name__ == "__main__":
+    main()
