@@ -100,10 +100,9 @@ def mean_of_classes(rows: pd.DataFrame, config: Benchmark, entry: Entry, classes
     }
     detector, mode = rows["detector"].iloc[0], rows["mode"].iloc[0]
     of_classes = complete.groupby(["noise", "strategy", "class"])["auroc"].mean()
-    apart = of_classes.groupby(["noise", "strategy"], as_index=False).std(ddof=0).dropna()
-    spreads = {
-        (float(noise), str(name)): float(value) for noise, name, value in apart.itertuples(index=False)
-    }
+    apart = of_classes.groupby(["noise", "strategy"]).std(ddof=0).dropna().reset_index()
+    keys_of = zip(apart["noise"].astype(float), apart["strategy"].astype(str), strict=True)
+    spreads = dict(zip(keys_of, apart["auroc"].astype(float), strict=True))
     lines = _lines(means, config)
     return Group(entry, "", mode, detector, lines, parts, _impossible(rows), spreads)
 
