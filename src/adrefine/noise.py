@@ -35,6 +35,8 @@ def inject(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
         UserError: no training photo, no test defect left, too few defects or good photos for level and n, or
             for `n_test`.
     """
+    if params.mode == "as_given":
+        return _as_given(manifest, params)
     table = _set_defects_aside(manifest, params)
     table["injected"], table["in_test"] = 0, _tested(table, params).astype(int)
     defects = _candidates(table, params)
@@ -50,13 +52,34 @@ def inject(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
     return table
 
 
+def _as_given(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
+    """The training list as it is: the defects in it, such as FUIAD's (Real-IAD), are the hidden ones.
+
+    Raises:
+        UserError: it has no photo, or a photo that is tested has another shot in training.
+    """
+    train, test = manifest["split"] == "train", manifest["split"] == "test"
+    if not train.any():
+        raise UserError("no photo to train on: the manifest has no row in split train")
+    names = parts(manifest)
+    both = sorted(set(names[train]) & set(names[test]))
+    if both:
+        raise UserError(
+            f"noise.mode=as_given: part {both[0]} is in training and in test: set noise.mode=no_overlap"
+        )
+    hidden = train & (manifest["label"] == DEFECT)
+    tested = _tested(manifest, params)
+    return manifest.assign(injected=hidden.astype(int), in_test=tested.astype(int))
+
+
 def summary(noisy: pd.DataFrame, params: Noise) -> dict[str, float | int | str]:
     """What was asked for and what came out; counts are photos, `realised` a share of the training set."""
     train, test = noisy["split"] == "train", noisy["in_test"] == 1
     injected = int(noisy["injected"].sum())
+    realised = round(injected / int(train.sum()), 6)
     return {
-        "requested": params.level,
-        "realised": round(injected / int(train.sum()), 6),
+        "requested": realised if params.mode == "as_given" else params.level,
+        "realised": realised,
         "mode": params.mode,
         "seed": params.seed,
         "n_train": int(train.sum()),

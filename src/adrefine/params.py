@@ -67,6 +67,7 @@ class Dataset(Section):
     bit_depth: Literal["auto", 8, 10, 12, 14, 16] = "auto"
     near_duplicate: PositiveShare = 0.995
     variant: str = ""
+    patches: AtLeastOne = 2000
     parts: Literal["told", "find"] = "told"
     seed: int = 0
 
@@ -88,7 +89,7 @@ class Validate(Section):
 
 class Noise(Section):
     level: Share = 0.2
-    mode: Literal["no_overlap", "overlap"] = "no_overlap"
+    mode: Literal["no_overlap", "overlap", "as_given"] = "no_overlap"
     n_train: AtLeastOne | None = None
     n_test: Annotated[int, Field(ge=2, multiple_of=2)] | None = None
     pool_fraction: Share = 0.5

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import trees
-from adrefine import datasets, manifest
+from adrefine import datasets, manifest, noise
 from adrefine.datasets import files, isp_ad, mvtec_kin, visa
 from adrefine.errors import UserError
 from adrefine.ingestion import pipeline
-from adrefine.params import Dataset
+from adrefine.params import Dataset, Noise
 
 Rows = dict[str, dict[str, object]]
 
@@ -150,13 +152,76 @@ def test_isp_ad(tmp_path: Path) -> None:
     root = trees.mvtec(tmp_path / "LSM-1", defects=("area", "points"))
     for number, group in enumerate(("area", "points", "points")):
         trees.save(root / f"real/{group}/{number}.png", trees.pixels(700 + number, 64, 64))
-    (root / "supervised.hdf5").write_bytes(b"patches")
     summary, rows = ingest("isp_ad", root, tmp_path / "out")
     assert summary.splits == {"train": 12, "val": 0, "test": 8, "pool": 3}
     assert rows["real/points/2.png"]["defect_type"] == "points"
     assert rows["real/points/2.png"]["label"] == 1
-    assert any("supervised.hdf5: patches in HDF5 are not read" in line for line in summary.warnings)
+    assert "1 area instead of 120 and 2 points instead of 52" in " ".join(summary.warnings)
     assert set(isp_ad.ISPAD.counts) == {"LSM-1", "LSM-2", "ASM"}
+
+
+def made_stream(file: Path, shape: tuple[int, ...] = (256, 256)) -> None:
+    """ISP-AD's stream as the document has it, compressed: every other patch has a synthetic defect."""
+    h5py = pytest.importorskip("h5py")
+    patches = np.stack([trees.pixels(900 + number, 256, 256) for number in range(6)]).reshape(6, *shape)
+    masks = np.zeros((6, 256, 256), np.uint8)
+    masks[1::2, 10:20, 30:60] = 255
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(file, "w") as made:
+        made.create_dataset("train/syn_stream", data=patches, chunks=(1, *shape), compression="gzip")
+        made.create_dataset("train/ground_truth", data=masks.reshape(6, *shape))
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (256, 256, 1), (1, 256, 256)])
+def test_isp_ad_streams(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """Good patches of a stream train, its synthetic defects are left out, real ones go to the pool."""
+    root = trees.mvtec(tmp_path / "ASM", defects=("area", "points"))
+    made_stream(root / "supervised/stream.hdf5", shape)
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(root / "supervised/real_points.h5", "w") as made:
+        made["patches"] = np.stack([trees.pixels(950 + number, 512, 512) for number in range(2)])
+    summary, rows = ingest("isp_ad", root, tmp_path / "out")
+    assert summary.splits == {"train": 12 + 3, "val": 0, "test": 8, "pool": 2}
+    good = [f"supervised/stream.hdf5::train/syn_stream/{row}" for row in (0, 2, 4)]
+    real = [f"supervised/real_points.h5::patches/{row}" for row in (0, 1)]
+    assert sorted(name for name in rows if "::" in name) == sorted([*good, *real])
+    assert {rows[name]["defect_type"] for name in real} == {"points"}
+    assert not any("hdf5" in reason for reason in summary.files["ignored"])
+    _, few = ingest("isp_ad", root, tmp_path / "few", patches=2)
+    assert len([name for name in few if "stream" in name]) == 2
+
+
+def test_isp_ad_files_that_it_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    h5py = pytest.importorskip("h5py")
+    root = trees.mvtec(tmp_path / "ASM", defects=("area", "points"))
+    with h5py.File(root / "more.hdf5", "w") as made:
+        made["strange"] = np.zeros((2, 64, 64), np.uint8)
+    with pytest.raises(UserError, match=r"more\.hdf5 holds strange: known are `syn_stream`"):
+        ingest("isp_ad", root, tmp_path / "out")
+    (root / "more.hdf5").rename(tmp_path / "away.hdf5")
+    (root / "broken.hdf5").write_bytes(b"no HDF5")
+    with pytest.raises(UserError, match="cannot be read as HDF5"):
+        ingest("isp_ad", root, tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (root / "broken.hdf5").rename(root / "other.h5")
+    with pytest.raises(UserError, match=r"needs h5py to be read: pip install 'adrefine\[hdf5\]'"):
+        ingest("isp_ad", root, tmp_path / "out")
+
+
+def test_noise_as_given_hides_the_defects_of_the_training_list() -> None:
+    rows = [("train", 0, "p"), ("train", 1, "q"), ("pool", 1, "r"), ("test", 1, "s"), ("test", 0, "t")]
+    table = pd.DataFrame(rows, columns=["split", "label", "part"])
+    table = table.assign(image_id=list("abcde"), defect_type="")
+    given = Noise(mode="as_given", level=0.3)
+    found = noise.inject(table, given)
+    assert found["injected"].tolist() == [0, 1, 0, 0, 0]
+    assert found["in_test"].tolist() == [0, 0, 0, 1, 1]
+    assert found["split"].tolist() == table["split"].tolist()
+    assert noise.summary(found, given)["requested"] == noise.summary(found, given)["realised"] == 0.5
+    with pytest.raises(UserError, match="part q is in training and in test"):
+        noise.inject(table.assign(part=["p", "q", "r", "q", "t"]), given)
+    with pytest.raises(UserError, match="no photo to train on"):
+        noise.inject(table[table["split"] != "train"], given)
 
 
 def test_every_layout_counts_what_it_lists(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from adrefine.datasets import files, pairing
+from adrefine.datasets import files, hdf5, pairing
 from adrefine.datasets.base import Layout
 from adrefine.datasets.formats import SUFFIXES, UNREAD
 
@@ -69,9 +69,10 @@ def of(root: Path, table: pd.DataFrame, kind: Layout) -> Account:
     rows: list[tuple[str, str]] = []
     lost: dict[str, tuple[int, str]] = {}
     total = 0
+    inside = {found[0] for found in map(hdf5.parts_of, photos) if found}
     for name in files.everything(root):
         total += 1
-        if name in photos or name in masks:
+        if name in photos or name in masks or name in inside:
             continue
         reason, matters = _reason(root, name, kind)
         rows.append((name, reason))

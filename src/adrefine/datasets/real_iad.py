@@ -7,7 +7,8 @@
 The list decides, not the folder: a defective part that is tested from a side where nothing shows is good (the
 official rule; labels by the folder alone differ). The photos of a folder S0001 show one part.
 `dataset.variant`: base, sv or fuiad_0.0 to fuiad_0.4, whose training lists hold defective photos: they can be
-hidden, at the level of `noise`, or teach. Wang et al., "Real-IAD", CVPR 2024.
+hidden, at the level of `noise` or all of them (`noise.mode: as_given`), or teach.
+Wang et al., "Real-IAD", CVPR 2024.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""The bytes of a photo or mask on disk: of a regular file of sensible size below the root, or nothing."""
+"""The bytes of a photo or mask: of a sane regular file below the root, or a row of an HDF5 file."""
 
 from __future__ import annotations
 
 import stat
 from pathlib import Path
 
+from adrefine.datasets import hdf5
 from adrefine.ingestion.damage import BadPhoto
 
 _LARGEST_PIXEL = 16  # bytes: four channels of 32 bits, uncompressed
@@ -18,7 +19,8 @@ def read_bytes(root: Path, source: str, max_megapixels: float, follow_links: boo
         BadPhoto: a link that leaves the root, a pipe or a monstrous file (refused unread), or one that cannot
             be read.
     """
-    path = root / source
+    row = None if (root / source).is_file() else hdf5.parts_of(source)
+    path = root / (row[0] if row else source)
     try:
         if not follow_links and not path.resolve().is_relative_to(root):
             raise BadPhoto(
@@ -29,11 +31,13 @@ def read_bytes(root: Path, source: str, max_megapixels: float, follow_links: boo
             raise BadPhoto("a symbolic link to a folder: not followed")
         if not stat.S_ISREG(found.st_mode):
             raise BadPhoto("not a regular file")
-        if found.st_size > max_megapixels * 1e6 * _LARGEST_PIXEL + _LARGEST_HEADER:
+        if row is None and found.st_size > max_megapixels * 1e6 * _LARGEST_PIXEL + _LARGEST_HEADER:
             raise BadPhoto(
                 f"{found.st_size / 1e6:.0f} MB: too large for dataset.max_megapixels = {max_megapixels:g}"
             )
-        return path.read_bytes()
+        return path.read_bytes() if row is None else hdf5.png(path, *row[1:])
+    except (KeyError, IndexError) as error:
+        raise BadPhoto(f"no such row: {error}") from None
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself, before Python 3.13
         reason = getattr(error, "strerror", None) or "a symbolic link that leads to itself"
         raise BadPhoto(f"cannot be read: {reason}") from None
