@@ -138,6 +138,14 @@ def test_check_counts_the_files_and_names_what_is_not_used(
         cli.run(["check"])
 
 
+def test_check_says_what_is_wrong_with_the_region_of_interest(tmp_path, monkeypatch):
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(re.sub(r"(?m)^  roi:", "  roi: data/roi/none.png", text, count=1))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"dataset\.roi = data/roi/none\.png is not there: put a mask"):
+        cli.run(["check"])
+
+
 def test_a_tilde_in_the_root_is_refused_with_the_full_path(tmp_path, monkeypatch):
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(re.sub(r"(?m)^  root: \S+", "  root: ~/photos", text, count=1))

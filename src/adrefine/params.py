@@ -59,6 +59,7 @@ class Dataset(Section):
     root: str = "data/raw"
     image_size: Side = 448
     fit: Literal["stretch", "letterbox", "crop", "part", "auto"] = "auto"
+    roi: Annotated[str, Field(min_length=1)] | None = None
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     test_fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.3
     max_megapixels: Positive = 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+ROI = Path("data/roi")  # masks and polygons that `dataset.roi` may name; the user's
 INGESTED = Path("data/ingested")
 NOISY = Path("data/noisy")
 SYNTHETIC = Path("data/synthetic")

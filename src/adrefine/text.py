@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def counted(number: int, noun: str) -> str:
@@ -23,3 +24,11 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]], right: Seq
     marks = "|".join("---:" if name in right else "---" for name in header)
     lines = [f"| {' | '.join(map(str, row))} |" for row in (header, *rows)]
     return [lines[0], f"|{marks}|", *lines[1:], ""]
+
+
+def region_words(roi: dict[str, Any]) -> str:
+    """What ingest's summary says of the region of interest, for people."""
+    cut, lost = counted(roi["masks_cut"], "mask"), roi["masks_lost"]
+    outside = f", {lost} of them wholly outside" if lost else ""
+    reach = f"; {cut} of defects cut at its edge{outside}" if roi["masks_cut"] else ""
+    return f"{roi['source']}, {roi['share']:.1%} of each photo{reach}"

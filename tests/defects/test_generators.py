@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from adrefine.defects import GENERATORS, base, perlin, random_walk
 from adrefine.defects.perlin import Perlin
+from adrefine.foreground import find as find_foreground
 from adrefine.params import Kinds, Synthesize
 
 PARAMS = Synthesize()
@@ -137,13 +138,13 @@ def test_foreground_skips_background_specks_and_keeps_dark_spots_of_the_part():
     image[30:90, 30:90] = 0.6
     image[60:62, 60:62] = 0.0
     image[5, 5] = 1.0
-    foreground = base.find_foreground(image, 0.03)
+    foreground = find_foreground(image, 0.03)
     assert foreground[61, 61]
     assert not foreground[5, 5]
     assert not foreground[:30].any()
     assert foreground.sum() > 0.9 * 60 * 60
-    assert base.find_foreground(image, 0.0).all()
-    assert base.find_foreground(image * 0, 0.03).all()  # nothing but background: better anywhere than nowhere
+    assert find_foreground(image, 0.0).all()
+    assert find_foreground(image * 0, 0.03).all()  # nothing but background: better anywhere than nowhere
 
 
 @pytest.mark.parametrize(("part", "background"), [(0.6, 0.25), (0.3, 0.9)])
@@ -152,7 +153,7 @@ def test_auto_background_is_the_shade_of_the_border(part, background):
     image = (background + noise + np.zeros(3)).astype(np.float32)
     image[50:150, 40:160] += part - background
     image[90:110, 90:110] -= part - background  # a hole shows the background
-    foreground = base.find_foreground(image, None)
+    foreground = find_foreground(image, None)
     assert foreground[60:85, 50:150].mean() > 0.95
     assert not foreground[95:105, 95:105].any()
     assert not foreground[:45].any()
@@ -167,7 +168,7 @@ def test_a_texture_or_gradient_that_fills_the_photo_has_no_background(look):
         "halves": (ramp > 0.5)[:, None, None] * np.ones((1, 120, 3)),
     }.get(look)
     image = photo(look, (120, 120)) if image is None else image.astype(np.float32)
-    assert base.find_foreground(image, None).all()
+    assert find_foreground(image, None).all()
 
 
 def strokes(**settings: object) -> list[tuple[np.ndarray, np.ndarray]]:

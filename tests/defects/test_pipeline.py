@@ -12,6 +12,7 @@ from adrefine.defects import pipeline
 from adrefine.errors import UserError
 from adrefine.io import sha256_file
 from adrefine.params import Kinds, Synthesize
+from adrefine.region import Region
 from adrefine.stages import synthesize
 
 
@@ -59,6 +60,17 @@ def test_files_match_the_manifest_and_keep_the_mode(tmp_path, mode):
         differs = (np.asarray(image) != np.asarray(source)).reshape(64, 64, -1).any(axis=2)
         np.testing.assert_array_equal(differs, mask == 255)
         assert row.mask_area == pytest.approx((mask == 255).mean())
+
+
+def test_no_defect_lies_outside_the_region_of_interest(tmp_path):
+    inside = np.zeros((64, 64), bool)
+    inside[10:30, 20:50] = True
+    photos = rows(tmp_path / "in")
+    made = pipeline.make_all(photos, tmp_path / "out", Synthesize(per_image=4), 1, Region(inside))
+    masks = [np.asarray(PIL.Image.open(path)) > 0 for path in made["mask_path"]]
+    assert len(masks) == 24
+    assert all(mask.any() and not mask[~inside].any() for mask in masks)
+    assert set(made["kind"]) == set(Kinds().model_dump())
 
 
 def test_seed_and_frequencies_decide(tmp_path):

@@ -106,6 +106,18 @@ def test_touching_corners_are_one_region_and_small_regions_weigh_as_much_as_larg
     assert aupro(maps, masks) == pytest.approx(expected)
 
 
+def test_pixels_that_do_not_count_change_nothing():
+    rng = np.random.default_rng(0)
+    maps, masks = rng.random((3, 8, 8)).astype(np.float32), np.zeros((3, 8, 8), bool)
+    masks[0, 1:5, 3:6], masks[1, 6:, 6:] = True, True  # one across the edge of what counts, one outside
+    inside = np.zeros((8, 8), bool)
+    inside[:5, :5] = True
+    cut = localization_metrics(maps[:, :5, :5], masks[:, :5, :5])
+    assert localization_metrics(maps, masks, inside=inside) == pytest.approx(cut, abs=1e-12)
+    maps[:, ~inside], masks[2, ~inside] = 9.0, True
+    assert localization_metrics(maps, masks, inside=inside) == pytest.approx(cut, abs=1e-12)
+
+
 def test_images_of_different_sizes_pool_their_pixels():
     rng = np.random.default_rng(3)
     maps = [rng.random((4, 5)), rng.random((7, 3)).astype(np.float32)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -103,6 +104,23 @@ def test_photo_changed(ready: Project) -> None:
     assert run.ran == {"ingest", "validate", "synthesize", "embed"}
     assert run.number(r"(\d+) decoded") == 1
     assert run.number(r"embed: \d+ images, (\d+) new") == 1 + _twins(ready, "train/good/000.png")
+
+
+def test_region_of_interest(ready: Project) -> None:
+    """A file that nobody names changes nothing; a mask and its changes, what depends on the pixels."""
+    inside = np.zeros((photos.SIDE, photos.SIDE))
+    inside[2:-2, 2:-2] = 255  # no defect reaches further out: the manifest stays as it is
+    mask = photos.save(ready.root / "data/roi/plate.png", inside)
+    try:
+        assert ready.repro().ran == {"ingest"}
+        ready.set({"dataset.roi": "data/roi/plate.png"})
+        run = ready.repro("embed", "inject_noise")
+        assert run.ran == {"ingest", "validate", "synthesize", "embed"}
+        assert run.number(r"(\d+) decoded") == 0
+        photos.save(mask, np.roll(inside, 1, axis=0))
+        assert ready.repro("embed", "inject_noise").ran == {"ingest", "validate", "synthesize", "embed"}
+    finally:
+        mask.unlink()
 
 
 def test_answers_of_a_human(ready: Project) -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,13 @@ from adrefine.bundle.write import Run, learned, write
 from adrefine.detectors import DETECTORS, Detector, Images
 from adrefine.distillation import index
 from adrefine.features.embed import embed
+from adrefine.ingestion import roi
 from adrefine.ingestion.pipeline import ingest
 from adrefine.io import read_json, write_json
 from adrefine.params import Dataset, Embed, Evaluate, Runtime
 from adrefine.paths import FEATURES, PIXELS, PLACES
 from adrefine.places.embed import embed_places
+from adrefine.region import Region, find
 from ingestion.drawn import club, photo
 
 SIZE, COUNT = 64, 22
@@ -68,9 +71,16 @@ def values(number: int, turned: bool) -> np.ndarray:
     return found
 
 
+def middle() -> np.ndarray:
+    """The region of interest as a mask (128, 160) of a photo."""
+    mask = np.zeros((128, 160), np.uint8)
+    mask[20:108, 30:130] = 255
+    return mask
+
+
 @cache
-def made(detector: str, fit: str = "stretch", deep: bool = False) -> Made:
-    """The run, made once for each process."""
+def made(detector: str, fit: str = "stretch", deep: bool = False, region: bool = False) -> Made:
+    """The run, made once for each process; `region`: only the middle of the photos counts, see `middle`."""
     work = Path(mkdtemp(prefix="adrefine-test-"))
     root = work / "photos"
     for number in range(COUNT):
@@ -78,12 +88,16 @@ def made(detector: str, fit: str = "stretch", deep: bool = False) -> Made:
         path = root / f"{number:02d}.{'jpg' if number % 3 == 0 and not deep else 'png'}"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(grey.astype(np.uint16) * 16 if deep else grey).save(path)
+    if region:
+        Image.fromarray(middle()).save(work / "roi.png")
     dataset = Dataset(name="folder", root=str(root), image_size=SIZE, fit=fit, val_fraction=0.3)
     ingested, prepared = work / "ingested", work / "prepared"
-    ingest(dataset, ingested, workers=1)
+    with patch.object(roi, "ROI", work):
+        asked = {"roi": str(work / "roi.png")} if region else {}
+        ingest(dataset.model_copy(update=asked), ingested, workers=1)
     table = manifest.read(ingested / "manifest.csv")
     section = DETECTORS.get(detector)(**TINY[detector])
-    _prepare(table, prepared, section.reads, work / "cache")
+    _prepare(table, prepared, section.reads, work / "cache", find(ingested))
     trained = section.create()
     spotted = table["source"].str[:2].astype(int) >= COUNT - 2
     refined = table.assign(kept=((table["split"] == "train") & ~spotted).astype(int))
@@ -116,15 +130,17 @@ def made(detector: str, fit: str = "stretch", deep: bool = False) -> Made:
     return Made(work / "bundle", run, trained, sources)
 
 
-def _prepare(table: pd.DataFrame, prepared: Path, reads: tuple[str, ...], cache_folder: Path) -> None:
+def _prepare(
+    table: pd.DataFrame, prepared: Path, reads: tuple[str, ...], cache_folder: Path, region: Region | None
+) -> None:
     images = table[["image_id", "path"]]
     section = Embed(scales=[64, 32], views=2, places=_PLACES)
-    embed_places(images, section, prepared / PLACES, cache_folder)
+    embed_places(images, section, prepared / PLACES, cache_folder, region=region)
     if FEATURES in reads:
         embed(images, section, prepared / FEATURES, cache_folder)
     if PIXELS in reads:
         empty = pd.DataFrame(columns=["image_id", "path", "mask_path", "source_id"], dtype=str)
-        index.write(prepared / PIXELS, table, empty, [])
+        index.write(prepared / PIXELS, table, empty, [], region)
         shutil.copyfile(pdn.BUNDLED, prepared / PIXELS / "pdn.pt")
         flat = {"channel_mean": [0.0] * 384, "channel_std": [1.0] * 384}
         write_json(prepared / PIXELS / "meta.json", {"size": "small", "runtime": {}, **flat})

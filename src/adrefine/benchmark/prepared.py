@@ -14,10 +14,13 @@ from adrefine import manifest
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.params import Params
 from adrefine.paths import FEATURES, MANIFEST, PIXELS, PLACES
+from adrefine.region import find
 from adrefine.runtime.opened import opened
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from adrefine.region import Region
 
 WORK = Path(".adrefine/benchmarks")
 _INPUTS = "prepared"
@@ -92,27 +95,29 @@ def _make(params: Params, work: Path, twins: bool) -> None:
 
     ingest(params.dataset, work / "ingested")
     table = manifest.read(work / "ingested" / MANIFEST)
-    reads, made = _reads(params), table[:0]
+    reads, made, counted = _reads(params), table[:0], find(work / "ingested")
     if "synthesize" in sections(reads, twins):
         most = None if params.chosen_detector.learns_twins else params.synthesize.photos
         photos = drawn(sources(table), most, params.synthesize.seed)
-        made = make_all(photos, work / "synthetic", params.synthesize)
+        made = make_all(photos, work / "synthetic", params.synthesize, region=counted)
     for name in reads:
-        _MAKERS[name].make(params, table, made, work / _INPUTS / name)
+        _MAKERS[name].make(params, table, made, counted, work / _INPUTS / name)
 
 
-def _embed(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
+def _embed(params: Params, table: pd.DataFrame, made: pd.DataFrame, region: Region | None, out: Path) -> None:
     """As stage embed: features of photos and synthetic defects."""
     from adrefine.features.embed import embed
 
     embed(_images(table, made), params.embed, out, WORK / "features", params.runtime)
 
 
-def _embed_places(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
+def _embed_places(
+    params: Params, table: pd.DataFrame, made: pd.DataFrame, region: Region | None, out: Path
+) -> None:
     """As stage embed: maps of places of photos and synthetic defects."""
     from adrefine.places.embed import embed_places
 
-    embed_places(_images(table, made), params.embed, out, WORK / "features", params.runtime)
+    embed_places(_images(table, made), params.embed, out, WORK / "features", params.runtime, region)
 
 
 def _images(table: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
@@ -122,11 +127,11 @@ def _images(table: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([found[["image_id", "path"]] for found in (table, made)])
 
 
-def _list(params: Params, table: pd.DataFrame, made: pd.DataFrame, out: Path) -> None:
+def _list(params: Params, table: pd.DataFrame, made: pd.DataFrame, region: Region | None, out: Path) -> None:
     """As stage pretrain_pdn: the patch network and the list of what a detector will see."""
     from adrefine.distillation import images, index, pretrain
 
-    index.write(out, table, made, images.find(Path(params.pretrain_pdn.images)))
+    index.write(out, table, made, images.find(Path(params.pretrain_pdn.images)), region)
     photos = pretrain.sources(table)
     pretrain.pretrain(photos, params.pretrain_pdn, out, WORK / "pdn", params.runtime)
 
@@ -135,7 +140,7 @@ class _Maker(NamedTuple):
     """How a folder that detectors read is made, and the sections of params.yaml that decide what is in it."""
 
     sections: tuple[str, ...]
-    make: Callable[[Params, pd.DataFrame, pd.DataFrame, Path], None]
+    make: Callable[[Params, pd.DataFrame, pd.DataFrame, Region | None, Path], None]
 
 
 _MAKERS = {
@@ -154,4 +159,6 @@ def _files(params: Params) -> str:
         for name in names:
             found = os.stat(os.path.join(path, name))
             lines.append(f"{os.path.relpath(path, root)}/{name} {found.st_size} {found.st_mtime_ns}")
+    if (mask := Path(params.dataset.roi or "")).is_file():
+        lines.append(f"region of interest {sha256_file(mask)}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

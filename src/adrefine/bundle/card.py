@@ -33,7 +33,7 @@ or `adrefine predict --model path/of/this/folder photo.png`.
 
 - Photos like those that trained: {width} × {height} pixels, {modes}. Others are scored with a warning.
 - {fit}
-- What is scored is the whole photo. Another camera, light or product needs another model.
+- {region} Another camera, light or product needs another model.
 
 ## What it reached
 
@@ -46,6 +46,8 @@ or `adrefine predict --model path/of/this/folder photo.png`.
 Nothing in this folder is code, and loading it runs none.
 Dataset version: SHA-256 of its manifest `{manifest}`.
 """
+_WHOLE = "What is scored is the whole photo."
+_PART = "What is scored is the part of the photo that is white in `{file}`: the rest counts for nothing."
 _FIT = {
     "stretch": "Each photo is resized to {size} × {size} pixels.",
     "letterbox": "Each photo is resized to {size} × {size} pixels, with a border where it is not square.",
@@ -70,6 +72,7 @@ def text(contents: Contents) -> str:
         height=_span(seen["height"]),
         modes=" and ".join({"L": "grey", "RGB": "colour"}.get(mode, mode) for mode in seen["modes"]),
         fit=_FIT[contents.preparation["fit"]].format(size=contents.preparation["size"]),
+        region=_WHOLE if not contents.region else _PART.format(file=contents.region),
         metrics=_metrics(contents),
         backbones="\n".join(_backbones(contents)),
         manifest=data["manifest_sha256"],

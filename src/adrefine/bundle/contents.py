@@ -70,6 +70,7 @@ class Contents(_Part):
         detector, section: its name and its settings.
         alpha: weight of local against global maps, for detectors that have both.
         preparation: of photos, see `ingestion.preparation`.
+        region: file that says what counts of them; "": all.
         seen: photos that trained: `photos`, `width` and `height` from to, `modes` (L grey, RGB colour).
         runtime: engine and precision of the frozen networks.
         inputs: what the detector reads; `shown` what its maps read beside.
@@ -87,6 +88,7 @@ class Contents(_Part):
     threshold: Threshold
     map: MapScale
     preparation: dict[str, Any]
+    region: str = ""
     seen: dict[str, Any]
     runtime: dict[str, Any]
     inputs: list[str]

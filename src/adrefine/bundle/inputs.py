@@ -15,6 +15,7 @@ from adrefine.bundle.contents import Weights
 from adrefine.errors import UserError
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.paths import FEATURES, PIXELS, PLACES
+from adrefine.region import FILE as REGION
 
 WEIGHTS = "weights.pth"
 _PDN = "pdn.pt"
@@ -33,7 +34,8 @@ def freeze(prepared: Path, name: str, folder: Path) -> Weights | None:
     meta: dict[str, Any] = read_json(prepared / name / "meta.json")
     folder.mkdir(parents=True, exist_ok=True)
     if name == PIXELS:
-        shutil.copyfile(prepared / name / _PDN, folder / _PDN)
+        for file in (_PDN, *([REGION] if (prepared / name / REGION).exists() else [])):
+            shutil.copyfile(prepared / name / file, folder / file)
         write_json(folder / "meta.json", meta | {"passing": True})
         return None
     found = origin.of(meta["backbone"], meta["weights"])

@@ -21,6 +21,7 @@ from adrefine.io import atomic_open, fresh_folder, read_json, sha256_file, write
 from adrefine.paths import PLACES as PLACES_INPUT
 from adrefine.places.maps import usual
 from adrefine.places.sums import Sums
+from adrefine.region import FILE as REGION
 
 _MOST = 20  # modes and such are looked up in so many photos: one header each
 
@@ -66,6 +67,8 @@ def write(run: Run, out: Path) -> Contents:
     found = {name: inputs.freeze(run.prepared, name, out / INPUTS / name) for name in (*run.reads, *shown)}
     if not run.own_maps:
         _write_places(run, out / PLACES)
+    if (run.ingested / REGION).exists():
+        shutil.copyfile(run.ingested / REGION, out / REGION)
     contents = Contents(
         adrefine=__version__,
         detector=run.detector,
@@ -74,6 +77,7 @@ def write(run: Run, out: Path) -> Contents:
         threshold=_threshold(run),
         map=MapScale(of="detector" if run.own_maps else "places", limit=run.map_limit, photos=run.mapped),
         preparation=_preparation(run.ingested),
+        region=REGION if (out / REGION).exists() else "",
         seen=_seen(run.refined),
         runtime=dict(run.runtime),
         inputs=list(run.reads),
@@ -85,7 +89,7 @@ def write(run: Run, out: Path) -> Contents:
     write_text(out / CARD, card.text(contents))
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     contents = contents.model_copy(update={"files": {name: sha256_file(out / name) for name in names}})
-    write_json(out / FILE, contents.model_dump())
+    write_json(out / FILE, contents.model_dump(exclude=None if contents.region else {"region"}))
     return contents
 
 

@@ -47,6 +47,7 @@ def check(chosen: argparse.Namespace) -> None:
         settings = params.load_whole()
         _refuse_home(settings.dataset.root)
         check_folders(Path(settings.inbox.folder), Path(settings.dataset.root))
+        _look_at_region(settings.dataset.roi)
         seen = _look(settings)
         warnings = [*filter(None, [busy]), *health.advice(), *(seen.problems() if seen else [])]
     except UserError as error:
@@ -74,6 +75,14 @@ def _refuse_home(root: str) -> None:
     if root.startswith("~"):
         there = str(Path(root).expanduser())
         raise UserError(f"params.yaml: `dataset.root` = {root!r}: DVC does not know `~`: write {there!r}")
+
+
+def _look_at_region(name: str | None) -> None:
+    """Whether the file that `dataset.roi` names is a mask or polygons."""
+    if name is not None:
+        from adrefine.ingestion import roi
+
+        roi.drawn(name)
 
 
 def _look(settings: Params) -> Look | None:

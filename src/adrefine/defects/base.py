@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adrefine.foreground import Image as Image
+from adrefine.foreground import Mask as Mask
 from adrefine.sections import Section
 
-Image = npt.NDArray[np.float32]  # (h, w, 3), 0 to 1; grey photos have three equal channels
-Mask = npt.NDArray[np.bool_]  # (h, w)
 Float = npt.NDArray[np.float32]
 Window = tuple[slice, slice]
 
 VISIBLE = 3  # smallest change of a masked pixel, of 255 grey levels
 CLEAR = 0.07  # the strong part of every defect changes the photo by at least this, 0 to 1
-SEPARATE = 0.7  # least share of the variance that part and background explain (noise: 0.64)
-WORKING = 112  # the foreground is found at about this many pixels a side
 
 
 class Generator(Section):
@@ -36,52 +34,6 @@ class Generator(Section):
         Returns:
             The changed image (h, w, 3) and the mask (h, w) of exactly the pixels that differ; see `finish`.
         """
-
-
-def find_foreground(image: Image, background: float | None) -> Mask:
-    """Where the part is: an intensity threshold cleaned by morphology (EAD sect. 4.1: skip background).
-
-    Args:
-        image: (h, w, 3), 0 to 1.
-        background: pixels up to this are background; None: the shade that fills the border; 0: no pixel.
-
-    Returns:
-        (h, w); the whole image if next to nothing is left.
-    """
-    from scipy import ndimage
-
-    h, w = image.shape[:2]
-    step = max(1, min(h, w) // WORKING)
-    shade = image[::step, ::step].mean(axis=2)
-    small = _stands_out(shade) if background is None else shade > background
-    cross = ndimage.generate_binary_structure(2, 1)
-    small = ndimage.binary_closing(np.pad(small, 6, mode="edge"), cross, iterations=2)  # dark spots on it
-    small = ndimage.binary_opening(small, cross, iterations=2)  # bright specks of the background
-    small = ndimage.binary_erosion(small, cross)[6:-6, 6:-6]  # stay off the outline
-    if background == 0 or small.mean() < 0.02:
-        return np.ones((h, w), bool)
-    return small.repeat(step, axis=0).repeat(step, axis=1)[:h, :w]
-
-
-def _stands_out(shade: npt.NDArray[np.floating]) -> Mask:
-    """The part on a darker or brighter background, of grey levels (h, w); all True if texture fills it.
-
-    Otsu's threshold parts the grey levels. They count as part and background if they are far apart for their
-    spread, and if the background has the border to itself.
-    """
-    from scipy import ndimage
-
-    smooth = ndimage.gaussian_filter(shade, 1)
-    order = np.sort(smooth, axis=None).astype(np.float64)
-    low = np.arange(1, order.size) / order.size
-    below = np.cumsum(order)[:-1] / order.size
-    between = (order.mean() * low - below) ** 2 / (low * (1 - low))
-    cut = int(between.argmax())
-    bright = smooth > order[cut]
-    border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]]).mean()
-    if between[cut] < SEPARATE * order.var() or 0.05 < border < 0.95:
-        return np.ones(shade.shape, bool)
-    return bright if border <= 0.05 else ~bright
 
 
 def random_point(foreground: Mask, rng: np.random.Generator) -> tuple[int, int]:

@@ -10,11 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 import PIL.Image
 
+from adrefine import foreground
 from adrefine.defects import base
 from adrefine.errors import UserError
 from adrefine.io import png, write_bytes
 from adrefine.manifest import DEFECT, synthetic_id
 from adrefine.params import Synthesize
+from adrefine.region import Region
 from adrefine.runtime import parallel
 from adrefine.runtime.seeds import derived_seed
 
@@ -24,13 +26,14 @@ BATCH = 4  # photos handed to a process at once
 
 @dataclass(frozen=True)
 class Job:
-    """One synthetic defect to make: the k-th of a photo."""
+    """One synthetic defect to make: the k-th of a photo; `region`: where it may lie, None: anywhere."""
 
     source_id: str
     source: str
     k: int
     folder: Path
     params: Synthesize
+    region: Region | None
 
 
 def sources(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -54,13 +57,18 @@ def drawn(photos: pd.DataFrame, most: int | None, seed: int) -> pd.DataFrame:
 
 
 def make_all(
-    photos: pd.DataFrame, folder: Path, params: Synthesize, workers: int | None = None
+    photos: pd.DataFrame,
+    folder: Path,
+    params: Synthesize,
+    workers: int | None = None,
+    region: Region | None = None,
 ) -> pd.DataFrame:
     """Write `images/` and `masks/` of `per_image` defects of every photo under `folder`.
 
     Args:
         photos: columns `image_id` and `path` (PNG, mode L or RGB).
         workers: processes; None: one a core. The result does not depend on it.
+        region: where defects may lie; None: anywhere.
 
     Returns:
         The manifest: `image_id`, `path`, `mask_path`, `kind`, `source_id`, `mask_area` (share of the image).
@@ -70,7 +78,9 @@ def make_all(
     """
     pairs = zip(photos["image_id"], photos["path"], strict=True)
     jobs = [
-        Job(image_id, path, k, folder, params) for image_id, path in pairs for k in range(params.per_image)
+        Job(image_id, path, k, folder, params, region)
+        for image_id, path in pairs
+        for k in range(params.per_image)
     ]
     rows = parallel.stream(
         _make,
@@ -87,7 +97,8 @@ def make_all(
 def _make(job: Job) -> dict[str, object]:
     """Make one defect and write its image and mask; returns its manifest row."""
     image, grey = _read(job.source)
-    changed, mask, kind = synthesize(image, job.source_id, job.k, job.params)
+    inside = None if job.region is None else job.region.inside
+    changed, mask, kind = synthesize(image, job.source_id, job.k, job.params, inside)
     name = synthetic_id(job.source_id, job.k)
     paths = [job.folder / part / f"{name}.png" for part in ("images", "masks")]
     pixels = np.rint(changed * 255).astype(np.uint8)
@@ -99,19 +110,19 @@ def _make(job: Job) -> dict[str, object]:
 
 
 def synthesize(
-    image: base.Image, image_id: str, k: int, params: Synthesize
+    image: base.Image, image_id: str, k: int, params: Synthesize, inside: base.Mask | None = None
 ) -> tuple[base.Image, base.Mask, str]:
     """The k-th synthetic defect of a photo: changed image (h, w, 3), mask (h, w) and kind.
 
-    Depends on the photo, `params`, `image_id` and k alone.
+    Depends on the photo, `params`, `image_id`, k and `inside` alone, where (h, w) it may lie.
     """
     rng = np.random.default_rng(derived_seed("synthesize", params.seed, image_id, k))
     weights = params.kinds.model_dump()
     total = sum(weights.values())
     kind = str(rng.choice(list(weights), p=[weight / total for weight in weights.values()]))
-    foreground = base.find_foreground(image, params.background)
+    where = foreground.find(image, params.background, inside)
     generator: base.Generator = getattr(params, kind)
-    changed, mask = generator.apply(image, foreground, rng)
+    changed, mask = generator.apply(image, where, rng)
     return changed, mask, kind
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from adrefine.defects import base
+from adrefine.foreground import WORKING
 from adrefine.sections import AtLeastOne, PositiveShare, Share, UnderOne
 
 
@@ -96,7 +97,7 @@ def _deep_point(foreground: base.Mask, rng: np.random.Generator) -> base.Float:
     """A foreground point (row, column), likelier far from the part's edge."""
     from scipy import ndimage
 
-    step = max(1, min(foreground.shape) // base.WORKING)
+    step = max(1, min(foreground.shape) // WORKING)
     depth = ndimage.distance_transform_edt(np.pad(foreground[::step, ::step], 1))[1:-1, 1:-1].ravel()
     if not depth.any():
         return np.array(base.random_point(foreground, rng), np.float32)

@@ -17,6 +17,7 @@ from PIL import Image
 from adrefine.detectors.efficientad import tiling
 from adrefine.errors import UserError
 from adrefine.io import read_csv
+from adrefine.region import find
 from adrefine.runtime.opened import opened
 
 _PIXELS = 512 * 2**20  # bytes of decoded photos kept in memory
@@ -65,6 +66,9 @@ class Kept:
 class Photos:
     """Photos, synthetic twins and generic images of a prepared folder, seen at `side` pixels.
 
+    Attributes:
+        region: what counts of the photos; None: all.
+
     Args:
         tiles: cut photos larger than `side` into tiles instead of shrinking them.
         overlap: share of a tile that its neighbour covers too.
@@ -89,6 +93,7 @@ class Photos:
             self._twins.setdefault(source, []).append(Twin(path, mask_path))
         self.generic: list[str] = generic["path"].tolist()
         self.kept = Kept(_PIXELS)
+        self.region = find(folder)
 
     def path(self, image_id: str) -> str:
         """File of a photo."""

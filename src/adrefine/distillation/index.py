@@ -10,10 +10,18 @@ from pathlib import Path
 import pandas as pd
 
 from adrefine.io import sha256_file, write_csv
+from adrefine.region import FILE, Region
 
 
-def write(folder: Path, photos: pd.DataFrame, synthetic: pd.DataFrame, generic: list[Path]) -> None:
-    """Write `images.csv`, `synthetic.csv` and `generic.csv` to `folder`: the photos, no label among them.
+def write(
+    folder: Path,
+    photos: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    generic: list[Path],
+    region: Region | None = None,
+) -> None:
+    """Write `images.csv`, `synthetic.csv` and `generic.csv` to `folder`: the photos, no label among them; and
+    `roi.png`, what counts of the photos, if not all does.
 
     Args:
         photos: every ingested photo, columns image_id and path.
@@ -27,6 +35,9 @@ def write(folder: Path, photos: pd.DataFrame, synthetic: pd.DataFrame, generic: 
     write_csv(folder / "synthetic.csv", synthetic.assign(digest=pair))
     names = pd.DataFrame({"path": [path.as_posix() for path in generic]}, dtype=str)
     write_csv(folder / "generic.csv", names.assign(digest=names["path"].map(_digest)))
+    (folder / FILE).unlink(missing_ok=True)
+    if region is not None:
+        region.picture().save(folder / FILE)
 
 
 def _digest(path: str) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from adrefine.detectors.base import Detector
+from adrefine.region import Region
+from adrefine.report.interest import WHOLE, Interest
 from adrefine.report.turned import NONE, Turned
 
 # Anomaly maps (n, h, w) from data/prepared, the photos that trained, and the ids and files of those to show.
@@ -25,8 +27,9 @@ class Inputs:
     `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `prepared`: data/prepared,
     of which the detector `reads` these folders; `mapper`: what makes the maps of any detector's photos
     (`places.maps.of_photos`), None: the detector itself; `throughput`: images a second of the distillation;
-    `turned`: examples of turned photos; `supervision`: how many real defects there are to learn,
-    and how many of them the detector learned; `remarks`: its own.
+    `turned`: examples of turned photos; `region`: what counts of the photos, None: all, and `interest`: what
+    the report shows of it; `supervision`: how many real defects there are to learn, and how many of them the
+    detector learned; `remarks`: its own.
     """
 
     models: dict[str, Detector]
@@ -41,5 +44,7 @@ class Inputs:
     mapper: Mapper | None = None
     throughput: float | None = None
     turned: Turned = NONE
+    region: Region | None = None
+    interest: Interest = WHOLE
     supervision: dict[str, int] = field(default_factory=dict)
     remarks: Sequence[str] = ()

@@ -26,11 +26,13 @@ def maps_of(inputs: Inputs, name: str, ids: Sequence[str], files: list[Path]) ->
     Of places they show what is unusual beside the photos that the model has learned.
     """
     if inputs.mapper is None:
-        return inputs.models[name].maps(Images(tuple(ids), inputs.prepared), files)
-    train = manifest.of_split(inputs.refined, "train")
-    if name != "initial":
-        train = train[train["kept"] == 1] if name == "refined" else train[train["injected"] == 0]
-    return inputs.mapper(inputs.prepared, train["image_id"].tolist(), ids, files)
+        found = inputs.models[name].maps(Images(tuple(ids), inputs.prepared), files)
+    else:
+        train = manifest.of_split(inputs.refined, "train")
+        if name != "initial":
+            train = train[train["kept"] == 1] if name == "refined" else train[train["injected"] == 0]
+        found = inputs.mapper(inputs.prepared, train["image_id"].tolist(), ids, files)
+    return found if found is None or inputs.region is None else inputs.region.cleared(found)
 
 
 def localized(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[str, Any]:
@@ -47,7 +49,8 @@ def localized(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[str,
     for name in inputs.models:
         maps = maps_of(inputs, name, chosen["image_id"].tolist(), [Path(path) for path in chosen["path"]])
         if maps is not None:
-            result[name] = localization.localization_metrics(maps, masks)
+            inside = None if inputs.region is None else inputs.region.inside
+            result[name] = localization.localization_metrics(maps, masks, inside=inside)
     return result
 
 
@@ -68,4 +71,6 @@ def gallery_maps(inputs: Inputs, data: ReportData, limit: int) -> dict[str, np.n
     ids = gallery.needed_maps(data, limit)
     files = inputs.refined.set_index("image_id")["path"].loc[ids].map(Path).tolist()
     maps = maps_of(inputs, "refined", ids, files)
+    if maps is not None and inputs.region is not None:
+        maps = inputs.region.calmed(maps)
     return {} if maps is None else dict(zip(ids, maps, strict=True))

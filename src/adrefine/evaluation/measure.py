@@ -39,6 +39,7 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
         distillation=_distillation(inputs.prepared / PIXELS),
         throughput=inputs.throughput,
         turned=inputs.turned,
+        interest=inputs.interest,
     )
     return replace(data, maps=maps.gallery_maps(inputs, data, params.gallery))
 

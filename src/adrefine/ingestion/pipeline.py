@@ -10,17 +10,19 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from adrefine import datasets, io, manifest
 from adrefine.errors import UserError
-from adrefine.ingestion import duplicates, examples, hints, parts, prepare, summary
+from adrefine.ingestion import duplicates, examples, hints, parts, prepare, roi, summary
 from adrefine.ingestion.affine import Affine
 from adrefine.ingestion.decision import PART
 from adrefine.ingestion.summary import Summary
 from adrefine.params import Dataset
 from adrefine.paths import MANIFEST
+from adrefine.region import FILE, Region
 from adrefine.runtime.seeds import drawn
 
 IMAGES, MASKS = "images", "masks"
@@ -31,6 +33,7 @@ HINTS = "hints.csv"  # what looks like a slip of the camera
 LEVELS = "levels.csv"  # grey levels of every image, which validate checks
 TRANSFORMS = "transforms.csv"  # of every image: why it was not turned as others were, the numbers of `Affine`
 PREPARATION = "preparation.json"  # how the photos were prepared, for one that comes later
+ROI_PHOTO = "roi_photo.png"  # a photo as it was, where a region of interest leaves a part of it
 EXAMPLES = "examples"  # of turned photos, as they were before
 _SHOWN = 5  # items that a message names
 
@@ -38,7 +41,7 @@ _SHOWN = 5  # items that a message names
 def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     """Write `images/`, `masks/`, `manifest.csv`, `duplicates.csv`, `parts.csv`, `quarantine.csv`,
     `ignored.csv`, `levels.csv`, `hints.csv`, `transforms.csv`, `preparation.json` and `summary.json` to
-    `out`, and `examples/` where photos were turned.
+    `out`, `examples/` where photos were turned, `roi.png` and `roi_photo.png` with a region of interest.
 
     Args:
         params: which dataset, and how its photos are prepared.
@@ -47,8 +50,9 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
 
     Raises:
         UserError: nothing found, a split is empty, a mask does not fit its photo, too many photos are
-            unusable.
+            unusable, the region of interest is none.
     """
+    mask = roi.drawn(params.roi)
     root, table, warnings, found = datasets.read(params)  # a wrong root must not cost what is there
     _clear(out)
     photos, thumbnails, decision, preparation = prepare.prepare(params, root.resolve(), table, workers)
@@ -61,7 +65,8 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     near = duplicates.find_near(kept, thumbnails[kept.index], params.near_duplicate)
     twice = pd.concat([exact, near], ignore_index=True)
     hinted = hints.find(kept)
-    made = summary.of(photos, kept, twice, found, decision, warnings)
+    kept, looked_at = _within_region(kept, roi.of(params, mask, kept, decision.fit), params.roi, out)
+    made = summary.of(photos, kept, twice, found, decision, looked_at, warnings)
     made.warnings.extend(hints.warnings(hinted))
     io.write_csv(out / HINTS, hinted)
     io.write_csv(out / IGNORED, found.ignored)
@@ -70,6 +75,25 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     if decision.fit == PART:
         examples.write(out / EXAMPLES, kept)
     return made
+
+
+def _within_region(
+    kept: pd.DataFrame, region: Region | None, source: str | None, out: Path
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The photos with one shade outside the region, and what the summary says of it."""
+    if region is None:
+        return kept, {}
+    shown = kept[kept["split"] == "train"].sort_values("image_id")["file"].iloc[0]
+    shutil.copyfile(shown, out / ROI_PHOTO)
+    region.picture().save(out / FILE)
+    done = roi.applied(kept, region)
+    facts = {
+        "source": source,
+        "share": round(region.share, 4),
+        "masks_cut": done.cut,
+        "masks_lost": done.lost,
+    }
+    return done.table, facts
 
 
 def _without_bad(photos: pd.DataFrame, params: Dataset, quarantine: Path) -> pd.DataFrame:
@@ -142,9 +166,10 @@ def _write(out: Path, kept: pd.DataFrame, twice: pd.DataFrame, made: Summary) ->
     in_order = table.sort_values("image_id")
     io.write_csv(out / LEVELS, in_order[list(manifest.LEVEL_COLUMNS)])
     io.write_csv(out / TRANSFORMS, in_order[["image_id", "not_turned", *Affine._fields]])
+    unsaid = {"decoded", "reused"} | (set() if made.roi else {"roi"})
     io.write_json(
         out / SUMMARY,
-        {key: value for key, value in vars(made).items() if key not in ("decoded", "reused")},
+        {key: value for key, value in vars(made).items() if key not in unsaid},
     )
     manifest.write(out / MANIFEST, table[list(manifest.COLUMNS)])
 
@@ -158,18 +183,8 @@ def _link(source: Path, target: Path) -> None:
 
 def _clear(out: Path) -> None:
     """Remove what an earlier run left, the manifest first."""
-    for name in (
-        MANIFEST,
-        SUMMARY,
-        DUPLICATES,
-        PARTS,
-        LEVELS,
-        HINTS,
-        TRANSFORMS,
-        IGNORED,
-        PREPARATION,
-        QUARANTINE,
-    ):
+    tables = (MANIFEST, SUMMARY, DUPLICATES, PARTS, LEVELS, HINTS, TRANSFORMS, IGNORED, PREPARATION)
+    for name in (*tables, QUARANTINE, FILE, ROI_PHOTO):
         (out / name).unlink(missing_ok=True)
     for name in (IMAGES, MASKS, EXAMPLES):
         if (out / name).exists():

@@ -5,7 +5,7 @@ Written by ingest beside the images, so that a photo that comes later gets what 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
@@ -17,6 +17,7 @@ from adrefine.ingestion.decision import PART, STRETCH
 from adrefine.ingestion.decode import Decoded, Gate
 from adrefine.ingestion.samples import Samples
 from adrefine.ingestion.scales import EIGHT_BIT, Scale
+from adrefine.region import Region
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Preparation:
         aspect: for `part`, as `Pose.transform` takes it.
         scales: by `Levels.kind`, as `Scale` writes itself; of photos of more than 8 bits.
         max_megapixels: larger photos are refused.
+        region: what counts of the images; None: all.
     """
 
     size: int
@@ -56,10 +58,11 @@ class Preparation:
     aspect: float = 0.0
     scales: dict[str, str] = field(default_factory=dict)
     max_megapixels: float = 100
+    region: Region | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """For preparation.json."""
-        return asdict(self)
+        """For preparation.json; the region is in a file of its own."""
+        return {name: value for name, value in vars(self).items() if name != "region"}
 
     def of_bytes(self, data: bytes, gate: Gate | None = None) -> Ready:
         """A photo from the bytes of its file, as ingest would have made it. gate: see `decode.read`.
@@ -106,7 +109,7 @@ class Preparation:
     def _stretched(self, found: Decoded | Samples) -> Ready:
         decoded, scale, notes = self._in_8_bits(found)
         how = STRETCH if self.fit == PART else self.fit
-        image = decode.as_grey(fitting.fit(decoded, self.size, how))
+        image = self._seen(fitting.fit(decoded, self.size, how))
         move = fitting.transform(decoded.width, decoded.height, self.size, how)
         more = ("its part was not found: stretched, others are turned to it",) if self.fit == PART else ()
         return Ready(image, decoded.width, decoded.height, move, str(scale), (*notes, *more))
@@ -114,8 +117,13 @@ class Preparation:
     def _turned(self, found: Decoded | Samples, lies: pose.Pose) -> Ready:
         decoded, scale, notes = self._in_8_bits(found)
         move = lies.transform(decoded.width, decoded.height, self.size, self.aspect)
-        image = decode.as_grey(fitting.turn(decoded, move, self.size))
+        image = self._seen(fitting.turn(decoded, move, self.size))
         return Ready(image, decoded.width, decoded.height, move, str(scale), notes)
+
+    def _seen(self, fitted: Image.Image) -> Image.Image:
+        """What ingest makes of a photo at the working size."""
+        image = decode.as_grey(fitted)
+        return image if self.region is None else self.region.only(image)
 
     def _in_8_bits(self, found: Decoded | Samples) -> tuple[Decoded, Scale, tuple[str, ...]]:
         """The photo on the scale of its set; where that has none for it, on its own."""

@@ -13,14 +13,15 @@ from adrefine.datasets import account
 from adrefine.datasets.account import Account
 from adrefine.ingestion import scales
 from adrefine.ingestion.decision import Decision
-from adrefine.text import counted
+from adrefine.text import counted, region_words
 
 
 @dataclass(frozen=True)
 class Summary:
     """What ingest did. `decoded` and `reused` (from the side cache) differ from run to run, the rest does
     not. `fit`: what was done with the photos; `not_turned`: where they were turned, how many were stretched
-    all the same, by the reason."""
+    all the same, by the reason; `roi`: where the region of interest comes from, its share of a photo, how
+    many masks of defects reach out of it and how many are lost; empty: the whole photo counts."""
 
     photos: int
     splits: dict[str, int]
@@ -37,6 +38,7 @@ class Summary:
     fit_reason: str
     fit_figures: dict[str, float]
     not_turned: dict[str, int]
+    roi: dict[str, Any]
     warnings: list[str]
 
     def lines(self) -> list[str]:
@@ -50,6 +52,7 @@ class Summary:
             *self._part_line(),
             *self._scale_line(),
             *self._fit_lines(),
+            *self._roi_line(),
             self._file_line(),
         ]
 
@@ -65,6 +68,9 @@ class Summary:
             f"fit: {counted(count, 'photo')}: {problem}, stretched"
             for problem, count in self.not_turned.items()
         ]
+
+    def _roi_line(self) -> list[str]:
+        return [f"region of interest: {region_words(self.roi)}"] if self.roi else []
 
     def _file_line(self) -> str:
         ignored = ", ".join(f"{count} {reason}" for reason, count in self.files["ignored"].items())
@@ -85,6 +91,7 @@ def of(
     twice: pd.DataFrame,
     found: Account,
     decision: Decision,
+    roi: dict[str, Any],
     warnings: list[str],
 ) -> Summary:
     """Count what ingest made of `photos`, all that were found: `kept`, `twice` (duplicates.csv)."""
@@ -106,6 +113,7 @@ def of(
         fit_reason=decision.reason,
         fit_figures=decision.figures,
         not_turned=dict(sorted(Counter(filter(None, kept["not_turned"])).items())),
+        roi=roi,
         warnings=warnings + _scale_warnings(kept) + _mask_warnings(kept) + _label_warnings(exact),
     )
 
@@ -151,8 +159,8 @@ def _mask_warnings(kept: pd.DataFrame) -> list[str]:
     if lost.empty:
         return []
     return [
-        f"{len(lost)} defective photos have a mask that marks nothing (dataset.fit = crop can cut a defect "
-        f"off), such as {lost['source'].min()}: kept as defective photos without mask"
+        f"{len(lost)} defective photos have a mask that marks nothing (dataset.fit = crop or dataset.roi can "
+        f"cut a defect off), such as {lost['source'].min()}: kept as defective photos without mask"
     ]
 
 

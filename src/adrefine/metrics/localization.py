@@ -54,9 +54,15 @@ def aupro(maps: Images, masks: Images, max_fpr: float = 0.3) -> float:
     return _aupro(_tally(maps, masks), max_fpr)
 
 
-def localization_metrics(maps: Images, masks: Images, max_fpr: float = 0.3) -> dict[str, float]:
-    """`pixel_auroc` and `aupro` in one go; empty where no pixel is defective or none is good."""
-    tally = _tally(maps, masks)
+def localization_metrics(
+    maps: Images, masks: Images, max_fpr: float = 0.3, inside: NDArray[np.bool_] | None = None
+) -> dict[str, float]:
+    """`pixel_auroc` and `aupro` in one go; empty where no pixel is defective or none is good.
+
+    Args:
+        inside: pixels (h, w) that count, where all images have that size; None: all.
+    """
+    tally = _tally(maps, masks, inside)
     if not tally.regions or not tally.good.any():
         return {}
     return {"pixel_auroc": _pixel_auroc(tally), "aupro": _aupro(tally, max_fpr)}
@@ -91,14 +97,16 @@ def _area(x: NDArray[np.float64], y: NDArray[np.float64], limit: float) -> float
     return min(float(np.sum(np.diff(xs) * (ys[1:] + ys[:-1])) / 2 / limit), 1.0)
 
 
-def _tally(maps: Images, masks: Images) -> _Tally:
+def _tally(maps: Images, masks: Images, inside: NDArray[np.bool_] | None = None) -> _Tally:
     if len(maps) != len(masks):
         raise UserError(f"{len(maps)} anomaly maps but {len(masks)} masks")
+    if inside is not None:
+        masks = [(np.asarray(mask) != 0) & inside for mask in masks]
     scores, weights, regions = _defective_pixels(maps, masks)
     values, index = np.unique(scores, return_inverse=True)
     slots = 2 * len(values) + 1
     good = np.zeros(slots, np.int64)
-    for pixels in _good_pixels(maps, masks):
+    for pixels in _good_pixels(maps, masks, inside):
         good += _by_slot(pixels, values)
     defective = np.bincount(2 * index + 1, minlength=slots)
     overlap = np.bincount(2 * index + 1, weights=weights, minlength=slots)
@@ -118,11 +126,11 @@ def _by_slot(pixels: NDArray, values: NDArray) -> NDArray[np.int64]:
     return np.diff(ends)
 
 
-def _good_pixels(maps: Images, masks: Images) -> Iterator[NDArray]:
+def _good_pixels(maps: Images, masks: Images, inside: NDArray[np.bool_] | None) -> Iterator[NDArray]:
     """The scores of all good pixels, about _BATCH at a time."""
     waiting: list[NDArray] = []
     for values, mask in _pairs(maps, masks):
-        waiting.append(values[~mask])
+        waiting.append(values[~mask if inside is None else ~mask & inside])
         if sum(map(len, waiting)) >= _BATCH:
             yield np.concatenate(waiting)
             waiting = []

@@ -10,23 +10,34 @@ from adrefine.features.embed import configuration, through
 from adrefine.features.store import write_rows
 from adrefine.params import Embed, Runtime
 from adrefine.places.extract import PlacesExtractor
+from adrefine.region import Region
 
 CODE_VERSION = 1  # raise it when a change to this package changes maps, so that old entries are not used
 
 
 def embed_places(
-    images: pd.DataFrame, params: Embed, out: Path, cache: Path, runtime: Runtime | None = None
+    images: pd.DataFrame,
+    params: Embed,
+    out: Path,
+    cache: Path,
+    runtime: Runtime | None = None,
+    region: Region | None = None,
 ) -> dict[str, int]:
     """Write maps and pooled vectors of `images` (columns image_id, path) to `out`; see `features.embed`.
+
+    Args:
+        region: what counts of the images: places without a pixel of it are 0. None: all.
 
     Returns:
         {"images": all, "computed": those that went through the backbone}.
     """
-    extractor = PlacesExtractor(params, runtime)
+    inside = None if region is None else region.places(params.places.grid)
+    extractor = PlacesExtractor(params, runtime, inside)
     settings = {"backbone": params.backbone, **params.places.model_dump()}
     config = configuration(CODE_VERSION, {"places": settings}, params.weights, extractor)
     found = through(extractor, images, config, cache)
     shapes: dict[str, tuple[int, ...]] = {"maps": extractor.maps, "pooled": (extractor.pooled,)}
     meta = {**settings, "weights": params.weights, "channels": extractor.maps[1]}
+    meta |= {} if inside is None else {"inside": inside}
     write_rows(out, found.ids, map(extractor.split, found.arrays), shapes, meta)
     return {"images": len(found.ids), "computed": found.computed}

@@ -23,11 +23,16 @@ class PlacesExtractor:
     random instead (arXiv 2011.08785, sect. III.C). The pooled vector is the mean and deviation of each full
     channel, block by block.
 
+    Args:
+        inside: numbers of the places that a region of interest leaves; the others are 0. None: all.
+
     Attributes:
         maps: shape of the maps. pooled: length of the vector. shape: that of both together.
     """
 
-    def __init__(self, params: Embed, runtime: Runtime | None = None) -> None:
+    def __init__(
+        self, params: Embed, runtime: Runtime | None = None, inside: list[int] | None = None
+    ) -> None:
         self.settings = params.places
         net = backbones.load(params)
         blocks = self.settings.blocks
@@ -37,6 +42,8 @@ class PlacesExtractor:
         self.device = self.engine.device
         self.reduction = reduction(net.channels, self.settings).to(self.device)
         self.maps = (self.settings.grid**2, self.reduction.shape[1])
+        self.outside = np.ones(self.maps[0] if inside is not None else 0, bool)
+        self.outside[inside or []] = False
         self.pooled = 2 * sum(net.channels)
         self.shape: tuple[int, ...] = (self.maps[0] * self.maps[1] + self.pooled,)
 
@@ -50,7 +57,10 @@ class PlacesExtractor:
     def split(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The maps (places, channels) and the pooled vector (dim,) of one row of `extract`."""
         maps, pooled = np.split(row, [self.maps[0] * self.maps[1]])
-        return maps.reshape(self.maps), pooled
+        maps = maps.reshape(self.maps)
+        if self.outside.any():
+            maps = np.where(self.outside[:, None], np.float16(0), maps)
+        return maps, pooled
 
     def _chunk(self, images: torch.Tensor) -> torch.Tensor:
         grid = self.settings.grid

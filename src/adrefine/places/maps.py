@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from adrefine.paths import PLACES
 from adrefine.places.evidence import PLACES_SHRINKAGE
 from adrefine.places.store import open_places
-from adrefine.places.sums import Array, Gaussians, Maps, Sums
+from adrefine.places.sums import Array, Flags, Gaussians, Maps, Sums
 
 
 def of_photos(
@@ -45,8 +46,21 @@ def drawn(model: Gaussians, maps: Maps, files: Sequence[Path]) -> np.ndarray:
         (n, h, w) float32, not negative; cubic between the places, which points better than linear.
     """
     distances = model.distances(maps) / maps.shape[2]
+    if (~model.seen).any():
+        distances = distances[:, _nearest(model.seen)]
     found = [enlarged(row, _size(file)) for row, file in zip(distances, files, strict=True)]
     return np.stack(found) if found else np.zeros((0, 1, 1), np.float32)
+
+
+def _nearest(seen: Flags) -> npt.NDArray[np.int64]:
+    """The number of the nearest place of those `seen` (p,): a map does not fall towards the region's edge."""
+    from scipy.ndimage import distance_transform_edt
+
+    side = round(len(seen) ** 0.5)
+    rows, columns = distance_transform_edt(
+        ~seen.reshape(side, side), return_distances=False, return_indices=True
+    )
+    return np.asarray(rows * side + columns, dtype=np.int64).ravel()
 
 
 def enlarged(places: Array, size: tuple[int, int]) -> np.ndarray:

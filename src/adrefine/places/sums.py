@@ -17,6 +17,7 @@ import numpy.typing as npt
 from adrefine.runtime.hardware import one_core_each
 
 Array = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 Maps = npt.NDArray[np.floating]  # (n, places, channels)
 _ROWS = 64  # photos taken at once: bounds memory, decides nothing beyond rounding
 _MEASURED = 8  # photos measured at once, always as many: a photo's distances do not depend on the others
@@ -64,8 +65,11 @@ class Sums:
         return Sums(self.weight - other.weight, self.first - other.first, self.second - other.second)
 
     def deviations(self) -> Array:
-        """Deviation (d,) of each channel over all photos and places; 1 where a channel is constant."""
-        total = max(float(self.weight.sum()), 1.0)
+        """Deviation (d,) of each channel over all photos and places; 1 where a channel is constant.
+
+        Places where all is 0 are outside the region of interest.
+        """
+        total = max(float(self.weight[self.second.any(axis=(1, 2))].sum()), 1.0)
         square = np.einsum("pdd->d", self.second) / total
         variance = square - (self.first.sum(axis=0) / total) ** 2
         return np.sqrt(np.where(variance > _FLAT * square, variance, 1.0))
@@ -115,6 +119,11 @@ class Gaussians:
     mean: Array
     scale: Array
     lower: Array
+
+    @property
+    def seen(self) -> Flags:
+        """(p,) places in the region of interest: outside all photos are 0 in every channel."""
+        return np.any(self.mean != 0, axis=1)
 
     def distances(self, maps: Maps) -> Array:
         """Squared Mahalanobis distances (m, p) of maps (m, p, d) (PaDiM eq. 2, squared).

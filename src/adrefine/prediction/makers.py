@@ -19,6 +19,7 @@ from adrefine.io import read_json, write_csv
 from adrefine.params import Embed, EmbedPlaces, Runtime
 from adrefine.paths import FEATURES, PIXELS
 from adrefine.places.extract import PlacesExtractor
+from adrefine.region import FILE as REGION
 from adrefine.runtime.threads import in_order, workers
 
 
@@ -76,7 +77,7 @@ class _Places(Frozen):
         self.meta = read_json(folder / "meta.json") | {"weights": weights}
         places = {name: self.meta[name] for name in EmbedPlaces.model_fields if name in self.meta}
         section = {"backbone": self.meta["backbone"], "weights": weights, "places": places}
-        self.network = PlacesExtractor(Embed.model_validate(section), runtime)
+        self.network = PlacesExtractor(Embed.model_validate(section), runtime, self.meta.get("inside"))
 
     def make(
         self, ids: Sequence[str], images: Sequence[Image.Image], files: Sequence[Path], out: Path
@@ -102,5 +103,5 @@ class _Pixels:
         columns = ["image_id", "path", "mask_path", "source_id"]
         write_csv(out / "synthetic.csv", pd.DataFrame(columns=columns))
         write_csv(out / "generic.csv", pd.DataFrame(columns=["path"]))
-        (out / "pdn.pt").symlink_to(self.folder / "pdn.pt")
-        (out / "meta.json").symlink_to(self.folder / "meta.json")
+        for name in ("pdn.pt", "meta.json", *([REGION] if (self.folder / REGION).exists() else [])):
+            (out / name).symlink_to(self.folder / name)

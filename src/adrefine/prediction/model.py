@@ -28,6 +28,7 @@ from adrefine.places.store import open_places
 from adrefine.places.sums import Gaussians, Sums
 from adrefine.prediction import makers
 from adrefine.prediction.photo import Photo, Result, ready
+from adrefine.region import read as read_region
 
 BATCH = 16  # photos that go through together: bounds memory, decides nothing
 _One = tuple[Ready, str]  # a prepared photo and the hash of its file
@@ -40,11 +41,13 @@ class Model:
 
     Attributes:
         folder: of the bundle. contents: what the bundle says of itself.
+        region: what counts of photos at the working size; None: all.
     """
 
     def __init__(self, folder: Path, contents: Contents) -> None:
         self.folder, self.contents = folder, contents
-        self.preparation = Preparation(**contents.preparation)
+        self.region = read_region(folder / contents.region) if contents.region else None
+        self.preparation = Preparation(**contents.preparation, region=self.region)
         self.detector = _detector(folder, contents)
         self._makers = {name: makers.of(folder, name, contents) for name in contents.inputs}
         self._shown = {name: makers.of(folder, name, contents) for name in contents.shown}
@@ -126,8 +129,10 @@ class Model:
 
     def _maps(self, seen: Images, files: list[Path]) -> npt.NDArray[np.float32] | None:
         if self.usual is None:
-            return self.detector.maps(seen, files)
-        return drawn(self.usual, open_places(seen.prepared / PLACES_INPUT).maps(seen.ids), files)
+            found = self.detector.maps(seen, files)
+        else:
+            found = drawn(self.usual, open_places(seen.prepared / PLACES_INPUT).maps(seen.ids), files)
+        return found if found is None or self.region is None else self.region.cleared(found)
 
     def _unlike(self, photo: Ready) -> Iterator[str]:
         """How a photo differs from those that trained."""

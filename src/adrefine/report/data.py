@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adrefine.report.interest import WHOLE, Interest
 from adrefine.report.turned import NONE, Turned
 
 
@@ -36,6 +37,7 @@ class ReportData:
         distillation: columns step and loss of pretrain_pdn; None where it did no step or was not needed.
         throughput: images a second of its steps, when they were done; None where it is not known.
         turned: examples of photos that were turned to their part.
+        interest: what of the photos counts.
     """
 
     settings: dict[str, Any]
@@ -52,3 +54,4 @@ class ReportData:
     distillation: pd.DataFrame | None = None
     throughput: float | None = None
     turned: Turned = NONE
+    interest: Interest = WHOLE

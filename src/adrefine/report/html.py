@@ -127,6 +127,7 @@ def render(
         with_maps=bool(data.maps),
         maps_of_places=data.settings.get("maps") == "places",
         turned=data.turned,
+        interest=data.interest,
         metrics=_metrics(data),
         decisions=_decisions(data),
         rounds=_rounds(data.rounds),

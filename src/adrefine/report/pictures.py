@@ -34,8 +34,14 @@ def outline(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
         return None
     binary = Image.fromarray(np.uint8(255) * (np.asarray(mask.convert("L")) > 0))
     small = np.asarray(binary.resize((shape[1], shape[0]), Image.Resampling.BOX)) > 0  # a hairline survives
-    grown = binary_dilation(small, iterations=2)
-    return binary_dilation(grown) & ~grown if small.any() else None
+    return outline_of(binary_dilation(small, iterations=2)) if small.any() else None
+
+
+def outline_of(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels (h, w) just around an area (h, w)."""
+    from scipy.ndimage import binary_dilation
+
+    return np.asarray(binary_dilation(area) & ~area)
 
 
 def contrast(heat: NDArray) -> float:

@@ -69,9 +69,12 @@ class Ranking:
         return row, column
 
     def map(self, place: int) -> Array:
-        """Squared distances (p,) at the places of the photo at `place` of the ids, over their channels."""
+        """Squared distances (p,) at the places of the photo at `place` of the ids, over their channels;
+        outside the region of interest the median of those inside."""
         live = self.live[0]
-        return np.asarray(live.distances[place] / live.parts[0].mean.shape[1])
+        found = np.asarray(live.distances[place] / live.parts[0].mean.shape[1])
+        seen = live.parts[0].mean.any(axis=1)
+        return found if seen.all() else np.where(seen, found, np.median(found[seen]))
 
     def _change(self, place: int, sign: float) -> None:
         if self.good[place] == (sign == ADD):

@@ -9,10 +9,12 @@ from adrefine.paths import side_cache
 
 # Of a project, beside the dataset; a path that is missing counts as well.
 _OURS = (
-    *(".dvc", ".git", "benchmarks", "data/generic", "data/ingested", "data/noisy", "data/prepared"),
+    *(".dvc", ".git", "benchmarks", "data/generic", "data/ingested", "data/noisy"),
     *(
+        "data/prepared",
         "data/refined",
         "data/review.csv",
+        "data/roi",
         "data/synthetic",
         "docs",
         "flows",

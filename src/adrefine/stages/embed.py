@@ -10,7 +10,7 @@ def main() -> None:
     """Read both manifests, write data/prepared/places/, and features/ if the chosen detector reads that."""
     import pandas as pd
 
-    from adrefine import manifest
+    from adrefine import manifest, region
     from adrefine.features.embed import embed
     from adrefine.places.embed import embed_places
 
@@ -18,7 +18,14 @@ def main() -> None:
     tables = [manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)]
     images = pd.concat([table[["image_id", "path"]] for table in tables], ignore_index=True)
     with timed(paths.REPORTS / "timing.json", "embed"):
-        done = embed_places(images, settings.embed, paths.PREPARED / paths.PLACES, cache, settings.runtime)
+        done = embed_places(
+            images,
+            settings.embed,
+            paths.PREPARED / paths.PLACES,
+            cache,
+            settings.runtime,
+            region.find(paths.INGESTED),
+        )
         print(f"embed: {done['images']} images, {done['computed']} new, the rest from the cache")
         features = paths.PREPARED / paths.FEATURES
         if paths.FEATURES in settings.chosen_detector.reads:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adrefine import manifest, params, paths, steady
+from adrefine import manifest, params, paths, region, steady
 from adrefine.io import read_csv, read_json, timed, timings, write_json, write_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def main() -> None:
     from adrefine.evaluation.measure import evaluate
     from adrefine.evaluation.models import MODELS
     from adrefine.places import maps
-    from adrefine.report import curves, html, lists, plots, summary, turned
+    from adrefine.report import curves, html, interest, lists, plots, summary, turned
 
     settings = params.load()
     timing = paths.REPORTS / "timing.json"
@@ -46,6 +46,8 @@ def main() -> None:
             mapper=None if settings.chosen_detector.own_maps else maps.of_photos,
             throughput=summary.throughput(timings(timing)),
             turned=turned.find(paths.INGESTED),
+            region=region.find(paths.INGESTED),
+            interest=interest.find(paths.INGESTED),
             supervision=settings.chosen_detector.supervision(refined),
             remarks=settings.chosen_detector.remarks(settings.evaluate),
         )

@@ -15,7 +15,7 @@ def main() -> None:
         inputs.leave_unused(out)
         print(f"pretrain_pdn: nothing to do, {settings.detector} reads no pixels")
         return
-    from adrefine import manifest
+    from adrefine import manifest, region
     from adrefine.distillation import images, index, pretrain
 
     section, seen = settings.pretrain_pdn, dict[str, float]()
@@ -23,7 +23,8 @@ def main() -> None:
         manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)
     )
     with timed(paths.REPORTS / "timing.json", "pretrain_pdn", lambda: seen):
-        index.write(out, ingested, synthetic, images.find(Path(section.images)))
+        found = region.find(paths.INGESTED)
+        index.write(out, ingested, synthetic, images.find(Path(section.images)), found)
         photos, cache = pretrain.sources(ingested), paths.side_cache("pdn")
         done = pretrain.pretrain(photos, section, out, cache, settings.runtime)
         seen.update(steps=done["steps"], images_per_second=done["images_per_second"])

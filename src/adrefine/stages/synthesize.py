@@ -2,7 +2,7 @@
 
 import shutil
 
-from adrefine import manifest, params, steady
+from adrefine import manifest, params, region, steady
 from adrefine.defects import pipeline
 from adrefine.io import timed
 from adrefine.paths import INGESTED, MANIFEST, REPORTS, SYNTHETIC
@@ -15,7 +15,7 @@ def main() -> None:
     photos = pipeline.drawn(sources, None if learned else section.photos, section.seed)
     with timed(REPORTS / "timing.json", "synthesize"):
         shutil.rmtree(SYNTHETIC, ignore_errors=True)
-        made = pipeline.make_all(photos, SYNTHETIC, section)
+        made = pipeline.make_all(photos, SYNTHETIC, section, region=region.find(INGESTED))
         manifest.write(SYNTHETIC / MANIFEST, made)
     kinds = ", ".join(f"{kind} {count}" for kind, count in made["kind"].value_counts().sort_index().items())
     print(

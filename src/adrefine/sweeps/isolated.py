@@ -23,7 +23,10 @@ from adrefine.sweeps.experiments import Experiment
 
 DVC = [sys.executable, "-m", "dvc"]
 _GRACE = 5.0  # seconds between asking a program to end and ending it
-_INPUTS = (("dataset", "root"), ("pretrain_pdn", "images"), ("pretrain_pdn", "weights"), ("embed", "weights"))
+_INPUTS = (
+    *(("dataset", "root"), ("dataset", "roi"), ("embed", "weights")),
+    *(("pretrain_pdn", "images"), ("pretrain_pdn", "weights")),
+)
 
 
 @dataclass(frozen=True)

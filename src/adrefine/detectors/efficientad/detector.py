@@ -12,7 +12,7 @@ import torch
 
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
 from adrefine.detectors.efficientad import tiling
-from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score, raw, resized
+from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score, raw, resized, within
 from adrefine.detectors.efficientad.networks import STRIDE, start_low
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Teacher, open_teacher
@@ -152,7 +152,7 @@ class EfficientAD(Detector):
 
     def _raw(self, images: Images) -> Iterator[Maps]:
         """Raw maps (2, h, w) of each image, one after the other: at a quarter of the training size, or of a
-        photo in tiles at its own."""
+        photo in tiles at its own. What does not count has the lowest values of what does."""
         photos, teacher = self._photos(images), self._teacher(images)
 
         def one(image_id: str) -> Maps:
@@ -168,7 +168,8 @@ class EfficientAD(Detector):
             return tiling.blend(of_tile, size_of(path), photos.side, photos.overlap)
 
         with workers(on_gpu=2) as pool:
-            yield from in_order(pool, one, images.ids)
+            for maps in in_order(pool, one, images.ids):
+                yield maps if photos.region is None else within(maps, photos.region)
 
     @torch.no_grad()
     def _of_window(self, photos: Photos, teacher: Teacher, window: Window) -> Maps:

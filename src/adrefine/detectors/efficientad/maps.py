@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from adrefine.backbones.pdn import CHANNELS
+from adrefine.region import Region
 
 Maps = NDArray[np.float32]
 _COUNTED = 128**2  # pixels of a map that enter its quantiles, or a little more
@@ -43,6 +44,12 @@ def framed(maps: torch.Tensor, size: int) -> torch.Tensor:
 def resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Maps (b, k, h', w') as (b, k, h, w), bilinear."""
     return F.interpolate(maps, size, mode="bilinear", align_corners=False)
+
+
+def within(maps: Maps, region: Region) -> Maps:
+    """Raw maps (2, h, w) that outside `region` have their lowest values inside."""
+    inside = region.of_shape(maps.shape)
+    return np.where(inside, maps, maps[:, inside].min(axis=1)[:, None, None])
 
 
 @dataclass(frozen=True)
