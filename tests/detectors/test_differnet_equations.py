@@ -129,6 +129,28 @@ def test_an_epoch_draws_four_views_of_each_photo_anew(turned, monkeypatch):
     assert {view for chosen in choices for view in chosen} == set(range(8))
 
 
+def test_as_published_it_learns_400_epochs_of_96_views_a_step_at_2e_4(tmp_path, monkeypatch):
+    """IRP sect. 4.2: 400 epochs, batches of 96; DifferNet sect. 4.2: Adam at 2e-4, weight decay 1e-5."""
+    images = image_set(30, tmp_path)
+    write_store(tmp_path / FEATURES, list(images.ids), np.ones((30, 4, 2), np.float16), (4, 2), {"dim": 2})
+    made, sizes = [], []
+
+    def spied(flow, learning_rate, weight_decay):
+        made.append((learning_rate, weight_decay))
+        return adam(flow, learning_rate, weight_decay)
+
+    def counted(z, log_det):
+        sizes.append(len(z))
+        return negative_log_likelihood(z, log_det)
+
+    monkeypatch.setattr("adrefine.detectors.differnet.detector.adam", spied)
+    monkeypatch.setattr("adrefine.detectors.differnet.detector.negative_log_likelihood", counted)
+    detector = DifferNet(Settings(preset="paper", hidden=2, layers=1, blocks=1))
+    detector.fit(images)
+    assert made == [(2e-4, 1e-5)]
+    assert sizes == [96, 24] * 400
+
+
 def test_photos_draw_views_of_their_own_and_nought_is_all():
     stored = torch.arange(40).view(5, 8, 1)
     drawn = some_views(stored, 4, torch.Generator().manual_seed(0))

@@ -178,3 +178,21 @@ def test_only_the_support_is_distorted_on_top_of_the_detectors_own_noise(own, su
     s, q = draw_task(inputs, params, own, torch.Generator().manual_seed(0))
     assert q.std().item() == pytest.approx(own, rel=0.05)
     assert s.std().item() == pytest.approx((own**2 + support_noise**2) ** 0.5, rel=0.05)
+
+
+def test_every_task_draws_its_views_anew(flow, monkeypatch):
+    """META: a batch is 96 views, 4 of each photo, of all that are stored."""
+    seen = []
+
+    def spied(inputs, *rest):
+        seen.append(inputs)
+        return draw_task(inputs, *rest)
+
+    monkeypatch.setattr("adrefine.detectors.maml.draw_task", spied)
+    inputs = rows(3, 14 * 6).view(14, 6, DIM)
+    learner = MetaLearner(
+        flow, torch.optim.SGD(trainable(flow), 1e-3), torch.Generator().manual_seed(0), 0.0, settings(), 4
+    )
+    learner.learn(inputs, 2)
+    assert {tuple(drawn.shape) for drawn in seen} == {(14, 4, DIM)}
+    assert not torch.equal(seen[0], seen[1])
