@@ -61,6 +61,8 @@ def test_the_clamp_starts_with_slope_636_and_ends_at_its_bound():
         return constant_flow((s, 0.0), (0.0, 0.0))(torch.ones(1, 2).double())[1].item()
 
     assert scale(1e-3) == pytest.approx(0.636e-3, rel=1e-3)
+    block = paper(blocks=1)._new_flow(2).module_list[1]
+    assert (block.clamp * block.f_clamp(torch.tensor(1.0))).item() == pytest.approx(sigma(1.0))
     assert scale(1e6) == pytest.approx(ALPHA * 0.636 * np.pi / 2, rel=1e-4)
 
 
