@@ -37,5 +37,5 @@ def write(
     table["source"] = [names.get(name, f"{name}.png") for name in store.ids]
     paths.NOISY.mkdir(parents=True)
     table.assign(in_test=0, scale="").to_csv(paths.NOISY / paths.MANIFEST, index=False)
-    settings = "dataset: {name: folder, root: .}\ndetector: padim\nrefine: {strategy: consensus}\n"
+    settings = "dataset: {name: folder, root: ., roi: }\ndetector: padim\nrefine: {strategy: consensus}\n"
     Path("params.yaml").write_text(settings)

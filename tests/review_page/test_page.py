@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from adrefine import paths
+from adrefine import params, paths
 from fakes import MapStore
 from review_page import serving
 from review_page.serving import Page
@@ -311,11 +312,34 @@ def test_apply_shows_the_log_and_then_the_result(opened: Any, page: Page, served
     assert tab.get_by_role("link", name="Open the report").get_attribute("href") == "report"
 
 
+def test_a_region_is_drawn_by_mouse_or_by_numbers_and_saved(opened: Any, page: Page) -> None:
+    tab = opened()
+    tab.get_by_role("link", name="Region").click()
+    plane, save = tab.locator("#region-plane"), tab.get_by_role("button", name="Save as dataset.roi")
+    until(lambda: plane.evaluate("canvas => canvas.width") > 300, "it is drawn")
+    assert save.is_disabled()
+    box = plane.bounding_box()
+    for x, y in ((0.25, 0.25), (0.75, 0.25), (0.75, 0.5)):
+        tab.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+    tab.get_by_role("button", name="Close the shape").click()
+    for x, y in ((10, 80), (20, 80), (20, 90)):
+        tab.get_by_label("% from the left").fill(str(x))
+        tab.get_by_label("% from the top").fill(str(y))
+        tab.get_by_role("button", name="Add corner").click()
+    save.click()
+    tab.get_by_text("Saved: dataset.roi = data/roi/drawn.json").wait_for()
+    content = json.loads((page.folder / "data/roi/drawn.json").read_text())
+    first, second = (np.array(shape["points"]) / content["imageWidth"] for shape in content["shapes"])
+    assert np.abs(first - [(0.25, 0.25), (0.75, 0.25), (0.75, 0.5)]).max() < 0.01
+    assert np.abs(second - [(0.1, 0.8), (0.2, 0.8), (0.2, 0.9)]).max() < 0.01
+    assert params.load(page.folder / "params.yaml").dataset.roi == "data/roi/drawn.json"
+
+
 def test_on_a_phone_everything_is_within_reach(opened: Any, page: Page) -> None:
     tab = opened(viewport={"width": 360, "height": 700}, has_touch=True, is_mobile=True)
     tab.get_by_role("button", name="Remove").first.tap()
     until(lambda: list(page.answers().values()) == ["remove"], "the tap is an answer")
-    for view in ("triage", "grid", "run"):
+    for view in ("triage", "grid", "region", "run"):
         tab.goto(f"{page.address}#{view}")
         tab.locator(f"#{view}").wait_for()
         assert tab.evaluate("document.documentElement.scrollWidth") <= 360, view
@@ -326,7 +350,7 @@ def test_on_a_phone_everything_is_within_reach(opened: Any, page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everything_has_a_name_and_can_be_read(opened: Any, page: Page, scheme: str) -> None:
     tab = opened(color_scheme=scheme)
-    for view in ("triage", "grid", "run"):
+    for view in ("triage", "grid", "region", "run"):
         tab.goto(f"{page.address}#{view}")
         tab.locator(f"#{view}").wait_for()
         tab.wait_for_timeout(200)

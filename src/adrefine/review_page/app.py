@@ -13,13 +13,16 @@ from pydantic import BaseModel, Field
 from adrefine import paths
 from adrefine.errors import UserError
 from adrefine.review import ASKED
+from adrefine.review_page import region
 from adrefine.review_page.applying import Run
 from adrefine.review_page.room import AHEAD, Room
 
 _HERE = Path(__file__).parent
 _STATIC = {
     "page.css": "text/css",
-    **dict.fromkeys(("api.js", "page.js", "triage.js", "grid.js", "run.js", "scatter.js"), "text/javascript"),
+    **dict.fromkeys(
+        ("api.js", "page.js", "triage.js", "grid.js", "run.js", "scatter.js", "region.js"), "text/javascript"
+    ),
 }
 _STATIC["icon.svg"] = "image/svg+xml"
 _KEEP = {"cache-control": "private, max-age=86400"}  # a photo's id is the hash of its content
@@ -47,6 +50,15 @@ class Given(BaseModel):
     verdict: Literal["keep", "remove", "unsure"]
     note: Annotated[str, Field(max_length=2000)] | None = None
     asked: Annotated[str, Field(max_length=60, pattern=f"^({ASKED.pattern})$")] = ""
+
+
+Part = Annotated[float, Field(ge=0, le=1)]
+
+
+class Region(BaseModel):
+    """Outlines, in shares of the width and height of the photo."""
+
+    shapes: Annotated[list[Annotated[list[tuple[Part, Part]], Field(max_length=5000)]], Field(max_length=100)]
 
 
 class Undone(BaseModel):
@@ -125,6 +137,10 @@ def _add_answers(app: FastAPI, room: Room) -> None:
 
 
 def _add_runs(app: FastAPI, room: Room, run: Run) -> None:
+    @app.post("/api/region")
+    def save_region(drawn: Region) -> dict[str, Any]:
+        return {"file": region.save(drawn.shapes, room.review.settings.dataset.image_size)}
+
     @app.get("/api/foreseen")
     def foreseen() -> dict[str, Any]:
         return room.foreseen()

@@ -1,11 +1,12 @@
 // Which view is shown, what a key does there, and what the answers tell so far.
 import { $, get, notice, tab } from "./api.js";
 import * as grid from "./grid.js";
+import * as region from "./region.js";
 import * as run from "./run.js";
 import * as scatter from "./scatter.js";
 import * as triage from "./triage.js";
 
-const VIEWS = ["triage", "grid", "run"];
+const VIEWS = ["triage", "grid", "region", "run"];
 const POLL = 1000; // milliseconds between looks at what others answered
 let number = 0; // the last change that this tab was told of
 let known = -1; // the change that is drawn
@@ -79,12 +80,13 @@ function show() {
     if (link.hash === `#${now}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   if (now === "grid") grid.turn();
+  if (now === "region") drawRegion().catch((error) => notice(error.message));
 }
 
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || $("help").open) return;
   const into = event.target;
-  if (into.matches("input[type=text], textarea, select")) return;
+  if (into.matches("input[type=text], input[type=number], textarea, select")) return;
   if (into.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
   if (into.matches("button, a, input") && (event.key === "Enter" || event.key === " ")) return;
   const single = event.key.length === 1 && event.key !== " ";
@@ -93,7 +95,7 @@ function pressed(event) {
   let did = true;
   if (event.key === "?") $("help").showModal();
   else if (views[event.key]) location.hash = views[event.key];
-  else did = { triage, grid, run: { key: () => false } }[view()].key(event);
+  else did = { triage, grid }[view()]?.key(event) ?? false;
   if (did) event.preventDefault();
 }
 
@@ -106,6 +108,10 @@ const openPhoto = async (id) => {
   location.hash = "triage";
 };
 grid.start(refresh, openPhoto);
+const drawRegion = region.start(async () => {
+  const ordinary = await get("grid", { sort: "ordinary", count: 1 });
+  return ordinary.cells[0]?.id;
+});
 scatter.start(grid.select, openPhoto);
 run.start(async () => {
   known = -1; // what a run leaves out may be other photos now
