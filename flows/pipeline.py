@@ -26,8 +26,9 @@ from adrefine.dvc_driver.processes import Failed
 from adrefine.dvc_driver.repro import Event, Repro
 from adrefine.errors import exit_cleanly
 from adrefine.io import read_json
-from adrefine.params import DetectorName, LayoutName, NoiseLevel, Positive, StrategyName
+from adrefine.params import DetectorName, LayoutName, Positive, StrategyName
 from adrefine.report.summary import summary_lines
+from adrefine.sections import Share
 from adrefine.serving import server
 
 
@@ -115,7 +116,7 @@ def publish(standing: Standing, planned: list[Planned], outcomes: dict[str, Outc
 def pipeline(
     strategy: StrategyName | None = None,
     lambda_: Positive | None = None,
-    noise: NoiseLevel | None = None,
+    noise: Share | None = None,
     detector: DetectorName | None = None,
     dataset: LayoutName | None = None,
     root: str | None = None,
