@@ -39,7 +39,7 @@ def arguments() -> dict[str, Any]:
     )
     parser.add_argument("--strategy", choices=get_args(StrategyName), help="what removes photos")
     parser.add_argument("--lambda", dest="lambda_", type=float, metavar="λ", help="of the strategy")
-    parser.add_argument("--noise", type=float, metavar="LEVEL", help="share of hidden defects, 0 to 0.5")
+    parser.add_argument("--noise", type=float, metavar="LEVEL", help="share of hidden defects, 0 to 1")
     parser.add_argument("--detector", choices=get_args(DetectorName))
     parser.add_argument("--dataset", choices=get_args(LayoutName), help="how the photos are laid out")
     parser.add_argument("--root", help="folder of the photos")

@@ -193,7 +193,7 @@ def test_the_form_offers_what_the_settings_allow(flow: ModuleType) -> None:
     assert optional["strategy"]["enum"] == list(get_args(StrategyName))
     assert optional["detector"]["enum"] == list(get_args(DetectorName))
     assert optional["dataset"]["enum"] == list(get_args(LayoutName))
-    assert (optional["noise"]["minimum"], optional["noise"]["maximum"]) == (0, 0.5)
+    assert (optional["noise"]["minimum"], optional["noise"]["maximum"]) == (0, 1)
     assert optional["lambda_"]["exclusiveMinimum"] == 0
     assert optional["root"]["type"] == "string"
     assert form["force"]["type"] == "boolean"

@@ -19,7 +19,7 @@ SETTINGS = [  # changes, what the line must name
     ({"evaluate.colour": "red"}, ["params.yaml", "unknown key `evaluate.colour`", "remove it"]),
     ({"irp.lambda": 0}, ["params.yaml", "`irp.lambda` = 0", "greater than 0"]),
     ({"osr.lambda": -1.5}, ["params.yaml", "`osr.lambda` = -1.5", "greater than 0"]),
-    ({"noise.level": 0.6}, ["params.yaml", "`noise.level` = 0.6", "less than or equal to 0.5"]),
+    ({"noise.level": 1.6}, ["params.yaml", "`noise.level` = 1.6", "less than or equal to 1"]),
     ({"dataset.image_size": "large"}, ["params.yaml", "`dataset.image_size` = 'large'"]),
     ({"refine.strategy": "magic"}, ["params.yaml", "`refine.strategy` = 'magic'", "'irp'"]),
 ]
