@@ -25,8 +25,8 @@ from adrefine.bundle import contents
 from adrefine.ingestion.damage import OutOfMemory
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.model_server import desk, upload
-from model_server import serving
-from model_server.serving import HERE
+from model_server import model_process
+from model_server.model_process import HERE
 from prediction.made import made
 
 PNG = {"content-type": "image/png"}
@@ -34,7 +34,7 @@ PNG = {"content-type": "image/png"}
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
-    return TestClient(serving.behind(made("padim").bundle), base_url=HERE)
+    return TestClient(model_process.behind(made("padim").bundle), base_url=HERE)
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +133,8 @@ def test_many_parts_and_unknown_words_are_refused(client: TestClient) -> None:
 
 
 def test_too_many_bytes_are_refused_with_and_without_a_length(photos: list[Path]) -> None:
-    gate = serving.behind(made("padim").bundle, max_megabytes=0.1)
-    with serving.served(gate) as address, httpx.Client(base_url=address, headers=PNG) as client:
+    gate = model_process.behind(made("padim").bundle, max_megabytes=0.1)
+    with model_process.served(gate) as address, httpx.Client(base_url=address, headers=PNG) as client:
         assert client.post("/predict", content=bytes(200_000)).status_code == 413
         pieces = client.post("/predict", content=(bytes(50_000) for _ in range(4)))
         assert (pieces.status_code, pieces.json()["error"][:16]) == (413, "more than 0.1 MB")
@@ -146,8 +146,8 @@ def test_a_client_that_leaves_or_never_ends(photos: list[Path], monkeypatch: pyt
     head = (
         "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: {}\r\n\r\n"
     )
-    gate = serving.behind(made("padim").bundle)
-    with serving.served(gate) as address:
+    gate = model_process.behind(made("padim").bundle)
+    with model_process.served(gate) as address:
         place = urlsplit(address)
         data = photos[0].read_bytes()
         for length, sent in ((1000, b"x" * 10), (len(data), data)):  # within the photo; before the answer
@@ -173,8 +173,8 @@ def gauge(address: str) -> float:
 def test_many_at_once_get_what_one_gets_and_too_many_are_told(photos: list[Path]) -> None:
     model = load_model(made("padim").bundle)
     alone = [model.predict(path).score for path in photos[:8]]
-    gate = serving.behind(made("padim").bundle, threads=2)
-    with serving.served(gate) as address, httpx.Client(base_url=address, headers=PNG) as client:
+    gate = model_process.behind(made("padim").bundle, threads=2)
+    with model_process.served(gate) as address, httpx.Client(base_url=address, headers=PNG) as client:
 
         def score(number: int) -> httpx.Response:
             return client.post("/predict", content=photos[number % 8].read_bytes())
@@ -202,7 +202,7 @@ def test_no_more_than_the_places_wait(client: TestClient, monkeypatch: pytest.Mo
 def test_a_fault_of_ours_is_one_answer(
     photos: list[Path], monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
-    gate = serving.behind(made("padim").bundle)
+    gate = model_process.behind(made("padim").bundle)
     client = TestClient(gate, base_url=HERE, raise_server_exceptions=False)
 
     def fail(*_: object) -> None:
@@ -233,7 +233,7 @@ def test_another_bundle_is_used_from_the_next_photo_on(
     copy(first, tmp_path / "0002", 200.0)
     link = tmp_path / "current"
     link.symlink_to(first.name)
-    client = TestClient(serving.behind(link), base_url=HERE)
+    client = TestClient(model_process.behind(link), base_url=HERE)
 
     def now() -> tuple[str, float]:
         said = client.post("/predict", content=photos[0].read_bytes(), headers=PNG).json()
@@ -292,7 +292,7 @@ def test_model_says_what_it_is(client: TestClient) -> None:
 
 def test_large_photos_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "LARGE", 100)
-    client = TestClient(serving.behind(made("padim").bundle, threads=4), base_url=HERE)
+    client = TestClient(model_process.behind(made("padim").bundle, threads=4), base_url=HERE)
     values = np.random.default_rng(0).integers(0, 255, (128, 160), np.uint8)
     file = BytesIO()
     Image.fromarray(values).save(file, "PNG")

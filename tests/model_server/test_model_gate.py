@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 import chromium
 from adrefine.errors import UserError
 from adrefine.model_server.serve import Options
-from model_server import serving
-from model_server.serving import HERE, TOKEN
+from model_server import model_process
+from model_server.model_process import HERE, TOKEN
 from prediction.made import made
 
 PHOTO = {"content-type": "image/png"}
@@ -23,12 +23,12 @@ PHOTO = {"content-type": "image/png"}
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
-    return TestClient(serving.behind(made("padim").bundle, names=("line3",)), base_url=HERE)
+    return TestClient(model_process.behind(made("padim").bundle, names=("line3",)), base_url=HERE)
 
 
 @pytest.fixture(scope="module")
 def locked() -> TestClient:
-    return TestClient(serving.behind(made("padim").bundle, token=TOKEN), base_url=HERE)
+    return TestClient(model_process.behind(made("padim").bundle, token=TOKEN), base_url=HERE)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_a_page_in_chromium_changes_and_learns_nothing(tmp_path: Path) -> None:
     evil = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=evil.serve_forever, daemon=True).start()
     told: list[tuple[str, int]] = []
-    gate = serving.behind(made("padim").bundle)
+    gate = model_process.behind(made("padim").bundle)
     gate.told = lambda path, code: told.append((path, code))
-    with serving.served(gate) as address, chromium.started() as browser:
+    with model_process.served(gate) as address, chromium.started() as browser:
         page = browser.new_page()
         page.goto(f"http://localhost:{evil.server_port}/")
         assert page.evaluate(_ATTACK, address) == ["", "", "", ""]

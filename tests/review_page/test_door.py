@@ -8,8 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from fakes import MapStore
-from review_page import serving
-from review_page.serving import TOKEN, Page
+from review_page import page_process
+from review_page.page_process import TOKEN, Page
 
 HERE = "http://127.0.0.1:8321"
 ANSWER = {"tab": "a1", "ids": ["im000"], "verdict": "remove"}
@@ -17,7 +17,7 @@ ANSWER = {"tab": "a1", "ids": ["im000"], "verdict": "remove"}
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    with serving.made(tmp_path_factory.mktemp("door"), MapStore(4), held=["im059"]) as page:
+    with page_process.made(tmp_path_factory.mktemp("door"), MapStore(4), held=["im059"]) as page:
         yield page
 
 

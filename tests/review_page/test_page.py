@@ -13,8 +13,8 @@ import pytest
 
 from adrefine import params, paths
 from fakes import MapStore
-from review_page import serving
-from review_page.serving import Page
+from review_page import page_process
+from review_page.page_process import Page
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +31,7 @@ PATIENCE = 10_000  # milliseconds
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("page")
-    with serving.made(folder, STORE, held=["im139"], names=HOSTILE) as page, serving.served(page):
+    with page_process.made(folder, STORE, held=["im139"], names=HOSTILE) as page, page_process.served(page):
         yield page
 
 

@@ -12,8 +12,8 @@ from adrefine.errors import UserError
 from adrefine.review_page.room import Room
 from adrefine.reviewing.project import Review
 from fakes import MapStore
-from review_page import serving
-from review_page.serving import Page
+from review_page import page_process
+from review_page.page_process import Page
 
 STORE = MapStore(8, count=64)
 HELD = STORE.ids[:4]  # four of the defects
@@ -21,7 +21,7 @@ HELD = STORE.ids[:4]  # four of the defects
 
 @pytest.fixture
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    with serving.made(tmp_path_factory.mktemp("room"), STORE, HELD) as page:
+    with page_process.made(tmp_path_factory.mktemp("room"), STORE, HELD) as page:
         yield page
 
 
@@ -106,7 +106,7 @@ def test_a_name_and_a_time_are_written_only_if_asked_for(page: Page) -> None:
 
 def test_ten_thousand_photos_are_shown_a_page_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> None:
     store = MapStore(20, count=10_000)
-    with serving.made(tmp_path_factory.mktemp("many"), store, shared=True) as page:
+    with page_process.made(tmp_path_factory.mktemp("many"), store, shared=True) as page:
         found = page.room.grid("all", "suspicious", 9_960, 60)
         assert (found["total"], len(found["cells"])) == (10_000, 40)
         assert len(page.room.grid("all", "name", 0, 10**9)["cells"]) == 120
