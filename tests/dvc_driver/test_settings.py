@@ -139,7 +139,7 @@ def test_a_strategy_without_lambda_is_told(file: Path) -> None:
     ("changes", "said"),
     [
         ({"refine.strategy": "none"}, "`refine.strategy` = 'none'"),
-        ({"noise.level": 0.9}, "`noise.level` = 0.9"),
+        ({"noise.level": 1.9}, "`noise.level` = 1.9"),
         ({"irp.lambda": float("nan")}, "`irp.lambda` = nan"),
         ({"noise.leve": 0.1}, "has no key `noise.leve`"),
         ({"noise.level.x": 0.1}, "has no key `noise.level.x`"),

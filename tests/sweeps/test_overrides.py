@@ -108,7 +108,7 @@ def test_null_stays_null_where_a_preset_fills_it_in() -> None:
         ({"refin.strategy": "osr"}, "unknown key `refin`: did you mean `refine`"),
         ({"detector.epochs": 3}, "`detector` is a setting, not a section"),
         ({"refine.strategy": "best"}, r"`refine.strategy` = 'best'"),
-        ({"noise.level": 0.7}, "`noise.level` = 0.7"),
+        ({"noise.level": 1.7}, "`noise.level` = 1.7"),
         ({"refine": {"strategy": "osr"}}, "`refine` is a section"),
     ],
 )
