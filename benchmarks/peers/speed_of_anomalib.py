@@ -1,7 +1,9 @@
-"""Milliseconds a photo of anomalib's models at 256², torch and OpenVINO; `benchmarks.predict_speed` calls it.
+"""Milliseconds a photo of anomalib's models at 256², torch and OpenVINO, in an environment of its own.
 
-The networks have random weights, PaDiM's and PatchCore's memories are of 40 random photos. Prints a line of
-JSON.
+    python speed_of_anomalib.py
+
+`benchmarks.predict_speed` calls it. The networks have random weights, PaDiM's and PatchCore's memories are
+of 40 random photos. Prints a line of JSON.
 """
 
 from __future__ import annotations
@@ -12,20 +14,19 @@ import sys
 import time
 import warnings
 
-warnings.simplefilter("ignore")
-logging.disable(logging.WARNING)
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-
-import openvino  # noqa: E402
-import torch  # noqa: E402
-from anomalib.models import Padim, Patchcore  # noqa: E402
-from anomalib.models.image.efficient_ad.torch_model import EfficientAdModel  # noqa: E402
+import torch
 
 SIDE, PHOTOS, ROUNDS = 256, 40, 20
 
 
 def main() -> None:
     """Fit on noise, time, print."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    from anomalib.models import Padim, Patchcore
+    from anomalib.models.image.efficient_ad.torch_model import EfficientAdModel
+
     torch.manual_seed(0)
     photos = torch.rand(PHOTOS, 3, SIDE, SIDE)
     nets = {
@@ -67,6 +68,8 @@ def _fit(net: torch.nn.Module, photos: torch.Tensor, patchcore: bool) -> None:
 
 
 def _times(net: torch.nn.Module, photo: torch.Tensor) -> dict[str, float]:
+    import openvino
+
     jobs = {}
     with torch.no_grad():
         for threads in (1, 2):

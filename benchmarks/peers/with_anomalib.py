@@ -18,19 +18,19 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
-warnings.simplefilter("ignore")
-logging.disable(logging.WARNING)
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from anomalib.data import Folder  # noqa: E402
-from anomalib.engine import Engine  # noqa: E402
-from anomalib.models import Padim, Patchcore  # noqa: E402
-from PIL import Image  # noqa: E402
+import numpy as np
+import torch
+from PIL import Image
 
 
 def main() -> None:
     """Train, predict, print."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    from anomalib.data import Folder
+    from anomalib.engine import Engine
+    from anomalib.models import Padim, Patchcore
+
     name, good, new = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     torch.set_num_threads(2)
     start, used = time.perf_counter(), time.process_time()

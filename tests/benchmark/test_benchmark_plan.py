@@ -50,7 +50,7 @@ def test_a_run_has_the_settings_of_all_layers_and_the_seed_where_none_is_set(tmp
     params = found[cell, "t"].params
     assert (params.dataset.name, params.dataset.root) == ("mvtec", "here/b")
     assert params.noise.model_dump(exclude={"pool_fraction"}) == {
-        "level": 0.2, "mode": "no_overlap", "n_train": 20, "seed": 4
+        "level": 0.2, "mode": "no_overlap", "n_train": 20, "n_test": None, "seed": 4
     }  # fmt: skip
     assert (params.differnet.epochs, params.differnet.seed) == (3, 9)
     assert (params.refine.strategy, params.refine.seed, params.refine.max_rounds) == ("osr", 7, 4)
