@@ -87,9 +87,9 @@ def main() -> None:
     maps, masks = made_up(args.images, args.side)
     exact = measured(lambda: aupro(maps, masks, LIMIT), args.repeats)
     slow = measured(lambda: by_thresholds(maps, masks, args.thresholds), args.repeats)
-    found: dict[str, object] = vars(args) | {"exact": exact, "by_thresholds": slow}
-    found["times_as_fast"] = round(slow["seconds"] / exact["seconds"], 1)
-    write_json(RESULT, found)
+    record: dict[str, object] = vars(args) | {"exact": exact, "by_thresholds": slow}
+    record["times_as_fast"] = round(slow["seconds"] / exact["seconds"], 1)
+    write_json(RESULT, record)
     print(RESULT.read_text())
 
 

@@ -40,16 +40,16 @@ def _times(side: int) -> dict[str, float]:
         conv.Conv2d.forward = forward  # type: ignore[method-assign]
         step(net, image, DTYPE)
 
-    found = common.milliseconds({kind: partial(job, forward) for kind, forward in kinds.items()})
-    return found | {"ratio": round(found["pytorch"] / found["adrefine"], 2)}
+    times = common.milliseconds({kind: partial(job, forward) for kind, forward in kinds.items()})
+    return times | {"ratio": round(times["pytorch"] / times["adrefine"], 2)}
 
 
 def step(net: nn.Module, image: torch.Tensor, dtype: torch.dtype) -> None:
     """Forward and backward of one image, the convolutions in `dtype`."""
     half = dtype != torch.float32
     with torch.autocast("cpu", dtype=dtype, enabled=half, cache_enabled=False):
-        found = net(image)
-    torch.autograd.grad(found.float().pow(2).mean(), list(net.parameters()))
+        output = net(image)
+    torch.autograd.grad(output.float().pow(2).mean(), list(net.parameters()))
 
 
 if __name__ == "__main__":

@@ -77,10 +77,10 @@ def main() -> None:
 
 def case(data: Path, product: str, detector: str, seed: int) -> Iterator[dict[str, Any]]:
     """The rows of one product, detector and seed."""
-    found = PRODUCTS[product]
+    product_settings = PRODUCTS[product]
     section = {"seed": seed} if detector != "padim" else {}
     sections = {
-        "dataset": found | {"root": str(data / found["root"])},
+        "dataset": product_settings | {"root": str(data / product_settings["root"])},
         "detector": detector,
         detector: section,
     }
@@ -106,9 +106,9 @@ def case(data: Path, product: str, detector: str, seed: int) -> Iterator[dict[st
 def cleaned(params: Params, noisy: pd.DataFrame, inputs: Path, initial: Path) -> dict[str, Any]:
     """The refined model; `train_s` is then the whole refinement."""
     start = time.perf_counter()
-    found = refinement.run(params, manifest.unlabelled(noisy), inputs, initial)
-    took = {"train_s": time.perf_counter() - start, "removed": found.removed}
-    return took | measured(found.model, noisy, inputs)
+    outcome = refinement.run(params, manifest.unlabelled(noisy), inputs, initial)
+    took = {"train_s": time.perf_counter() - start, "removed": outcome.removed}
+    return took | measured(outcome.model, noisy, inputs)
 
 
 def measured(model: Detector, noisy: pd.DataFrame, inputs: Path) -> dict[str, float]:
@@ -156,12 +156,12 @@ def report(runs: pd.DataFrame) -> str:
     for product in PRODUCTS:
         rows = runs[runs["product"] == product]
         cells = [
-            [NAMES.get(detector, detector), kind, str(len(found)),
-             *(cell(figure(found[key].to_numpy(dtype=float)), len(found)) for key in FIGURES),
-             *(f"{found[key].mean():.{digits}f}" for key, digits in COSTS.items())]
+            [NAMES.get(detector, detector), kind, str(len(chosen)),
+             *(cell(figure(chosen[key].to_numpy(dtype=float)), len(chosen)) for key in FIGURES),
+             *(f"{chosen[key].mean():.{digits}f}" for key, digits in COSTS.items())]
             for detector in DETECTORS
             for kind in ("clean", "before", "after")
-            if len(found := rows[(rows["detector"] == detector) & (rows["set"] == kind)])
+            if len(chosen := rows[(rows["detector"] == detector) & (rows["set"] == kind)])
         ]  # fmt: skip
         if cells:
             lines += [f"## {product[0].upper()}{product[1:]}", "", *markdown(heads, cells)]

@@ -55,9 +55,9 @@ def main() -> None:
         min_crop=0.3,
         norm_images=500,
     )
-    found = find(args.images)
-    names = [path.relative_to(args.images).as_posix() for path in found]
-    paths = moments.sample(found, names, len(found), params.seed)  # all, shuffled
+    images = find(args.images)
+    names = [path.relative_to(args.images).as_posix() for path in images]
+    paths = moments.sample(images, names, len(images), params.seed)  # all, shuffled
     curve = distil(params, paths[args.held_out :], paths[: args.held_out], args.work, args.out)
     print(curve.tail(3).to_string(index=False))
 

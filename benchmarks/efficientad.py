@@ -52,9 +52,9 @@ def main() -> None:
     """Run what is missing, then write the table; or measure the latency."""
     args = arguments()
     if args.latency:
-        found = latency(args.side or 256)
-        write_json(common.RESULTS / "efficientad_latency.json", found)
-        print(found)
+        times = latency(args.side or 256)
+        write_json(common.RESULTS / "efficientad_latency.json", times)
+        print(times)
         return
     table, folder = prepare(args)
     target = common.RESULTS / f"{args.out}.csv"
@@ -136,10 +136,10 @@ def run(
     for alpha in (0.5, 0.9):  # EAD eq. 4.12
         of[f"both, α = {alpha}"] = alpha * of["student"] + (1 - alpha) * of["autoencoder"]
     for name, maps in of.items():
-        found = {"auroc": detection.auroc(test["label"], maps.max(axis=(1, 2)))}
-        found |= localization.localization_metrics(maps, masks)
+        measures = {"auroc": detection.auroc(test["label"], maps.max(axis=(1, 2)))}
+        measures |= localization.localization_metrics(maps, masks)
         counts = {"photos": len(test), "cpu_seconds": round(seconds, 1)}
-        rows.append({"map": name, **{key: round(value, 4) for key, value in found.items()}, **counts})
+        rows.append({"map": name, **{key: round(value, 4) for key, value in measures.items()}, **counts})
     return rows
 
 
@@ -155,8 +155,8 @@ def report(done: pd.DataFrame) -> str:
             f"training; {rows['photos'].iloc[0]} test photos; seeds {seeds}.", "",
         ]  # fmt: skip
         cells = [
-            [losses, name, *(cell(figure(found[column].to_numpy()), len(found)) for column in FIGURES)]
-            for (losses, name), found in rows.groupby(["losses", "map"], sort=False)
+            [losses, name, *(cell(figure(group[column].to_numpy()), len(group)) for column in FIGURES)]
+            for (losses, name), group in rows.groupby(["losses", "map"], sort=False)
         ]
         lines += markdown(["losses", "map", *FIGURES.values()], cells)
     return "\n".join(lines)
@@ -175,10 +175,10 @@ def latency(side: int, repeats: int = 30) -> dict[str, Any]:
     def predict(image: torch.Tensor) -> torch.Tensor:
         return raw(teacher(image), networks.student(image), networks.autoencoder(image))
 
-    found: dict[str, Any] = {"side": side, "device": str(device), "dtype": str(dtype)}
-    found |= {"size": "small", "threads": torch.get_num_threads(), "repeats": repeats}
+    record: dict[str, Any] = {"side": side, "device": str(device), "dtype": str(dtype)}
+    record |= {"size": "small", "threads": torch.get_num_threads(), "repeats": repeats}
     with torch.inference_mode():
-        return found | _milliseconds({"eager": predict, "compiled": torch.compile(predict)}, photo, repeats)
+        return record | _milliseconds({"eager": predict, "compiled": torch.compile(predict)}, photo, repeats)
 
 
 def _milliseconds(functions: dict[str, Any], photo: torch.Tensor, repeats: int) -> dict[str, float]:
@@ -191,7 +191,7 @@ def _milliseconds(functions: dict[str, Any], photo: torch.Tensor, repeats: int) 
             if photo.is_cuda:
                 torch.cuda.synchronize()
             seconds[name].append(time.perf_counter() - start)
-    return {f"{name}_ms": round(1000 * min(found[2:]), 1) for name, found in seconds.items()}
+    return {f"{name}_ms": round(1000 * min(times[2:]), 1) for name, times in seconds.items()}
 
 
 if __name__ == "__main__":

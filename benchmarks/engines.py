@@ -75,9 +75,9 @@ def from_files(kinds: dict[str, Runtime], photos: int) -> dict[str, float]:
                 start = time.perf_counter()
                 embed_places(pd.DataFrame(rows), PARAMS, folder / "out", folder / f"{kind}-{turn}", runtime)
                 best[kind] = max(best[kind], photos / (time.perf_counter() - start))
-    found = {kind: round(rate, 1) for kind, rate in best.items()}
-    return found | {
-        f"{kind} × torch f32": round(best[kind] / best["torch f32"], 2) for kind in list(found)[1:]
+    rates = {kind: round(rate, 1) for kind, rate in best.items()}
+    return rates | {
+        f"{kind} × torch f32": round(best[kind] / best["torch f32"], 2) for kind in list(rates)[1:]
     }
 
 
@@ -88,9 +88,9 @@ def _ratios(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
             start = time.perf_counter()
             job()
             best[kind] = min(best[kind], 1e3 * (time.perf_counter() - start))
-    found = {kind: round(value, 1) for kind, value in best.items()}
-    return found | {
-        f"{kind} × torch f32": round(best["torch f32"] / best[kind], 2) for kind in list(found)[1:]
+    rounded = {kind: round(value, 1) for kind, value in best.items()}
+    return rounded | {
+        f"{kind} × torch f32": round(best["torch f32"] / best[kind], 2) for kind in list(rounded)[1:]
     }
 
 

@@ -63,13 +63,13 @@ def measure(count: int) -> dict[str, float]:
         write_rows(Path(name) / PLACES, names, _random(len(names)), SHAPES, {})
         images, model = Images(ids, Path(name)), Settings().create()
         left = Images(ids[count // 100 :], Path(name))
-        found = {
+        record = {
             "photos": count,
             "evidence": _cpu(lambda: evidence.gather(open_places(Path(name) / PLACES), ids)),
             "fit": _cpu(lambda: model.fit(images)),
             "round": _cpu(lambda: (model.fit(left, warm_start=True), model.score(left))),
         }
-    return found | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return record | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 def plot(table: pd.DataFrame, path: Path) -> None:

@@ -69,13 +69,13 @@ def compared(
                 tiny.set({"evaluate.target_fpr": left.pop()})
             pair[name] = measure(tiny, name, variables)
         pairs.append(pair)
-    found = {}
+    record = {}
     for kind, suffix in (("seconds", ""), ("processor", "_processor")):
         for name in COMMANDS:
-            found[name + suffix] = round(median(pair[name][kind] for pair in pairs), 2)
-        found["cost" + suffix] = round(median(pair["flow"][kind] - pair["dvc"][kind] for pair in pairs), 2)
-    print(found, flush=True)
-    return found
+            record[name + suffix] = round(median(pair[name][kind] for pair in pairs), 2)
+        record["cost" + suffix] = round(median(pair["flow"][kind] - pair["dvc"][kind] for pair in pairs), 2)
+    print(record, flush=True)
+    return record
 
 
 def tiny_project(root: Path) -> Project:

@@ -95,11 +95,11 @@ def cached(
     common.fit(params, ids, noisy, folder / "features").save(folder / "initial")
     trained = time.perf_counter()
     unwatched = manifest.unlabelled(noisy).assign(in_test=0)
-    found = refinement.run(params, unwatched, folder / "features", folder / "initial")
+    outcome = refinement.run(params, unwatched, folder / "features", folder / "initial")
     end = time.perf_counter()
     parts = {"embed": embedded - start, "train": trained - embedded, "refine": end - trained}
     seconds = {name: round(value, 2) for name, value in {"seconds": end - start, **parts}.items()}
-    return {**seconds, "rounds": found.outcome.rounds}, found.model
+    return {**seconds, "rounds": outcome.outcome.rounds}, outcome.model
 
 
 def naive(

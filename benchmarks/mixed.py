@@ -94,9 +94,11 @@ def datasets(root: Path) -> Iterator[Data]:
 def by_part(table: pd.DataFrame) -> pd.DataFrame:
     """The manifest as ingest makes it with `dataset.parts: find`."""
     alone = table.assign(file=table["path"], part="", split=table["split"].replace("val", "train"))
-    found = parts.assign(alone, parts.FIND)
-    val = [drawn(0.15, "val", 0, part) for part in manifest.parts(found)]
-    return found.assign(split=found["split"].mask((found["split"] == "train") & np.array(val), "val"))
+    assigned = parts.assign(alone, parts.FIND)
+    val = [drawn(0.15, "val", 0, part) for part in manifest.parts(assigned)]
+    return assigned.assign(
+        split=assigned["split"].mask((assigned["split"] == "train") & np.array(val), "val")
+    )
 
 
 def of_seed(data: Data, seed: int) -> Iterator[dict[str, Any]]:
@@ -164,12 +166,12 @@ def thinned(labels: np.ndarray, scores: np.ndarray) -> float:
     """Mean MCC at the threshold of the best F1 of test sets of which RARE are defects."""
     good, bad = np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)
     count = min(max(round(RARE / (1 - RARE) * len(good)), 1), len(bad))
-    found = []
+    values = []
     for draw in range(THINNED):
         rows = np.append(good, np.random.default_rng(draw).choice(bad, count, replace=False))
         limit = deciding.f1_threshold(labels[rows], scores[rows])
-        found.append(detection.at_threshold(labels[rows], scores[rows], limit)["mcc"])
-    return float(np.mean(found))
+        values.append(detection.at_threshold(labels[rows], scores[rows], limit)["mcc"])
+    return float(np.mean(values))
 
 
 def refined(data: Data, level: float, seed: int) -> Iterator[dict[str, Any]]:
@@ -199,10 +201,10 @@ def refined(data: Data, level: float, seed: int) -> Iterator[dict[str, Any]]:
             *((recycle, len(asked), verdicts) for recycle in params),
         )
     ]
-    for recycle, answers, found in rows:
+    for recycle, answers, names in rows:
         row = {"table": "F", "noise": level, "recycle": recycle, "answers": answers}
-        row |= {"recycled": len(found.recycled), "recycled_wrong": len(found.recycled - hidden)}
-        yield row | measured(data, noisy, found.model, fitted=True)
+        row |= {"recycled": len(names.recycled), "recycled_wrong": len(names.recycled - hidden)}
+        yield row | measured(data, noisy, names.model, fitted=True)
 
 
 def report(runs: pd.DataFrame) -> str:

@@ -58,18 +58,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         good = _photos(work / "photos" / "good")
-        found: dict[str, dict[str, float]] = {}
+        times: dict[str, dict[str, float]] = {}
         for name in args.detectors:
             bundle = bundle_of(name, good, _fresh(work / name), {}, **DETECTORS[name])
             for maps in (False, True) if args.maps else (False,):
-                found[f"{name}{', map' if maps else ''}"] = _times(bundle, maps, good, work)
+                times[f"{name}{', map' if maps else ''}"] = _times(bundle, maps, good, work)
         if args.anomalib:
-            found |= _peers(args.anomalib)
+            times |= _peers(args.anomalib)
     result = {
         "processor": _processor(),
         "load": round(os.getloadavg()[1], 1),
         "runtimes": [formats.runtime(kind) for kind in formats.FILES],
-        "milliseconds": found,
+        "milliseconds": times,
     }
     write_json(RESULTS / "predict_speed.json", result)
     write_text(RESULTS / "predict_speed.md", rendered(result))
@@ -79,9 +79,9 @@ def main() -> None:
 def rendered(result: dict[str, Any]) -> str:
     """The table in Markdown: one row a model and runtime, one column a number of threads."""
     rows = [
-        (model, *key.rsplit(" x", 1)[:1], times, found.get(f"{key.rsplit(' x', 1)[0]} x2", ""))
-        for model, found in result["milliseconds"].items()
-        for key, times in found.items()
+        (model, *key.rsplit(" x", 1)[:1], times, by_runtime.get(f"{key.rsplit(' x', 1)[0]} x2", ""))
+        for model, by_runtime in result["milliseconds"].items()
+        for key, times in by_runtime.items()
         if key.endswith(" x1")
     ]
     where = f"{result['processor']}, load {result['load']}, {', '.join(result['runtimes'])}"
@@ -164,8 +164,8 @@ def _peers(python: str) -> dict[str, dict[str, float]]:
     done = subprocess.run([python, str(script)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
-    found: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    times: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return times
 
 
 def _photos(folder: Path) -> Path:

@@ -52,8 +52,8 @@ def main() -> None:
         "| variant | AUROC | epochs | seconds a training |", "|---|---|---|---|",
     ]  # fmt: skip
     for name, changes in progress.over(VARIANTS.items(), label=args.out, unit="variant"):
-        found = np.array([run(table, prepared, args.n_train, seed, changes) for seed in args.seeds])
-        mean, spread = found.mean(axis=0), found.std(axis=0)
+        results = np.array([run(table, prepared, args.n_train, seed, changes) for seed in args.seeds])
+        mean, spread = results.mean(axis=0), results.std(axis=0)
         lines.append(f"| {name} | {mean[0]:.3f} ± {spread[0]:.3f} | {mean[1]:.0f} | {mean[2]:.1f} |")
     write_text(common.RESULTS / f"{args.out}.md", "\n".join(lines) + "\n")
 

@@ -135,9 +135,9 @@ def answered(
 def row(one: Case, session: Session, policy: str, answers: int) -> dict[str, object]:
     """What has come of the answers so far."""
     told, belief = session.estimate(), session.belief()
-    found = replace(one.found, strength=session.photos.strength)
-    count = share.number(found, belief.open, belief.defect, None, belief.good)
-    order = np.argsort(-np.where(belief.open, found.strength, -np.inf), kind="stable")
+    gathered = replace(one.found, strength=session.photos.strength)
+    count = share.number(gathered, belief.open, belief.defect, None, belief.good)
+    order = np.argsort(-np.where(belief.open, gathered.strength, -np.inf), kind="stable")
     out = np.concatenate([np.flatnonzero(belief.defect), order[:count]])
     before = one.without(np.array([], int))
     oracle = one.without(np.flatnonzero(one.hidden)) if one.hidden.any() else before
@@ -159,9 +159,9 @@ def _weighed(one: Case, belief: Belief, taken: np.ndarray) -> float:
     """AUROC where the rule's photos weigh nothing, as the confirmed ones, and other suspicious ones less."""
     ids = np.array(one.found.ids)
     told = Verdicts(keep=frozenset(ids[belief.good]), remove=frozenset(ids[belief.defect]))
-    found = evidence.gather(one.store, one.found.ids, seed=one.seed, known=told.remove)
+    gathered = evidence.gather(one.store, one.found.ids, seed=one.seed, known=told.remove)
     images, settings = Images(one.found.ids, Path()), Refine(seed=one.seed)
-    rounds = weighing.weigh(one.store, images, found, told, settings, frozenset(ids[taken]))
+    rounds = weighing.weigh(one.store, images, gathered, told, settings, frozenset(ids[taken]))
     return one.weighted(rounds[-1]["weight"].to_numpy())
 
 

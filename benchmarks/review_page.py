@@ -97,13 +97,13 @@ def measured(folder: Path) -> dict[str, float]:
         page.locator("#cells [role=option]").nth(59).wait_for()
         grid = 1e3 * (time.perf_counter() - begin)
         page.wait_for_timeout(2000)
-    found = {
+    times = {
         "start_s": began,
         "key_ms": statistics.median(waits),
         "worst_key_ms": max(waits),
         "grid_ms": grid,
     }
-    return {name: round(value, 1) for name, value in found.items()}
+    return {name: round(value, 1) for name, value in times.items()}
 
 
 def shoot(page: Any, name: str) -> None:
@@ -142,8 +142,8 @@ def main() -> None:
         os.chdir(folder)
         write_project()
         os.chdir(here)
-        found = measured(Path(folder))
-    write_json(common.RESULTS / "review_page.json", {str(PHOTOS): found})
+        times = measured(Path(folder))
+    write_json(common.RESULTS / "review_page.json", {str(PHOTOS): times})
 
 
 if __name__ == "__main__":

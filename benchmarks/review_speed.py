@@ -57,8 +57,8 @@ def measured(count: int) -> dict[str, float]:
         session.estimate()
         wall.append(1e3 * (time.perf_counter() - clock))
         processor.append(1e3 * (time.process_time() - used))
-    found = {"start_s": began, "answer_ms": statistics.median(wall), "worst_answer_ms": max(wall)}
-    return {name: round(value, 1) for name, value in found.items()} | {
+    times = {"start_s": began, "answer_ms": statistics.median(wall), "worst_answer_ms": max(wall)}
+    return {name: round(value, 1) for name, value in times.items()} | {
         "answer_processor_ms": round(statistics.median(processor), 1)
     }
 

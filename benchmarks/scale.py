@@ -107,10 +107,10 @@ def measure(work: Path, count: int) -> pd.DataFrame:
     (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     rows = []
     for stage, content in yaml.safe_load((SOURCE / "dvc.yaml").read_text())["stages"].items():
-        found = run(folder, content["cmd"].split()[1:])
+        figures = run(folder, content["cmd"].split()[1:])
         outs = [name for kind in ("outs", "metrics", "plots") for name in content.get(kind, ())]
         paths = [folder / (next(iter(name)) if isinstance(name, dict) else name) for name in outs]
-        rows.append({"photos": count, "stage": stage, **found, "megabytes": sum(map(_size, paths)) / 1e6})
+        rows.append({"photos": count, "stage": stage, **figures, "megabytes": sum(map(_size, paths)) / 1e6})
         print(*rows[-1].values(), flush=True)
     shutil.rmtree(folder)
     return pd.DataFrame(rows)
@@ -136,15 +136,15 @@ def run(folder: Path, command: list[str]) -> dict[str, float]:
 
 def too_steep(table: pd.DataFrame) -> list[str]:
     """What grows faster than n^STEEPEST from a set to the next larger one, beyond what start-up decides."""
-    found = []
+    steep = []
     for figure, (_, noise) in FIGURES.items():
         by_size = table.pivot(index="stage", columns="photos", values=figure)
         for few, many in pairwise(by_size.columns):
             allowed = (by_size[few] + noise) * (many / few) ** STEEPEST
             for stage in by_size.index[by_size[many] > allowed]:
                 before, after = by_size.loc[stage, few], by_size.loc[stage, many]
-                found.append(f"{stage} {figure} {before:.1f} for {few} photos, {after:.1f} for {many}")
-    return found
+                steep.append(f"{stage} {figure} {before:.1f} for {few} photos, {after:.1f} for {many}")
+    return steep
 
 
 def rendered(table: pd.DataFrame, megapixels: float) -> str:
@@ -183,15 +183,15 @@ def _size(path: Path) -> int:
 
 
 def _family(pid: int) -> list[int]:
-    found, waiting = [], [pid]
+    family, waiting = [], [pid]
     while waiting:
-        found.append(waiting.pop())
+        family.append(waiting.pop())
         try:
-            for task in Path(f"/proc/{found[-1]}/task").iterdir():
+            for task in Path(f"/proc/{family[-1]}/task").iterdir():
                 waiting += [int(child) for child in (task / "children").read_text().split()]
         except OSError:
             continue
-    return found
+    return family
 
 
 def _cpu(pid: int) -> float:

@@ -73,12 +73,12 @@ def ask(address: str, photos: list[bytes], first: int, end: float, seen: Seen) -
                 return
             place = number % len(photos)
             try:
-                found = client.post("/predict", content=photos[place]).raise_for_status().json()
+                answer = client.post("/predict", content=photos[place]).raise_for_status().json()
             except httpx.HTTPError as error:
                 seen.errors.append(f"{type(error).__name__}: {error}")
                 continue
             seen.seconds.append(time.perf_counter() - start)
-            if seen.scores.setdefault(place, found["score"]) != found["score"]:
+            if seen.scores.setdefault(place, answer["score"]) != answer["score"]:
                 seen.errors.append(f"photo {place} got another score")
 
 
@@ -128,8 +128,8 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=paths.INGESTED / "images")
     parser.add_argument("--minutes", type=float, default=MINUTES)
     chosen = parser.parse_args()
-    found = list(itertools.islice(files.named([str(chosen.photos)]), PHOTOS))
-    photos = [path.read_bytes() for path in found]
+    listed = list(itertools.islice(files.named([str(chosen.photos)]), PHOTOS))
+    photos = [path.read_bytes() for path in listed]
     with served(chosen.model) as (address, process):
         said = httpx.get(f"{address}/model").json()
         seen = load(address, process, photos, 60 * chosen.minutes)

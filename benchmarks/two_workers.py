@@ -147,9 +147,9 @@ def prove(
         assert programs["sweep"].poll() is None, "the sweep ended before a worker was killed"
         if len(pushed(root, commit)) < DONE_BEFORE:
             return False
-        found = [run for run in runs(common) if run["state"] == "RUNNING" and run["worker"] == WORKERS[1]]
-        killed.update(found[0] if found else {})
-        return bool(found)
+        running = [run for run in runs(common) if run["state"] == "RUNNING" and run["worker"] == WORKERS[1]]
+        killed.update(running[0] if running else {})
+        return bool(running)
 
     wait("the second worker to run an experiment", victim_is_at_work)
     kill(programs[WORKERS[1]].pid)
@@ -187,16 +187,16 @@ def shown(root: Path, commit: str, environment: dict[str, str]) -> list[dict[str
     pull = [sys.executable, "-m", "dvc", "exp", "pull", "--rev", commit, "origin"]
     subprocess.run(pull, cwd=folder, env=environment, check=True, capture_output=True)
     os.environ.update(environment | PERSON)
-    found = experiments.results(folder, commit)
-    for name in found:  # the files of each: the cleaned data set and the model among them
+    results = experiments.results(folder, commit)
+    for name in results:  # the files of each: the cleaned data set and the model among them
         output([sys.executable, "-m", "dvc", "exp", "apply", name], folder=folder)
         missing = [
             path for path in ("data/refined/manifest.csv", "models/refined") if not (folder / path).exists()
         ]
         assert not missing, f"{name}: {missing}"
     planned = experiments.plan(settings(folder, commit), overrides.read(WANTED))
-    assert experiments.done(planned, found) == {experiment.name for experiment in planned} == set(found)
-    return planning.table(planned, found)
+    assert experiments.done(planned, results) == {experiment.name for experiment in planned} == set(results)
+    return planning.table(planned, results)
 
 
 def pushed(root: Path, commit: str) -> list[str]:

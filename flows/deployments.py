@@ -142,12 +142,12 @@ def _unfinished(client: Any, name: str, flows: list[str]) -> list[Any]:
     from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 
     open_ = filters.FlowRunFilterStateType(any_=[kind for kind in StateType if kind not in TERMINAL_STATES])
-    found: list[Any] = client.read_flow_runs(
+    unfinished: list[Any] = client.read_flow_runs(
         flow_filter=filters.FlowFilter(name=filters.FlowFilterName(any_=flows)),
         deployment_filter=filters.DeploymentFilter(name=filters.DeploymentFilterName(any_=[name])),
         flow_run_filter=filters.FlowRunFilter(state=filters.FlowRunFilterState(type=open_)),
     )
-    return found
+    return unfinished
 
 
 def _inbox_folder(settings: params.Params) -> str:

@@ -20,7 +20,7 @@ import adrefine.serving.environment  # noqa: F401  # isort: skip  # first, so th
 
 from adrefine import paths
 from adrefine.dvc_driver import graph, settings, tables
-from adrefine.dvc_driver.graph import Outcome, direct
+from adrefine.dvc_driver.graph import StageOutcome, direct
 from adrefine.dvc_driver.plan import Planned, Standing, plan
 from adrefine.dvc_driver.processes import Failed
 from adrefine.dvc_driver.repro import Event, Repro
@@ -88,7 +88,7 @@ def stage(events: Iterator[Event]) -> Any:
 
 
 @task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
-def publish(standing: Standing, planned: list[Planned], outcomes: dict[str, Outcome]) -> None:
+def publish(standing: Standing, planned: list[Planned], outcomes: dict[str, StageOutcome]) -> None:
     """Artifacts: the graph, and where it ran to its end the figures, the removed images and the report."""
     create_markdown_artifact(
         graph.markdown(standing, planned, outcomes), key="graph", description="What each stage did"
@@ -140,7 +140,7 @@ def pipeline(
     changes = settings.choices(strategy, lambda_, noise, detector, dataset, root)
     for key in settings.write(changes):
         get_run_logger().info(f"params.yaml: {key} = {changes[key]}")
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, StageOutcome] = {}
     with EARLY or Repro() as dvc:
         standing, planned = look_ahead(dvc, force)
         try:
@@ -151,7 +151,7 @@ def pipeline(
     publish(standing, planned, outcomes)
 
 
-def run(dvc: Repro, standing: Standing, force: bool, outcomes: dict[str, Outcome]) -> None:
+def run(dvc: Repro, standing: Standing, force: bool, outcomes: dict[str, StageOutcome]) -> None:
     """`dvc repro` with a task for each stage; what each did goes to `outcomes` as soon as it is known.
 
     Raises:
@@ -174,7 +174,7 @@ def run(dvc: Repro, standing: Standing, force: bool, outcomes: dict[str, Outcome
             states[name].result()
             done = states[name].name.lower()
         finally:
-            outcomes[name] = Outcome(name, done, time.monotonic() - begin)
+            outcomes[name] = StageOutcome(name, done, time.monotonic() - begin)
 
 
 if __name__ == "__main__":

@@ -91,14 +91,14 @@ class Pool:
         self.deployment = f"{FLOW}/{name}"
         self.given = {"repository": repository, "commit": commit}
         try:
-            found = self.client.read_deployment_by_name(self.deployment)
+            deployed = self.client.read_deployment_by_name(self.deployment)
         except ObjectNotFound:
             raise UserError(
                 f"the Prefect server at {self.client.api_url} has no deployment {self.deployment}: "
                 "see docs/machines.md"
             ) from None
-        self.id = found.id
-        variables = (found.job_variables or {}).get("env") or {}
+        self.id = deployed.id
+        variables = (deployed.job_variables or {}).get("env") or {}
         self.heartbeat = float(variables.get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", _PREFECTS_HEARTBEAT))
 
     def submit(self, experiment: Experiment) -> str:
@@ -119,8 +119,8 @@ class Pool:
 
     def see(self, run: str) -> Sight:
         """Its state, and how long ago it was last heard of."""
-        found = self.client.read_flow_run(UUID(run))
-        state = found.state
+        flow_run = self.client.read_flow_run(UUID(run))
+        state = flow_run.state
         assert state is not None
         phase = _PHASES[state.type]
         silent = 0.0

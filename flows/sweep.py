@@ -128,14 +128,14 @@ def run_sweep(
             failed = _run_there(steps, root, revision, pool)
         else:
             failed = _run_here(steps, root, revision, folder, parallel, gpus)
-    found = experiments.results(root, revision)
-    finished = experiments.done(planned, found)
+    results = experiments.results(root, revision)
+    finished = experiments.done(planned, results)
     reasons = {
         experiment.name: failed.get(experiment.name, "it ended without a result")
         for experiment in planned
         if experiment.name not in finished  # a run that was taken for lost may have ended well after all
     }
-    return _publish(planned, {name: found[name] for name in finished}, reasons)
+    return _publish(planned, {name: results[name] for name in finished}, reasons)
 
 
 def _run_here(
@@ -176,10 +176,10 @@ def _run_there(steps: list[Step], root: Path, revision: str, pool: str) -> dict[
 
 
 def _publish(
-    planned: list[experiments.Experiment], found: dict[str, experiments.Result], failed: dict[str, str]
+    planned: list[experiments.Experiment], results: dict[str, experiments.Result], failed: dict[str, str]
 ) -> State | list[str]:
     """Print the table and who is best, put both into Prefect; a failed state if an experiment failed."""
-    rows, best = planning.table(planned, found), planning.best(planned, found)
+    rows, best = planning.table(planned, results), planning.best(planned, results)
     failures = [f"{name}: {reason}" for name, reason in failed.items()]
     print("\n".join(["", planning.markdown(rows), "", *best, *([planning.ON_TEST_PHOTOS] if best else [])]))
     if rows:

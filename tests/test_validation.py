@@ -53,7 +53,9 @@ def touch(table: pd.DataFrame, root: Path) -> Path:
     return root
 
 
-def failures(table, root, pairs=NO_PAIRS, params=None, levels=None) -> dict[tuple[str, str], run.Outcome]:
+def failures(
+    table, root, pairs=NO_PAIRS, params=None, levels=None
+) -> dict[tuple[str, str], run.CheckOutcome]:
     data = tables.derive(table, pairs, levels_of(table) if levels is None else levels, root)
     outcomes = run.run(data, checks.suite(data, params or Validate()))
     return {

@@ -64,9 +64,9 @@ def main() -> None:
 def photos(work: Path, count: int, new: int) -> tuple[Path, Path]:
     """Folders of `count` good photos and of `new` others."""
     make(work / "all", 2 * (count + new), 1000)
-    found = sorted((work / "all").rglob("good/*.jpg"))
+    files = sorted((work / "all").rglob("good/*.jpg"))
     folders = work / f"good{count}" / "good", work / f"new{new}"
-    for folder, paths in zip(folders, (found[:count], found[count : count + new]), strict=True):
+    for folder, paths in zip(folders, (files[:count], files[count : count + new]), strict=True):
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
             if not (folder / path.name).exists():
@@ -79,8 +79,8 @@ def _run(command: list[str]) -> dict[str, object]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=both)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    record: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return record
 
 
 if __name__ == "__main__":

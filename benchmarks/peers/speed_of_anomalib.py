@@ -34,12 +34,12 @@ def main() -> None:
         "anomalib PatchCore": Patchcore(pre_trained=False).model,
         "anomalib EfficientAD-S": EfficientAdModel(),
     }
-    found = {}
+    times = {}
     for name, net in nets.items():
         if not name.endswith("-S"):
             _fit(net, photos, patchcore="Patch" in name)
-        found[name] = _times(Plain(net).eval(), photos[:1])
-    print(json.dumps(found))
+        times[name] = _times(Plain(net).eval(), photos[:1])
+    print(json.dumps(times))
 
 
 class Plain(torch.nn.Module):
@@ -51,8 +51,8 @@ class Plain(torch.nn.Module):
 
     def forward(self, photo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
-        found = self.net(photo)
-        return found.pred_score, found.anomaly_map
+        output = self.net(photo)
+        return output.pred_score, output.anomaly_map
 
 
 def _fit(net: torch.nn.Module, photos: torch.Tensor, patchcore: bool) -> None:

@@ -64,13 +64,15 @@ def main() -> None:
     for product in LAYOUTS:
         if product != "demo" and not (chosen.data / product).is_dir():
             continue
-        found = _decide(_dataset(product, chosen.data, "auto"))
+        decided = _decide(_dataset(product, chosen.data, "auto"))
         if product in chosen.auroc:
-            found["auroc"] = {fit: _auroc(_dataset(product, chosen.data, fit)) for fit in ("stretch", "part")}
+            decided["auroc"] = {
+                fit: _auroc(_dataset(product, chosen.data, fit)) for fit in ("stretch", "part")
+            }
         if product in chosen.seconds:
-            found["seconds"] = _seconds(product, chosen.data)
-        result[product] = found
-        print(product, found, flush=True)
+            decided["seconds"] = _seconds(product, chosen.data)
+        result[product] = decided
+        print(product, decided, flush=True)
     write_json(RESULT, result)
 
 
@@ -94,13 +96,13 @@ def _auroc(dataset: Dataset) -> float:
         table = table[table["label"] != manifest.UNKNOWN].reset_index(drop=True)
         maps = _maps(table["path"])
     good = np.flatnonzero(table["label"] == manifest.GOOD)
-    found = []
+    values = []
     for draw in range(DRAWS):
         train = np.random.default_rng(draw).permutation(good)[:N_TRAIN]
         tested = np.setdiff1d(np.arange(len(table)), train)
         distances = Sums.of(maps[train]).model(SHRINKAGE).distances(maps[tested])
-        found.append(auroc(table["label"][tested], photo_scores(distances, TOP)))
-    return round(statistics.mean(found), 3)
+        values.append(auroc(table["label"][tested], photo_scores(distances, TOP)))
+    return round(statistics.mean(values), 3)
 
 
 def _maps(paths: pd.Series) -> npt.NDArray[np.float32]:
@@ -121,11 +123,10 @@ def _map(network: Lite, directions: list[torch.Tensor], path: Path) -> npt.NDArr
     pixels = torch.from_numpy(np.asarray(small, dtype=np.float32) / 255).permute(2, 0, 1)[None]
     mean, std = (torch.tensor(values)[:, None, None] for values in (network.mean, network.std))
     pooled = (
-        torch.nn.functional.adaptive_avg_pool2d(found, PLACES)
-        for found in network.maps((pixels - mean) / std)
+        torch.nn.functional.adaptive_avg_pool2d(maps, PLACES) for maps in network.maps((pixels - mean) / std)
     )
     parts = [
-        torch.einsum("chw,cd->hwd", found[0], turn) for found, turn in zip(pooled, directions, strict=True)
+        torch.einsum("chw,cd->hwd", maps[0], turn) for maps, turn in zip(pooled, directions, strict=True)
     ]
     return torch.cat(parts, dim=-1).reshape(PLACES**2, -1).numpy()
 
@@ -148,8 +149,8 @@ def _seconds(product: str, data: Path) -> dict[str, float]:
                 ingest(parse({"dataset": wanted}).dataset, Path(scratch) / "out", workers=1)
                 seconds[fit].append(time.process_time() - start)
         del os.environ["ADREFINE_CACHE_DIR"]
-    found = {fit: round(statistics.median(times), 2) for fit, times in seconds.items()}
-    return found | {"ratio": round(found["auto"] / found["stretch"], 3)}
+    medians = {fit: round(statistics.median(times), 2) for fit, times in seconds.items()}
+    return medians | {"ratio": round(medians["auto"] / medians["stretch"], 3)}
 
 
 if __name__ == "__main__":

@@ -79,12 +79,12 @@ def of_mirrored(ids: tuple[str, ...], table: pd.DataFrame, store: Places, seed: 
             ImageOps.mirror(photo).save(file)
     rows = pd.DataFrame({"image_id": chosen, "path": [str(file) for file in made.values()]})
     embed_places(rows, parse({}).embed, folder / "places", WORK / "places")
-    found = gather(_Mirrored(store, open_places(folder / "places")), ids, seed=seed)
+    gathered = gather(_Mirrored(store, open_places(folder / "places")), ids, seed=seed)
     them = np.isin(ids, chosen)
     return [
         MIRRORED,
-        int((them & (found.strength > 3)).sum()),
-        int((them & found.among(found.variants)).sum()),
+        int((them & (gathered.strength > 3)).sum()),
+        int((them & gathered.among(gathered.variants)).sum()),
     ]
 
 
@@ -104,11 +104,11 @@ class _Mirrored:
         return self.store.has(ids)
 
     def _read(self, name: str, ids: list[str]) -> np.ndarray:
-        found = np.array(self.store.read(name, ids))
+        rows = np.array(self.store.read(name, ids))
         for row, image_id in enumerate(ids):
             if self.mirrored.has([image_id]):
-                found[row] = self.mirrored.read(name, [image_id])[0]
-        return found
+                rows[row] = self.mirrored.read(name, [image_id])[0]
+        return rows
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def prepare(layout: str, root: str) -> tuple[pd.DataFrame, Places]:
         ingest(params.dataset, work / "ingested")
         table = manifest.read(work / "ingested" / MANIFEST)
         made = make_all(sources(table), work / "synthetic", params.synthesize)
-        images = pd.concat([found[["image_id", "path"]] for found in (table, made)])
+        images = pd.concat([rows[["image_id", "path"]] for rows in (table, made)])
         embed_places(images, params.embed, work / "places", WORK / "places")
     return manifest.read(work / "ingested" / MANIFEST), open_places(work / "places")
 
@@ -87,7 +87,7 @@ def case(
     """What noise injection makes of the dataset: `photos` training photos (None: all), no overlap."""
     params: Params = parse({"noise": {"level": level, "n_train": photos, "seed": seed}})
     noisy, ids, clean = inject(table, params)
-    found = evidence.gather(store, ids, seed=seed)
+    gathered = evidence.gather(store, ids, seed=seed)
     hidden = np.array([image_id not in clean for image_id in ids])
     name = "all" if photos is None else str(photos)
-    return Case(product, name, level, seed, found, hidden, noisy[noisy["in_test"] == 1], store)
+    return Case(product, name, level, seed, gathered, hidden, noisy[noisy["in_test"] == 1], store)

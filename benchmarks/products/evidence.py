@@ -116,22 +116,22 @@ def row(one: Case, brief: bool = False) -> dict[str, object]:
     before, after = one.without(np.array([], int)), one.without(out)
     oracle = one.without(np.flatnonzero(hidden)) if hidden.any() else before
     lost = int((~hidden[out]).sum())
-    found: dict[str, object] = {
+    record: dict[str, object] = {
         "product": one.product, "photos": one.photos, "level": one.level, "seed": one.seed,
         "lost": lost / n, "gain": after - before, "gap": oracle - before,
     }  # fmt: skip
     if brief:
-        return found
+        return record
     told = share.estimate_share(one.found)
     exact = one.without(one.ordered()[: int(hidden.sum())]) - before
-    found |= {"n": n, "hidden": int(hidden.sum()), "removed": count, "removed_defects": count - lost}
-    found |= {"auroc": before, "exact": exact, "spread": one.found.spread, "width": one.found.width}
-    found |= {"places_weight": one.found.weights[0], "outcome": finding.outcome(count, told)}
+    record |= {"n": n, "hidden": int(hidden.sum()), "removed": count, "removed_defects": count - lost}
+    record |= {"auroc": before, "exact": exact, "spread": one.found.spread, "width": one.found.width}
+    record |= {"places_weight": one.found.weights[0], "outcome": finding.outcome(count, told)}
     if told is not None:
-        found |= {"estimate": told.estimate, "low": told.low, "high": told.high}
-        found["covered"] = float(told.low - 1e-9 <= hidden.mean() <= told.high + 1e-9)
+        record |= {"estimate": told.estimate, "low": told.low, "high": told.high}
+        record["covered"] = float(told.low - 1e-9 <= hidden.mean() <= told.high + 1e-9)
     ranked = ranking_metrics(hidden, one.found.strength) if hidden.any() else {}
-    return found | {f"rank_{name}": value for name, value in ranked.items()}
+    return record | {f"rank_{name}": value for name, value in ranked.items()}
 
 
 def report(runs: pd.DataFrame) -> str:

@@ -69,7 +69,7 @@ def measured(one: Case) -> Iterator[dict[str, object]]:
     gap = one.without(np.flatnonzero(hidden)) - before if hidden.any() else 0.0
     count = share.number(one.found, np.ones(n, bool), np.zeros(n, bool), None)
     out = np.isin(np.arange(n), one.ordered()[:count])
-    found: dict[str, tuple[float, np.ndarray]] = {REMOVE: (one.without(np.flatnonzero(out)), out)}
+    by_name: dict[str, tuple[float, np.ndarray]] = {REMOVE: (one.without(np.flatnonzero(out)), out)}
     images = Images(one.found.ids, Path())
     taken = frozenset(np.array(one.found.ids)[out])
     settings = Refine(seed=one.seed)
@@ -77,8 +77,8 @@ def measured(one: Case) -> Iterator[dict[str, object]]:
         with patch.object(weighing, "PER_SHARE", slope):
             rounds = weighing.weigh(one.store, images, one.found, UNDECIDED, settings, taken)
         weights = rounds[-1]["weight"].to_numpy()
-        found[f"{slope:g}"] = one.weighted(weights), weights < weighing.HALF
-    for how, (auroc, under) in found.items():
+        by_name[f"{slope:g}"] = one.weighted(weights), weights < weighing.HALF
+    for how, (auroc, under) in by_name.items():
         yield {
             "product": one.product, "photos": one.photos, "level": one.level, "seed": one.seed, "how": how,
             "gain": auroc - before, "gap": gap, "good_lost": float((under & ~hidden).sum() / (~hidden).sum()),

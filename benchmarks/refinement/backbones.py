@@ -36,9 +36,9 @@ def main() -> None:
             table, prepared = common.prepare(layout, root, twins=True, backbone=backbone)
             runs = [(*setting, seed) for setting in SETTINGS[name] for seed in args.seeds]
             for n_train, level, seed in progress.over(runs, label=f"{name} {backbone}", unit="run"):
-                found = measured(table, prepared, n_train, level, seed)
+                row = measured(table, prepared, n_train, level, seed)
                 what = {"photos": f"{n_train} {name}", "backbone": backbone, "noise": level, "seed": seed}
-                rows.append(what | found)
+                rows.append(what | row)
     table = pd.DataFrame(rows)
     write_csv(common.RESULTS / "backbones.csv", table)
     write_text(common.RESULTS / "backbones.md", report(table))

@@ -51,9 +51,9 @@ def main() -> None:
         table, prepared = common.prepare(layout, root, twins=True, backbone=args.backbone)
         for n_train, level in SETTINGS[name]:
             for seed in progress.over(args.seeds, label=f"{name} {n_train} at {level}", unit="seed"):
-                found = case(table, prepared, n_train, level, seed)
-                scores = evidence(found.photos, found.twins, found.hidden, seed)
-                aurocs = {kind: detection.auroc(found.hidden, score) for kind, score in scores.items()}
+                one = case(table, prepared, n_train, level, seed)
+                scores = evidence(one.photos, one.twins, one.hidden, seed)
+                aurocs = {kind: detection.auroc(one.hidden, score) for kind, score in scores.items()}
                 rows.append({"setting": f"{name} {n_train} at {level}", "seed": seed, **aurocs})
     runs = pd.DataFrame(rows)
     write_csv(common.RESULTS / "ranking.csv", runs)
@@ -120,12 +120,12 @@ def followed(case: Case, rankings: dict[str, Array]) -> dict[str, float]:
 
     As many go as hide. `vanilla` and `oracle` are the test AUROC with every photo and with the clean ones.
     """
-    found = {"vanilla": case.after(np.ones(len(case.hidden), bool)), "oracle": case.after(~case.hidden)}
+    figures = {"vanilla": case.after(np.ones(len(case.hidden), bool)), "oracle": case.after(~case.hidden)}
     for by, scores in rankings.items():
         keep, gone = np.split(np.argsort(scores), [len(scores) - case.hidden.sum()])
-        found[f"rank, {by}"] = detection.auroc(case.hidden, scores)
-        found |= {f"precision, {by}": case.hidden[gone].mean(), f"after, {by}": case.after(keep)}
-    return found
+        figures[f"rank, {by}"] = detection.auroc(case.hidden, scores)
+        figures |= {f"precision, {by}": case.hidden[gone].mean(), f"after, {by}": case.after(keep)}
+    return figures
 
 
 def gap_closed(mean: pd.Series, by: str) -> float:

@@ -72,8 +72,8 @@ def parts_of(details: np.ndarray) -> np.ndarray:
     """Number (n,) of the part that each photo (n, d) shows, from 1: average linkage of their correlations."""
     apart = 1 - details @ details.T
     np.fill_diagonal(apart, 0)
-    found: np.ndarray = fcluster(linkage(squareform(apart, checks=False), "average"), 1 - SAME, "distance")
-    return found
+    parts: np.ndarray = fcluster(linkage(squareform(apart, checks=False), "average"), 1 - SAME, "distance")
+    return parts
 
 
 def measured(case: ranking.Case, parts: np.ndarray, seed: int) -> dict[str, float]:

@@ -164,8 +164,8 @@ def _same_picture(data: bytes, bad: bytes) -> bool:
     """Whether the damaged file comes out as the whole one did, but for a few pixels."""
     whole = np.asarray(decode.photo(data, 10).image.convert("RGB")).astype(int)
     with _told():
-        found = np.asarray(decode.photo(bad, 10).image.convert("RGB")).astype(int)
-    return found.shape == whole.shape and float((abs(found - whole).max(axis=2) > SEEN).mean()) <= SHARE
+        pixels = np.asarray(decode.photo(bad, 10).image.convert("RGB")).astype(int)
+    return pixels.shape == whole.shape and float((abs(pixels - whole).max(axis=2) > SEEN).mean()) <= SHARE
 
 
 def _formats(rng: np.random.Generator) -> dict[str, list[bytes]]:

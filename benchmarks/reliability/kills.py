@@ -155,9 +155,11 @@ def _after(made: Path, command: list[str]) -> dict[str, bytes]:
 
 def _results(place: Path) -> dict[str, bytes]:
     names = ("dvc.lock", "params.yaml", "review.csv", "ingested", "refined", "report")
-    found = {name: (place / name).read_bytes() if (place / name).exists() else b"missing" for name in names}
+    contents = {
+        name: (place / name).read_bytes() if (place / name).exists() else b"missing" for name in names
+    }
     shutil.rmtree(place)
-    return found
+    return contents
 
 
 def _runs(
@@ -259,15 +261,15 @@ def _promote(folder: Path) -> None:
 
 def _all(folder: Path) -> dict[str, bytes]:
     """Every file but locks, and times of the history; links by where they lead."""
-    found = {}
+    contents = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
-            found[name] = os.readlink(path).encode()
+            contents[name] = os.readlink(path).encode()
         elif path.is_file() and not name.endswith("lock") and not name.endswith(io.PART):
             data = path.read_bytes()
-            found[name] = data if path.name != "history.csv" else data.partition(b"Z,")[2]
-    return found
+            contents[name] = data if path.name != "history.csv" else data.partition(b"Z,")[2]
+    return contents
 
 
 ANSWERS = Work("ten answers", _prepare_answers, _answer, _all)

@@ -35,7 +35,7 @@ class UserError(Exception):
 
 def redacted(text: str) -> str:
     """`text` with `***` for the user, password or token in its URLs; `ssh://git@host` names a user alone."""
-    return _USER.sub(lambda found: found[0] if _is_name(*found.groups()) else f"{found[1]}***@", text)
+    return _USER.sub(lambda match: match[0] if _is_name(*match.groups()) else f"{match[1]}***@", text)
 
 
 def _is_name(scheme: str, user: str) -> bool:

@@ -37,19 +37,19 @@ def waiting(count: int) -> str:
     return f"{photos} of a rare but good variant; they stay until you answer (`adrefine review`)"
 
 
-def sentence(found: dict[str, Any], removed: int, photos: int) -> str:
+def sentence(finding: dict[str, Any], removed: int, photos: int) -> str:
     """The outcome in words.
 
     Args:
-        found: see `figures`.
+        finding: see `figures`.
         removed: photos that are out. photos: all training photos.
     """
-    share = found.get("share")
+    share = finding.get("share")
     hide = "" if share is None else f"{share['low']:.0%} to {share['high']:.0%}"
     ask = f"answer the first {min(ANSWERS, photos)} photos of `adrefine review`, or set refine.contamination"
-    if found["outcome"] == CLEAN:
+    if finding["outcome"] == CLEAN:
         return f"clean, as far as can be seen: nothing stands out, {hide} may hide"
-    if found["outcome"] == CANNOT_TELL:
+    if finding["outcome"] == CANNOT_TELL:
         about = "" if share is None else f" (about {share['estimate']:.0%}, {hide})"
         return f"cannot tell on these photos how many hide{about}: {ask}"
     went = f"{removed} of {photos} photos went"

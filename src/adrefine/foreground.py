@@ -29,16 +29,16 @@ def find(image: Image, background: float | None, inside: Mask | None = None) -> 
         (h, w); all that is inside if next to nothing is left.
     """
     if inside is None:
-        found = _found(image, background)
-        return np.ones(image.shape[:2], bool) if found is None else found
+        mask = _found(image, background)
+        return np.ones(image.shape[:2], bool) if mask is None else mask
     from scipy import ndimage
 
     rim = inside & ~ndimage.binary_erosion(inside, iterations=2)
     around = np.where(inside[..., None], image, np.median(image[rim], axis=0).astype(np.float32))
-    found = _found(around, background)
-    if found is None or (found & inside).sum() < LEAST * inside.sum():
+    mask = _found(around, background)
+    if mask is None or (mask & inside).sum() < LEAST * inside.sum():
         return inside
-    return found & inside
+    return mask & inside
 
 
 def common(shown: Iterable[Image]) -> Mask | None:
@@ -51,10 +51,10 @@ def common(shown: Iterable[Image]) -> Mask | None:
     from scipy import ndimage
 
     each = [find(image, None) for image in shown]
-    found = [one for one in each if not one.all()]
-    if 2 * len(found) <= len(each):
+    masks = [one for one in each if not one.all()]
+    if 2 * len(masks) <= len(each):
         return None
-    mask = np.mean(found, axis=0) >= RARE
+    mask = np.mean(masks, axis=0) >= RARE
     near = ndimage.distance_transform_edt(~mask) <= MARGIN * mask.shape[0]
     return None if near.all() else np.asarray(near)
 

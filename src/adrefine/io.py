@@ -157,10 +157,10 @@ def timed(report: Path, key: str, extra: Callable[[], dict[str, float]] | None =
 def timings(report: Path) -> dict[str, Any]:
     """What `timed` has recorded in `report` so far; nothing, if it is damaged: it can be measured again."""
     try:
-        found = read_json(report)
+        recorded = read_json(report)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -309,14 +309,14 @@ class Params(Section):
     @property
     def chosen_detector(self) -> DetectorSettings:
         """The section that `detector` names."""
-        found: DetectorSettings = self.section(self.detector)
-        return found
+        section: DetectorSettings = self.section(self.detector)
+        return section
 
     @property
     def chosen_strategy(self) -> StrategySettings:
         """The section that `refine.strategy` names."""
-        found: StrategySettings = self.section(self.refine.strategy)
-        return found
+        section: StrategySettings = self.section(self.refine.strategy)
+        return section
 
     def headline(self) -> dict[str, Any]:
         """The settings a reader of the report needs, flat; those of the inputs are with what was prepared."""
@@ -344,17 +344,17 @@ _BROKEN: list[UserError] = []  # what is wrong with plug-ins: told when params.y
 def _registered(model: type[Section], *registries: Registry) -> dict[str, Any]:
     """Fields to add to `model`: the section of everything in `registries`, by its name."""
     try:
-        found = [item for registry in registries for item in registry.all(Section).items()]
-        for place, (name, _) in enumerate(found):
-            if hasattr(model, name) or name in model.model_fields or name in dict(found[:place]):
+        sections = [item for registry in registries for item in registry.all(Section).items()]
+        for place, (name, _) in enumerate(sections):
+            if hasattr(model, name) or name in model.model_fields or name in dict(sections[:place]):
                 owner = next(filter(None, (registry.added(name) for registry in registries)), None)
                 raise UserError(
                     f"the plug-in `{name}` of {origin(owner)}: that name of a section of params.yaml is taken"
                 )
     except UserError as error:
         _BROKEN.append(error)
-        found = [(name, registry.get(name)) for registry in registries for name in registry.table]
-    return {name: (section, Field(default_factory=section)) for name, section in found}
+        sections = [(name, registry.get(name)) for registry in registries for name in registry.table]
+    return {name: (section, Field(default_factory=section)) for name, section in sections}
 
 
 if not TYPE_CHECKING:  # for mypy those above are enough

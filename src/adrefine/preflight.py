@@ -59,11 +59,11 @@ def check_folder(root: Path, patience: float = PATIENCE) -> None:
         UserError: a pipe, socket, device, a link that leads nowhere or to itself, a file that may not be
             read, a name that is no text; or the disk does not answer.
     """
-    seen, found, done = [0], list[str](), threading.Event()
+    seen, problems, done = [0], list[str](), threading.Event()
 
     def look() -> None:
         for problem in _problems(root, seen):
-            found.append(problem)
+            problems.append(problem)
         done.set()
 
     threading.Thread(target=look, daemon=True).start()
@@ -72,9 +72,9 @@ def check_folder(root: Path, patience: float = PATIENCE) -> None:
         if seen[0] == before:
             raise UserError(f"{root} does not answer for {patience:.0f} seconds: is its disk there?")
         before = seen[0]
-    if found:
-        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-        raise UserError(f"{found[0]}{more}: DVC cannot read that: take it out of {root}")
+    if problems:
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise UserError(f"{problems[0]}{more}: DVC cannot read that: take it out of {root}")
 
 
 def _problems(folder: Path, seen: list[int], depth: int = 0) -> Iterator[str]:

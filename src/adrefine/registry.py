@@ -53,14 +53,14 @@ class Registry:
         """Everything by its name, see `get`; each of them is a subclass of `kind`."""
         for point in self._points():
             self.added(point.name)
-        found = {name: self.get(name) for name in self.names()}
-        for name, item in found.items():
+        by_name = {name: self.get(name) for name in self.names()}
+        for name, item in by_name.items():
             if not (isinstance(item, type) and issubclass(item, kind)):
                 raise UserError(
                     f"the plug-in `{name}` of {origin(self.added(name))} ({self.group}) is no "
                     f"{kind.__name__}: mend or uninstall that package"
                 )
-        return found
+        return by_name
 
     def added(self, name: str) -> EntryPoint | None:
         """The entry point of an installed package that adds `name`; None: it is ours, or there is none.
@@ -68,13 +68,13 @@ class Registry:
         Raises:
             UserError: two packages, or one and we ourselves, have this name.
         """
-        found = [point for point in self._points() if point.name == name]
-        owners = [*(["adrefine"] if name in self.table else []), *map(origin, found)]
-        if found and len(owners) > 1:
+        points = [point for point in self._points() if point.name == name]
+        owners = [*(["adrefine"] if name in self.table else []), *map(origin, points)]
+        if points and len(owners) > 1:
             raise UserError(
                 f"`{name}` is registered in {self.group} by {' and by '.join(owners)}: uninstall all but one"
             )
-        return found[0] if found else None
+        return points[0] if points else None
 
     def _points(self) -> tuple[EntryPoint, ...]:
         return _points(self.group)

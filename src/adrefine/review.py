@@ -79,7 +79,7 @@ def read(path: Path) -> dict[str, Answer]:
         UserError: a column is missing or unknown, a verdict is none of `VERDICTS`, two rows contradict
             each other, the file is no text table; names the line.
     """
-    found: dict[str, Answer] = {}
+    answers: dict[str, Answer] = {}
     for line, cells in _rows(path):
         image_id, verdict = cells["image_id"], cells["verdict"].casefold()
         if not image_id:
@@ -89,15 +89,15 @@ def read(path: Path) -> dict[str, Answer]:
                 f"{path} line {line}: verdict {cells['verdict']!r} of image {image_id}: write keep, remove "
                 "or unsure"
             )
-        before = found.get(image_id)
+        before = answers.get(image_id)
         if before and before.verdict != verdict:
             raise UserError(
                 f"{path} lines {before.line} and {line}: image {image_id} is to {before.verdict} and to "
                 f"{verdict}: delete one of the lines"
             )
         told = {name: cells[name] or (getattr(before, name) if before else "") for name in COLUMNS[2:]}
-        found[image_id] = Answer(verdict, line=line, **told)
-    return found
+        answers[image_id] = Answer(verdict, line=line, **told)
+    return answers
 
 
 def warnings(path: Path, answers: Mapping[str, Answer], trained: Set[str]) -> list[str]:
@@ -161,8 +161,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                         f"{path} line {line}: more cells than columns: put a note with a {delimiter!r} in "
                         "double quotes"
                     )
-                found = dict(zip(names, map(wild, cells), strict=False))
-                yield line, {**dict.fromkeys(COLUMNS, ""), **found}
+                row = dict(zip(names, map(wild, cells), strict=False))
+                yield line, {**dict.fromkeys(COLUMNS, ""), **row}
             line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(f"{path} line {line}: {error}: is a double quote missing?") from None

@@ -54,16 +54,16 @@ def fingerprints(stage: str) -> Prints:
         return {}
     settings = _content(Path(PARAMS))
     graph = _content(GRAPH)
-    found = (graph.get("stages") or {}).get(stage) or {}
+    entry = (graph.get("stages") or {}).get(stage) or {}
     prints: Prints = {}
-    for named in found.get("params") or []:
+    for named in entry.get("params") or []:
         if isinstance(named, dict):  # keys of another file
             for file in named:
                 prints |= _files(Path(file))
             continue
         name = _filled(str(named), settings)
         prints[f"`{name}` of {PARAMS}"] = json.dumps(_value(settings, name), default=str, sort_keys=True)
-    for named in found.get("deps") or []:
+    for named in entry.get("deps") or []:
         place = _filled(named, settings)
         if not (stage == "ingest" and named.startswith("$") and _value(settings, "dataset.name") == "demo"):
             prints |= _files(Path(place))  # the demo's photos are made by the stage itself
@@ -92,10 +92,10 @@ def _files(place: Path) -> Iterator[tuple[str, object]]:
 
 def _state(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _value(settings: Mapping[str, Any], key: str) -> Any:
@@ -109,7 +109,7 @@ def _value(settings: Mapping[str, Any], key: str) -> Any:
 def _content(path: Path) -> dict[str, Any]:
     """A YAML file; nothing, if it cannot be read: who needs it says so."""
     try:
-        found = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except Exception:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adrefine.dvc_driver.graph import Outcome, direct, markdown
+from adrefine.dvc_driver.graph import StageOutcome, direct, markdown
 from adrefine.dvc_driver.plan import Planned, Standing
 
 
@@ -19,9 +19,9 @@ EDGES = (("a", "b"), ("b", "c"), ("c", "d"), ("a", "c"))
 
 def test_each_stage_has_the_colour_of_what_it_did() -> None:
     outcomes = {
-        "a": Outcome("a", "skipped", 0.01),
-        "b": Outcome("b", "restored", 0.32),
-        "c": Outcome("c", "failed", 12.0),
+        "a": StageOutcome("a", "skipped", 0.01),
+        "b": StageOutcome("b", "restored", 0.32),
+        "c": StageOutcome("c", "failed", 12.0),
     }
     text = markdown(standing(*EDGES), [Planned("b", "runs", "`irp.lambda` changed")], outcomes)
     assert text.startswith("```mermaid\nflowchart TD\n")

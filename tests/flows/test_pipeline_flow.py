@@ -13,7 +13,7 @@ from typing import Any, Self, get_args
 
 import pytest
 
-from adrefine.dvc_driver.graph import Outcome
+from adrefine.dvc_driver.graph import StageOutcome
 from adrefine.dvc_driver.plan import Standing
 from adrefine.dvc_driver.processes import Failed
 from adrefine.dvc_driver.repro import Event, parse
@@ -104,9 +104,9 @@ def log(flow: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lo
 
 
 @pytest.fixture
-def published(flow: ModuleType, log: Log, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Outcome]]:
+def published(flow: ModuleType, log: Log, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, StageOutcome]]:
     """What was published; the tasks are plain functions."""
-    found: list[dict[str, Outcome]] = []
+    found: list[dict[str, StageOutcome]] = []
     monkeypatch.setattr(flow, "look_ahead", flow.look_ahead.fn)
     monkeypatch.setattr(flow, "stage", Plain(flow.stage.fn))
     monkeypatch.setattr(flow, "publish", lambda standing, planned, outcomes: found.append(dict(outcomes)))
@@ -114,7 +114,7 @@ def published(flow: ModuleType, log: Log, monkeypatch: pytest.MonkeyPatch) -> li
 
 
 def test_plan_then_a_task_a_stage_then_publish(
-    flow: ModuleType, log: Log, published: list[dict[str, Outcome]], monkeypatch: pytest.MonkeyPatch
+    flow: ModuleType, log: Log, published: list[dict[str, StageOutcome]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dvc = Dvc(["WARNING: before", *SAID, "Stage 'c' is cached - skipping run, checking out outputs"])
     monkeypatch.setattr(flow, "Repro", lambda: dvc)
@@ -135,7 +135,7 @@ def test_plan_then_a_task_a_stage_then_publish(
 
 
 def test_after_a_failed_stage_the_graph_is_published_and_the_flow_fails(
-    flow: ModuleType, published: list[dict[str, Outcome]], monkeypatch: pytest.MonkeyPatch
+    flow: ModuleType, published: list[dict[str, StageOutcome]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dvc = Dvc(SAID, fails=True)
     monkeypatch.setattr(flow, "Repro", lambda: dvc)
@@ -147,7 +147,7 @@ def test_after_a_failed_stage_the_graph_is_published_and_the_flow_fails(
 
 
 def test_a_cancel_publishes_nothing_and_ends_dvc(
-    flow: ModuleType, log: Log, published: list[dict[str, Outcome]], monkeypatch: pytest.MonkeyPatch
+    flow: ModuleType, log: Log, published: list[dict[str, StageOutcome]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dvc = Dvc(SAID)
     monkeypatch.setattr(flow, "Repro", lambda: dvc)
@@ -164,7 +164,7 @@ def test_a_cancel_publishes_nothing_and_ends_dvc(
 
 
 def test_what_was_chosen_is_in_params_yaml_before_dvc_looks(
-    flow: ModuleType, log: Log, published: list[dict[str, Outcome]], monkeypatch: pytest.MonkeyPatch
+    flow: ModuleType, log: Log, published: list[dict[str, StageOutcome]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
 

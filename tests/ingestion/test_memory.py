@@ -15,14 +15,14 @@ from PIL import Image
 
 from adrefine.ingestion import damage, decode, worker
 from adrefine.ingestion.damage import BadPhoto, OutOfMemory
-from adrefine.ingestion.worker import Job, Settings
+from adrefine.ingestion.worker import Job, WorkerSettings
 from odd_files import encoded
 
 GREY = Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64))
 
 
-def settings(folder: Path) -> Settings:
-    return Settings(folder, folder / "cache", 32, "stretch", 100)
+def settings(folder: Path) -> WorkerSettings:
+    return WorkerSettings(folder, folder / "cache", 32, "stretch", 100)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,8 @@ def test_a_good_photo_under_a_limit_is_not_set_aside(tmp_path: Path, kind: str) 
         "from adrefine.errors import exit_cleanly; import resource, tifffile\n"
         "import psutil; limit = psutil.Process().memory_info().vms + 100 * 2**20\n"
         "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
-        "place = Path(sys.argv[1]); settings = worker.Settings(place, place / 'cache', 32, 'stretch', 100)\n"
+        "place = Path(sys.argv[1])\n"
+        "settings = worker.WorkerSettings(place, place / 'cache', 32, 'stretch', 100)\n"
         "exit_cleanly(lambda: worker.process(settings, worker.Job(0, 'large.img', '')) and None)"
     )
     done = subprocess.run(

@@ -26,8 +26,8 @@ class Conv2d(nn.Conv2d):
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
             input, weight, bias = input.to(dtype), weight.to(dtype), bias.to(dtype)
-        found: torch.Tensor = _Convolution.apply(input, weight, bias, padding)
-        return found
+        output: torch.Tensor = _Convolution.apply(input, weight, bias, padding)
+        return output
 
 
 class _Convolution(torch.autograd.Function):

@@ -93,8 +93,8 @@ class Torch:
         """See `Engine`."""
         seen = images.to(self.device, self.dtype, non_blocking=True)
         precise = torch.promote_types(self.dtype, torch.float32)
-        found = self.net(seen.contiguous(memory_format=torch.channels_last))
-        return [maps.to(precise) for maps in _listed(found)]
+        output = self.net(seen.contiguous(memory_format=torch.channels_last))
+        return [maps.to(precise) for maps in _listed(output)]
 
 
 class OpenVino:
@@ -125,8 +125,8 @@ class OpenVino:
         shape = tuple(image.shape)
         if shape not in requests:
             requests[shape] = self._model(shape).create_infer_request()
-        found = requests[shape].infer([image.numpy()], share_inputs=True)
-        return [torch.from_numpy(maps.copy()) for maps in found.values()]
+        outputs = requests[shape].infer([image.numpy()], share_inputs=True)
+        return [torch.from_numpy(maps.copy()) for maps in outputs.values()]
 
     def _model(self, shape: tuple[int, ...]) -> Any:
         """The network compiled for images of `shape`: a stream for each thread that this process may use."""
@@ -183,8 +183,8 @@ def _digest(net: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _listed(found: torch.Tensor | list[torch.Tensor]) -> list[torch.Tensor]:
-    return [found] if isinstance(found, torch.Tensor) else found
+def _listed(output: torch.Tensor | list[torch.Tensor]) -> list[torch.Tensor]:
+    return [output] if isinstance(output, torch.Tensor) else output
 
 
 def openvino_package() -> Any:

@@ -56,13 +56,13 @@ class Lite(Backbone):
         self.channels = tuple(self.widths[block] for block in self.layers)
 
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
-        found = []
+        maps = []
         x = self.act(self.stem(images))
         for index in range(self.layers[-1] + 1):
             x = self.blocks[index](x)
             if index in self.layers:
-                found.append(x)
-        return found
+                maps.append(x)
+        return maps
 
 
 def packaged(name: str, weights: Path | None) -> Lite:

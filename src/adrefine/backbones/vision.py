@@ -51,12 +51,12 @@ class Vision(Backbone):
         self.channels = tuple(self.widths[layer] for layer in self.layers)
 
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
-        found = []
+        maps = []
         for name, step in self.steps.items():
             images = step(images)
             if name in self.layers:
-                found.append(images)
-        return found
+                maps.append(images)
+        return maps
 
 
 def network(name: str, weights: Path | None, section: str) -> Any:

@@ -72,7 +72,7 @@ def reachable(results: Results, pending: dict[Cell, list[Run]]) -> dict[Cell, li
     before any worker starts."""
     from adrefine.benchmark import prepared, runs
 
-    found: dict[Cell, list[Run]] = {}
+    by_cell: dict[Cell, list[Run]] = {}
     tables: dict[Path, prepared.Prepared] = {}
     for cell, members in pending.items():
         first = members[0]
@@ -85,5 +85,5 @@ def reachable(results: Results, pending: dict[Cell, list[Run]]) -> dict[Cell, li
         if row:
             results.add(row)
         else:
-            found[cell] = members
-    return found
+            by_cell[cell] = members
+    return by_cell

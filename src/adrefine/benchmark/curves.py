@@ -20,20 +20,20 @@ Style = dict[str, Any]
 
 def styles_of(config: Benchmark) -> dict[str, Style]:
     """Colour, marker and place beside the noise level of every strategy; the same in all figures."""
-    found: dict[str, Style] = {
+    styles: dict[str, Style] = {
         VANILLA: {"color": GREY, "marker": "o", "lw": 2},
         ORACLE: {"color": GREEN, "marker": "o", "lw": 2, "ls": (0, (4, 2))},
         LIMIT: {"color": GREEN, "marker": "x", "lw": 1.2, "ls": (0, (1, 2))},
     }
     for place, name in enumerate(config.strategies):
         turn = place % len(_COLOURS)
-        found[name] = {"color": _COLOURS[turn], "marker": _MARKERS[turn], "lw": 2}
+        styles[name] = {"color": _COLOURS[turn], "marker": _MARKERS[turn], "lw": 2}
         if place >= len(_COLOURS):
-            found[name]["ls"] = (0, (1, 1))
+            styles[name]["ls"] = (0, (1, 1))
     width = (max(config.levels) - min(config.levels)) or 1
-    for place, style in enumerate(found.values()):
-        style["shift"] = _APART * width * (place - (len(found) - 1) / 2)
-    return found
+    for place, style in enumerate(styles.values()):
+        style["shift"] = _APART * width * (place - (len(styles) - 1) / 2)
+    return styles
 
 
 def curve(panel: Any, group: Group, strategy: str, column: str, style: Style) -> bool:

@@ -50,13 +50,13 @@ def cleaned(noisy: pd.DataFrame, outcome: Outcome) -> dict[str, Any]:
     """What was removed (see `cleaning_metrics`), and how the last scores rank the hidden defects."""
     train = noisy.merge(outcome.images, on="image_id")
     scores = train["relative_score"]
-    found = cleaning.cleaning_metrics(train["injected"], train["kept"], scores, outcome.rounds)
-    found.pop("residual_noise", None)
+    metrics = cleaning.cleaning_metrics(train["injected"], train["kept"], scores, outcome.rounds)
+    metrics.pop("residual_noise", None)
     if train["injected"].any() and scores.notna().any():
-        found["precision_at_defects"] = precision_at_defects(train["injected"], scores)
+        metrics["precision_at_defects"] = precision_at_defects(train["injected"], scores)
     ranked = ranking.ranking_metrics(train["injected"], scores)
-    found |= {f"rank_{name}": value for name, value in ranked.items()}
-    return {**found, "stop_reason": outcome.stop_reason}
+    metrics |= {f"rank_{name}": value for name, value in ranked.items()}
+    return {**metrics, "stop_reason": outcome.stop_reason}
 
 
 def precision_at_defects(hidden: ArrayLike, scores: ArrayLike) -> float:
@@ -112,5 +112,5 @@ def limit(
     if scores.empty:
         return {}
     kept = scores.sort_values(kind="stable").index[: len(clean)]
-    found = tested(fit(params, tuple(sorted(kept)), noisy, inputs), noisy, inputs)
-    return {"ceiling_auroc": found["auroc"]} if found else {}
+    after = tested(fit(params, tuple(sorted(kept)), noisy, inputs), noisy, inputs)
+    return {"ceiling_auroc": after["auroc"]} if after else {}

@@ -30,32 +30,32 @@ def in_their_layout(groups: list[Group], rows: pd.DataFrame, config: Benchmark) 
     lines: list[str] = []
     for detector in config.detectors:
         for mode in config.modes:
-            found = [group for group in known if (group.detector, group.mode) == (detector, mode)]
+            same = [group for group in known if (group.detector, group.mode) == (detector, mode)]
             chosen = rows[(rows["detector"] == detector) & (rows["mode"] == mode)]
-            if found:
+            if same:
                 lines += [f"## As in the documents: {detector}, {mode}", ""]
-                lines += _table_1(found, chosen, config) + _table_2(found, config)
+                lines += _table_1(same, chosen, config) + _table_2(same, config)
     if lines:
         lines += ["Sources of what is published:", "", *_sources(), ""]
     return lines
 
 
 def _subjects(entry: Entry) -> list[str]:
-    found = [published.subject(entry, part) for part in entry.classes or [""]]
-    return [name for name in found if name and name != "mtd"]
+    subjects = [published.subject(entry, part) for part in entry.classes or [""]]
+    return [name for name in subjects if name and name != "mtd"]
 
 
-def _table_1(found: list[Group], rows: pd.DataFrame, config: Benchmark) -> list[str]:
+def _table_1(panels: list[Group], rows: pd.DataFrame, config: Benchmark) -> list[str]:
     """AUROC by class for each strategy, then the models; in brackets what is published."""
     lines = ["### Table 1: AUROC, in brackets as published", ""]
     header = ["category", "entity", *(f"{level:.0%}" for level in config.levels)]
     means = [
-        _published_mean(group, rows, config) for group in found if group.entry.classes and not group.part
+        _published_mean(group, rows, config) for group in panels if group.entry.classes and not group.part
     ]
-    whole = [*means, *(group for group in found if not group.entry.classes)]
+    whole = [*means, *(group for group in panels if not group.entry.classes)]
     for name in (VANILLA, *config.strategies):
         method = method_of(config, name) or ""
-        classes = [group for group in found if group.part]
+        classes = [group for group in panels if group.part]
         table = [
             ["classes", group.part, *_aurocs(group, config, name, method, group.part)] for group in classes
         ]
@@ -106,11 +106,11 @@ def _aurocs(
         yield ours + ("" if theirs is None else f" ({theirs:.4f})")
 
 
-def _table_2(found: list[Group], config: Benchmark) -> list[str]:
+def _table_2(panels: list[Group], config: Benchmark) -> list[str]:
     """Good and defective photos removed, means over the seeds."""
     known = published.read()
     lines = ["### Table 2: photos removed, good / defective, in brackets as published", ""]
-    shown = [group for group in found if group.part or not group.entry.classes]
+    shown = [group for group in panels if group.part or not group.entry.classes]
     for name in config.strategies:
         method, table = method_of(config, name) or "", []
         for group in shown:

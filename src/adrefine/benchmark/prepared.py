@@ -56,8 +56,8 @@ def _reads(params: Params) -> list[str]:
 
 def sections(reads: Iterable[str], twins: bool) -> list[str]:
     """Sections of params.yaml that decide what is in the folders `reads`, beside the dataset's."""
-    found = {section for name in reads for section in _MAKERS[name].sections}
-    return sorted(found | ({"synthesize"} if twins else set()))
+    names = {section for name in reads for section in _MAKERS[name].sections}
+    return sorted(names | ({"synthesize"} if twins else set()))
 
 
 def prepare(params: Params, twins: bool = False) -> Prepared:
@@ -72,11 +72,11 @@ def prepare(params: Params, twins: bool = False) -> Prepared:
         UserError: the photos are missing or unusable.
     """
     work = folder(params, twins)
-    found = {"files": _files(params)}
-    if not (work / _MARK).exists() or read_json(work / _MARK) != found:
+    digests = {"files": _files(params)}
+    if not (work / _MARK).exists() or read_json(work / _MARK) != digests:
         shutil.rmtree(work, ignore_errors=True)  # models as well: they learned other photos
         _make(params, work, twins)
-        write_json(work / _MARK, found)
+        write_json(work / _MARK, digests)
     return read(work)
 
 
@@ -124,7 +124,7 @@ def _images(table: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
     """Ids and files of photos and synthetic defects together."""
     import pandas as pd
 
-    return pd.concat([found[["image_id", "path"]] for found in (table, made)])
+    return pd.concat([rows[["image_id", "path"]] for rows in (table, made)])
 
 
 def _list(params: Params, table: pd.DataFrame, made: pd.DataFrame, region: Region | None, out: Path) -> None:
@@ -157,8 +157,8 @@ def _files(params: Params) -> str:
     root, lines = datasets.locate(params.dataset), []
     for path, _, names in os.walk(root):
         for name in names:
-            found = os.stat(os.path.join(path, name))
-            lines.append(f"{os.path.relpath(path, root)}/{name} {found.st_size} {found.st_mtime_ns}")
+            status = os.stat(os.path.join(path, name))
+            lines.append(f"{os.path.relpath(path, root)}/{name} {status.st_size} {status.st_mtime_ns}")
     if (mask := Path(params.dataset.roi or "")).is_file():
         lines.append(f"region of interest {sha256_file(mask)}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

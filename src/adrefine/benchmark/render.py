@@ -30,8 +30,8 @@ def write(results: Results, config: Benchmark, source: Path) -> list[Path]:
         The files written.
     """
     rows = results.valid()
-    found = list(groups(rows, config))
-    drawn = figures.draw(found, config) if found else {}
+    all_groups = list(groups(rows, config))
+    drawn = figures.draw(all_groups, config) if all_groups else {}
     name, folder = results.path.stem, results.path.parent
     written = []
     for figure in FIGURES:
@@ -44,14 +44,14 @@ def write(results: Results, config: Benchmark, source: Path) -> list[Path]:
     for figure, says in FIGURES.items():
         if figure in drawn:
             lines += [f"![{says}]({name}_{figure}.png)", ""]
-    for group in found:
+    for group in all_groups:
         if not group.part:  # classes are in the documents' layout, or one by one below
             lines += tables.of_group(group, config)
-    layout = papers.in_their_layout(found, rows, config)
+    layout = papers.in_their_layout(all_groups, rows, config)
     lines += layout
     covered = bool(layout)
     lines += [
-        line for group in found if group.part and not covered for line in tables.of_group(group, config)
+        line for group in all_groups if group.part and not covered for line in tables.of_group(group, config)
     ]
     write_text(folder / f"{name}.md", "\n".join(lines).rstrip() + "\n")
     return [*written, folder / f"{name}.md"]

@@ -61,11 +61,11 @@ class Results:
 
     def pending(self) -> dict[Cell, list[Run]]:
         """The runs that are missing or stale, by cell."""
-        found = {
+        missing = {
             cell: [run for run in runs if self.state(run) in ("missing", "stale")]
             for cell, runs in self.cells.items()
         }
-        return {cell: runs for cell, runs in found.items() if runs}
+        return {cell: runs for cell, runs in missing.items() if runs}
 
     def add(self, *rows: Mapping[str, Any]) -> None:
         """Put rows in the place of earlier ones of the same runs, and write the file."""

@@ -36,12 +36,12 @@ def execute(run: Run) -> Row:
             table, inputs = prepared.read(prepared.folder(run.params, run.twins))
             noisy, ids, clean = measure.inject(table, run.params)
             if run.strategy == ORACLE:
-                found = _oracle(run, noisy, ids, clean, inputs)
+                measures = _oracle(run, noisy, ids, clean, inputs)
             else:
-                found = _refined(run, noisy, ids, inputs)
+                measures = _refined(run, noisy, ids, inputs)
     except UserError as error:
         raise UserError(f"{run}: {error}") from None
-    return {**heading(run, noisy), **found}
+    return {**heading(run, noisy), **measures}
 
 
 def heading(run: Run, noisy: pd.DataFrame) -> Row:
@@ -78,14 +78,14 @@ def _refined(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], inputs: Path) 
     """A strategy from the initial model on; vanilla removes nothing, and its seconds are the training's."""
     trained = _initial(run, ids, noisy, inputs)
     start = time.perf_counter()
-    found = refinement.run(run.params, manifest.unlabelled(noisy), inputs, trained)
+    outcome = refinement.run(run.params, manifest.unlabelled(noisy), inputs, trained)
     seconds = time.perf_counter() - start
     if run.strategy == VANILLA:
         seconds = read_json(trained / "seconds.json")
     return {
         "seconds": round(seconds, 2),
-        **measure.tested(found.model, noisy, inputs),
-        **measure.cleaned(noisy, found.outcome),
+        **measure.tested(outcome.model, noisy, inputs),
+        **measure.cleaned(noisy, outcome.outcome),
     }
 
 

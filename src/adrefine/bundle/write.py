@@ -64,7 +64,7 @@ def write(run: Run, out: Path) -> Contents:
     fresh_folder(out)
     shutil.copytree(run.model, out / MODEL)
     shown = [] if run.own_maps or PLACES_INPUT in run.reads else [PLACES_INPUT]
-    found = {name: inputs.freeze(run.prepared, name, out / INPUTS / name) for name in (*run.reads, *shown)}
+    frozen = {name: inputs.freeze(run.prepared, name, out / INPUTS / name) for name in (*run.reads, *shown)}
     if not run.own_maps:
         _write_places(run, out / PLACES)
     if (run.ingested / REGION).exists():
@@ -82,7 +82,7 @@ def write(run: Run, out: Path) -> Contents:
         runtime=dict(run.runtime),
         inputs=list(run.reads),
         shown=shown,
-        backbones={name: weights for name, weights in found.items() if weights},
+        backbones={name: weights for name, weights in frozen.items() if weights},
         dataset=_dataset(run),
         metrics=dict(run.metrics),
     )
@@ -129,10 +129,10 @@ def _write_places(run: Run, path: Path) -> None:
 
 def _preparation(ingested: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = read_json(ingested / "preparation.json")
+        preparation: dict[str, Any] = read_json(ingested / "preparation.json")
     except OSError:
         raise UserError(f"{ingested} has no preparation.json: run `dvc repro -f -s ingest`") from None
-    return found
+    return preparation
 
 
 def _seen(refined: pd.DataFrame) -> dict[str, Any]:

@@ -31,11 +31,11 @@ def bundle(chosen: argparse.Namespace) -> None:
     """
     from adrefine.bundle import contents
 
-    found = contents.check(chosen.path)
+    checked = contents.check(chosen.path)
     if chosen.json:
-        print_json({"whole": True, **found.model_dump(exclude={"files"}), "files": len(found.files)})
+        print_json({"whole": True, **checked.model_dump(exclude={"files"}), "files": len(checked.files)})
         return
     print(
-        f"{chosen.path} is whole: {found.detector} of {found.dataset['name']}, {len(found.files)} files, "
-        f"schema {found.schema_version}"
+        f"{chosen.path} is whole: {checked.detector} of {checked.dataset['name']}, "
+        f"{len(checked.files)} files, schema {checked.schema_version}"
     )

@@ -34,16 +34,16 @@ def diff(chosen: argparse.Namespace) -> None:
     from adrefine.comparing.version import find
     from adrefine.io import write_text
 
-    found = compare(find(chosen.a), find(chosen.b))
+    difference = compare(find(chosen.a), find(chosen.b))
     if chosen.csv:
-        write_text(chosen.csv, words.as_csv(found))
+        write_text(chosen.csv, words.as_csv(difference))
     if chosen.html:
         from adrefine.comparing import sheet
 
-        write_text(chosen.html, sheet.render(found))
+        write_text(chosen.html, sheet.render(difference))
     if chosen.json:
-        print_json(words.as_json(found))
+        print_json(words.as_json(difference))
     else:
-        print("\n".join(words.lines(found)))
+        print("\n".join(words.lines(difference)))
         for file in filter(None, (chosen.csv, chosen.html)):
             print(f"written: {file}")

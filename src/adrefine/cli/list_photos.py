@@ -42,8 +42,8 @@ def list_photos(chosen: argparse.Namespace) -> None:
         _link(chosen)
         return
     version = find(chosen.version)
-    found = photos.of(version, chosen.which)
-    made = {"csv": formats.as_csv, "json": formats.as_json, "coco": formats.as_coco}[chosen.format](found)
+    listed = photos.of(version, chosen.which)
+    made = {"csv": formats.as_csv, "json": formats.as_json, "coco": formats.as_coco}[chosen.format](listed)
     if chosen.out is None:
         print(made, end="")
         return
@@ -51,7 +51,7 @@ def list_photos(chosen: argparse.Namespace) -> None:
     from adrefine.text import counted
 
     write_text(chosen.out, made)
-    print(f"{chosen.out}: {counted(len(found), 'photo')}")
+    print(f"{chosen.out}: {counted(len(listed), 'photo')}")
 
 
 def _link(chosen: argparse.Namespace) -> None:

@@ -42,13 +42,13 @@ def ask(count: int, as_json: bool) -> None:
 
 def show(review: Review, asked: Asked) -> None:
     """Path, score, limit, reason, picture."""
-    found = review.cells(asked)
-    print(f"\n{len(review.session.answers) + 1}. {found['path']}")
+    cells = review.cells(asked)
+    print(f"\n{len(review.session.answers) + 1}. {cells['path']}")
     print(
-        f"    score {asked.strength:.1f}, limit {review.limit:.1f}, {found['reason']}; defective with "
-        f"chance {asked.chance:.0%}" + (f" ({found['why']})" if found["why"] else "")
+        f"    score {asked.strength:.1f}, limit {review.limit:.1f}, {cells['reason']}; defective with "
+        f"chance {asked.chance:.0%}" + (f" ({cells['why']})" if cells["why"] else "")
     )
-    print(f"    photo and map: {found['picture']}", flush=True)
+    print(f"    photo and map: {cells['picture']}", flush=True)
 
 
 def take(review: Review, asked: Asked, key: str) -> None:

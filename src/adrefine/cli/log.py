@@ -27,13 +27,13 @@ def log(chosen: argparse.Namespace) -> None:
     """Print them."""
     from adrefine.comparing.log import entries
 
-    found = entries(max(chosen.n, 1))
+    versions = entries(max(chosen.n, 1))
     if chosen.json:
-        print_json([entry.as_json() for entry in found])
+        print_json([entry.as_json() for entry in versions])
         return
     titles = ("version", "date", "strategy", "detector", "kept", "removed", "AUROC", "gain", "digest", "")
     rows: list[tuple[str, ...]] = [titles]
-    for one in found:
+    for one in versions:
         numbers = ["" if value is None else str(value) for value in (one.kept, one.removed)]
         shares = [
             "" if one.auroc is None else f"{one.auroc:.3f}",
@@ -46,5 +46,5 @@ def log(chosen: argparse.Namespace) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
     for row in rows:
         print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-    if not found:
+    if not versions:
         print("no version yet: run `dvc repro`, then commit dvc.lock")

@@ -67,19 +67,19 @@ def predict(chosen: argparse.Namespace) -> None:
 
     count = sum(1 for _ in files.named(chosen.photos))
     with sheet.Sheet(model.load(chosen.model), chosen.out, chosen.maps).writing() as made:
-        found = run.each(made.model, files.named(chosen.photos), maps=chosen.maps != "none")
-        _print_all(made, progress.over(found, total=count, label="predict", unit="photo"), chosen)
+        results = run.each(made.model, files.named(chosen.photos), maps=chosen.maps != "none")
+        _print_all(made, progress.over(results, total=count, label="predict", unit="photo"), chosen)
     _warn(made)
     if chosen.fail_on_defect and made.counts[sheet.DEFECTIVE] + made.counts[sheet.UNREADABLE]:
         sys.stdout.flush()
         sys.exit(1)
 
 
-def _print_all(made: Sheet, found: Iterator[tuple[Path, Result | str]], chosen: argparse.Namespace) -> None:
+def _print_all(made: Sheet, results: Iterator[tuple[Path, Result | str]], chosen: argparse.Namespace) -> None:
     """Print and take in what is found, one photo at a time; JSON is one object in the end."""
     if chosen.json:
         print('{"results": [', end="")
-    for number, (path, result) in enumerate(found):
+    for number, (path, result) in enumerate(results):
         made.add(path, result)
         if chosen.json:
             print(

@@ -94,13 +94,13 @@ def _told(version: Version) -> dict[str, dict[str, Any]]:
 def _changes(one: dict[str, Any] | None, other: dict[str, Any] | None) -> list[str]:
     if one is None or other is None:
         return ["new" if one is None else "gone"]
-    found = []
+    changes = []
     if one["kept"] != other["kept"]:
-        found.append("only_a" if one["kept"] else "only_b")
+        changes.append("only_a" if one["kept"] else "only_b")
     elif one["kept"] and abs(one["weight"] - other["weight"]) >= MUCH:
-        found.append("less" if other["weight"] < one["weight"] else "more")
-    found += ["label"] * (one["label"] != other["label"]) + ["answer"] * (one["answer"] != other["answer"])
-    return found
+        changes.append("less" if other["weight"] < one["weight"] else "more")
+    changes += ["label"] * (one["label"] != other["label"]) + ["answer"] * (one["answer"] != other["answer"])
+    return changes
 
 
 def _row(
@@ -120,16 +120,16 @@ def _worst(row: dict[str, Any]) -> float:
 
 def _measures(a: Version, b: Version) -> list[tuple[str, float | None, float | None]]:
     """Photos that train, and the refined detector's figures on test photos."""
-    found: list[tuple[str, float | None, float | None]] = [
+    measures: list[tuple[str, float | None, float | None]] = [
         ("photos", float(len(a.photos)), float(len(b.photos)))
     ]
-    found.append(("kept", float(a.kept), float(b.kept)))
+    measures.append(("kept", float(a.kept), float(b.kept)))
     for name in _FIGURES:
         values = [_deep(version.metrics, "detection", "refined", name) for version in (a, b)]
-        found.append((f"test {name}", values[0], values[1]))
+        measures.append((f"test {name}", values[0], values[1]))
     gaps = [_deep(version.metrics, "cleaning", "oracle_gap_closed") for version in (a, b)]
-    found.append(("of the possible gain", gaps[0], gaps[1]))
-    return [row for row in found if row[1:] != (None, None)]
+    measures.append(("of the possible gain", gaps[0], gaps[1]))
+    return [row for row in measures if row[1:] != (None, None)]
 
 
 def _deep(content: Any, *keys: str) -> float | None:

@@ -48,13 +48,13 @@ class Entry:
 def entries(most: int) -> list[Entry]:
     """The workspace, promoted versions, experiments and commits, the newest first of each, at most `most` of
     each kind. Of commits only those that changed data/refined."""
-    found = _workspace() + _promoted()[:most]
+    listed = _workspace() + _promoted()[:most]
     refs = (
         git(Path(), "for-each-ref", "--sort=-creatordate", "--format=%(refname)", "refs/exps") or ""
     ).split()
     names = [ref for ref in refs if "/exec/" not in ref and len(ref.split("/")) == 5]
-    found += [_commit(ref.split("/")[-1], ref, "experiment") for ref in names[:most]]
-    return found + _commits(most)
+    listed += [_commit(ref.split("/")[-1], ref, "experiment") for ref in names[:most]]
+    return listed + _commits(most)
 
 
 def _commits(most: int) -> list[Entry]:
@@ -100,14 +100,14 @@ def _promoted() -> list[Entry]:
         for line in versions.history(paths.PROMOTED)
         if line["decision"] == "promoted"
     }
-    found = []
+    listed = []
     for folder in sorted(paths.PROMOTED.iterdir(), reverse=True):
         if folder.name.isdigit() and (folder / paths.MANIFEST).is_file():
             files = [folder / _LOCK, folder / "metrics.json", folder / _PARAMS]
             texts = [file.read_text(errors="replace") if file.is_file() else "" for file in files]
             entry = _entry(str(folder), "promoted", times.get(folder.name, ""), texts, "")
-            found.append(entry)
-    return found
+            listed.append(entry)
+    return listed
 
 
 def _entry(name: str, kind: str, date: str, texts: list[str], subject: str) -> Entry:
@@ -138,7 +138,7 @@ def _deep(content: Any, *keys: str) -> Any:
 
 def _mapping(text: str) -> dict[str, Any]:
     try:
-        found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -17,17 +17,17 @@ SIDE = 224  # pixels of a picture's longer side
 MOST = 60  # photos with pictures, of each kind
 
 
-def render(found: Difference) -> str:
+def render(difference: Difference) -> str:
     """The page; maps are drawn where data/prepared/places of this workspace has the photos."""
     sections = []
     for kind in KINDS:
-        rows = found.of_kind(kind)
+        rows = difference.of_kind(kind)
         if rows:
             cards = [
                 {"row": row, "why": words.described(row), "pictures": pictures}
-                for row, pictures in zip(rows[:MOST], _pictures(found, rows[:MOST]), strict=True)
+                for row, pictures in zip(rows[:MOST], _pictures(difference, rows[:MOST]), strict=True)
             ]
-            sections.append({"title": found.title(kind), "total": len(rows), "cards": cards})
+            sections.append({"title": difference.title(kind), "total": len(rows), "cards": cards})
     files = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -35,17 +35,17 @@ def render(found: Difference) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    head = words.lines(found)[: 1 + len(found.measures) + len(found.settings)]
+    head = words.lines(difference)[: 1 + len(difference.measures) + len(difference.settings)]
     return files.get_template("sheet.html").render(
-        a=found.a.name, b=found.b.name, head=head, sections=sections
+        a=difference.a.name, b=difference.b.name, head=head, sections=sections
     )
 
 
-def _pictures(found: Difference, rows: list[dict[str, object]]) -> list[list[tuple[str, str]]]:
+def _pictures(difference: Difference, rows: list[dict[str, object]]) -> list[list[tuple[str, str]]]:
     """For each row the photo and its maps: (what it is, data URI)."""
     ids = [str(row["image_id"]) for row in rows]
     files = [Path(str(row["path"])) for row in rows]
-    maps = {version.name: _maps(version, ids, files) for version in (found.a, found.b)}
+    maps = {version.name: _maps(version, ids, files) for version in (difference.a, difference.b)}
     drawn = [heat for by_id in maps.values() for heat in by_id.values()]
     usual = float(np.median([contrast(heat) for heat in drawn])) if drawn else 0.0
     shown = []

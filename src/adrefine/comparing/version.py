@@ -90,21 +90,21 @@ def resolved(name: str) -> str:
     Raises:
         UserError: it means none.
     """
-    found = git(Path(), "rev-parse", "-q", "--verify", "--end-of-options", f"{name}^{{commit}}")
-    if found is None:
+    commit = git(Path(), "rev-parse", "-q", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    if commit is None:
         refs = (git(Path(), "for-each-ref", "--format=%(refname)", "refs/exps") or "").split()
         there = [ref for ref in refs if ref.split("/")[-1] == name and "/exec/" not in ref]
         if len(there) > 1:
             raise UserError(
                 f"{len(there)} experiments are called {name!r}: give the revision of one (`dvc exp show`)"
             )
-        found = git(Path(), "rev-parse", "-q", "--verify", there[0]) if there else None
-    if found is None:
+        commit = git(Path(), "rev-parse", "-q", "--verify", there[0]) if there else None
+    if commit is None:
         raise UserError(
             f"{name!r} is no manifest file, no folder with one, no git revision and no experiment: see "
             "`adrefine log`"
         )
-    return found
+    return commit
 
 
 def _reader(name: str) -> Callable[[str], bytes]:
@@ -147,7 +147,7 @@ def _tested(table: pd.DataFrame) -> pd.DataFrame:
 
 def _mapping(text: str) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(text)
+        content = yaml.safe_load(text)
     except yaml.YAMLError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -29,21 +29,22 @@ COLUMNS = (
 )
 
 
-def lines(found: Difference, shown: int = SHOWN) -> list[str]:
+def lines(difference: Difference, shown: int = SHOWN) -> list[str]:
     """For people: figures, settings, photos by the kind of their change."""
-    a, b = found.a.name, found.b.name
+    a, b = difference.a.name, difference.b.name
     wide = max(len(a), len(b), 10)
     text = [f"{'':24}{a:>{wide}}  {b:>{wide}}"]
     text += [
-        f"{name:24}{_figure(name, x):>{wide}}  {_figure(name, y):>{wide}}" for name, x, y in found.measures
+        f"{name:24}{_figure(name, x):>{wide}}  {_figure(name, y):>{wide}}"
+        for name, x, y in difference.measures
     ]
-    text += [f"{key}: {x} -> {y}" for key, x, y in found.settings]
-    if not found.rows:
+    text += [f"{key}: {x} -> {y}" for key, x, y in difference.settings]
+    if not difference.rows:
         return [*text, "the same photos are kept, with the same labels and answers"]
     for kind in KINDS:
-        rows = found.of_kind(kind)
+        rows = difference.of_kind(kind)
         if rows:
-            text += ["", f"{found.title(kind)}: {counted(len(rows), 'photo')}"]
+            text += ["", f"{difference.title(kind)}: {counted(len(rows), 'photo')}"]
             text += [
                 f"  {row['image_id'][:16]:16}  {described(row)}  {row['source']}" for row in rows[:shown]
             ]
@@ -60,40 +61,40 @@ def described(row: dict[str, Any]) -> str:
 
 def why(row: dict[str, Any]) -> list[str]:
     """Why a photo is out where it is, in which round, and what else changed."""
-    found = []
+    reasons = []
     for side in "ab":
         if row[f"kept_{side}"] == 0:
             reason, number = row[f"reason_{side}"], row[f"round_{side}"]
             out = f"out in round {number}" if number else "out"
-            found.append(f"{out}: {EVIDENCE.get(reason, reason)}" if reason else out)
+            reasons.append(f"{out}: {EVIDENCE.get(reason, reason)}" if reason else out)
     for name in ("answer", "label"):
         one, other = row[f"{name}_a"], row[f"{name}_b"]
         if name in row["changes"]:
-            found.append(f"{name} {one or 'none'} -> {other or 'none'}")
+            reasons.append(f"{name} {one or 'none'} -> {other or 'none'}")
     if {"less", "more"} & set(row["changes"]):
-        found.append(f"weight {row['weight_a']:.2f} -> {row['weight_b']:.2f}")
-    return found
+        reasons.append(f"weight {row['weight_a']:.2f} -> {row['weight_b']:.2f}")
+    return reasons
 
 
-def as_json(found: Difference) -> dict[str, Any]:
+def as_json(difference: Difference) -> dict[str, Any]:
     """For programs."""
-    counts = {kind: len(found.of_kind(kind)) for kind in KINDS}
+    counts = {kind: len(difference.of_kind(kind)) for kind in KINDS}
     return {
-        "a": found.a.name,
-        "b": found.b.name,
+        "a": difference.a.name,
+        "b": difference.b.name,
         "counts": counts,
-        "measures": {name: {"a": x, "b": y} for name, x, y in found.measures},
-        "settings": {key: {"a": x, "b": y} for key, x, y in found.settings},
-        "photos": found.rows,
+        "measures": {name: {"a": x, "b": y} for name, x, y in difference.measures},
+        "settings": {key: {"a": x, "b": y} for key, x, y in difference.settings},
+        "photos": difference.rows,
     }
 
 
-def as_csv(found: Difference) -> str:
+def as_csv(difference: Difference) -> str:
     """A row for each photo that differs, COLUMNS; text that a spreadsheet would run is tamed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for row in found.rows:
+    for row in difference.rows:
         cells = [" ".join(row[name]) if name == "changes" else row[name] for name in COLUMNS]
         writer.writerow(
             ["" if cell is None else tame(cell) if isinstance(cell, str) else cell for cell in cells]

@@ -69,7 +69,7 @@ def of(root: Path, table: pd.DataFrame, kind: Layout) -> Account:
     rows: list[tuple[str, str]] = []
     lost: dict[str, tuple[int, str]] = {}
     total = 0
-    inside = {found[0] for found in map(hdf5.parts_of, photos) if found}
+    inside = {row[0] for row in map(hdf5.parts_of, photos) if row}
     for name in files.everything(root):
         total += 1
         if name in photos or name in masks or name in inside:

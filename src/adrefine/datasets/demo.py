@@ -50,10 +50,10 @@ def generate(root: Path, size: int, seed: int, n_good: int = 300, n_defect: int 
         "n_good": n_good,
         "n_defect": n_defect,
     }
-    found = read_json(root / MARKER) if (root / MARKER).exists() else {}
-    if found == wanted:
+    marker = read_json(root / MARKER) if (root / MARKER).exists() else {}
+    if marker == wanted:
         return
-    _refuse_strangers(root, found)
+    _refuse_strangers(root, marker)
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as scratch:
         fresh = Path(scratch) / "fresh"
@@ -94,8 +94,8 @@ def render(size: int, seed: int, name: str, kind: str) -> tuple[Bytes, Bytes]:
     return photograph(light_of(scene, draw, defect), film), defect.mask.astype(np.uint8) * 255
 
 
-def _refuse_strangers(root: Path, found: dict[str, int]) -> None:
-    photos = plan(found.get("n_good", 0), found.get("n_defect", 0))
+def _refuse_strangers(root: Path, marker: dict[str, int]) -> None:
+    photos = plan(marker.get("n_good", 0), marker.get("n_defect", 0))
     ours = {MARKER, *(f"{name}.png" for name, _ in photos), *(_mask_name(name) for name, _ in photos)}
     there = {path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir()}
     if there - ours:

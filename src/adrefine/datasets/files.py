@@ -50,14 +50,14 @@ def photos(root: Path, folder: str, suffixes: Set[str] = SUFFIXES) -> list[str]:
 def photos_below(root: Path, folder: str) -> list[str]:
     """Image files in `root/folder` ("" for the root) and its sub-folders, sorted. A link to a folder is
     listed itself, so that ingest can say that it is not followed."""
-    found = []
+    files = []
     for entry in _entries(root / folder):
         name = f"{folder}/{entry.name}" if folder else entry.name
         if _is_folder(entry) and not entry.is_symlink():
-            found += photos_below(root, name)
+            files += photos_below(root, name)
         elif _is_folder(entry) or Path(entry.name).suffix.lower() in SUFFIXES:
-            found.append(name)
-    return sorted(found)
+            files.append(name)
+    return sorted(files)
 
 
 def everything(root: Path, folder: str = "") -> Iterator[str]:
@@ -154,12 +154,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _entries(path: Path) -> list[os.DirEntry[str]]:
     try:
-        found = [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
+        entries = [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    for entry in found:
+    for entry in entries:
         if _UNUSABLE.search(entry.name):
             raise UserError(
                 f"{path}: the file name {entry.name!r} has characters that no table can hold: rename it"
             )
-    return sorted(found, key=lambda entry: entry.name)
+    return sorted(entries, key=lambda entry: entry.name)

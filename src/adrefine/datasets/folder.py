@@ -88,15 +88,15 @@ class Folder(Layout):
 
 def _labelled(root: Path) -> dict[str, int]:
     """Folders that say what their photos are, below the root or a folder that only says `images`."""
-    found = {}
+    labelled = {}
     for name in files.folders(root):
         label = words.label_of(name)
         if label is not None:
-            found[name] = label
+            labelled[name] = label
         elif words.holds_pictures(name):
             inside = ((f"{name}/{child}", words.label_of(child)) for child in files.folders(root / name))
-            found |= {path: label for path, label in inside if label is not None}
-    return found
+            labelled |= {path: label for path, label in inside if label is not None}
+    return labelled
 
 
 def _refuse_hidden_labels(root: Path) -> None:
@@ -149,12 +149,12 @@ def _masked(
             head, *rest = pairing.key(mask, folder)
             label = words.label_of(head) if rest else None
             masks[mask] = (_NAMES[label] if label is not None else head, *rest)
-    found = pairing.match(keys, masks, loose)
+    masked = pairing.match(keys, masks, loose)
     for mask, photo in beside.items():
         if not photo:
             continue
-        found.setdefault(photo, []).append(mask)
-    return found
+        masked.setdefault(photo, []).append(mask)
+    return masked
 
 
 def _mask_folders(root: Path) -> list[str]:

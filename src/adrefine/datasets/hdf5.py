@@ -24,8 +24,8 @@ def name_of(file: str, key: str, row: int) -> str:
 
 def parts_of(source: str) -> tuple[str, str, int] | None:
     """File, key and row of a source; None if it is a plain file's."""
-    found = _ROW.fullmatch(source)
-    return (found[1], found[2], int(found[3])) if found else None
+    match = _ROW.fullmatch(source)
+    return (match[1], match[2], int(match[3])) if match else None
 
 
 def png(path: Path, key: str, row: int) -> bytes:
@@ -35,10 +35,10 @@ def png(path: Path, key: str, row: int) -> bytes:
         OSError: the file cannot be read.
         KeyError, IndexError: it has no such dataset or row.
     """
-    found = opened(path.resolve(), path.stat().st_mtime_ns)[key]
-    if row >= len(found):
-        raise IndexError(f"{key} has {len(found)} rows")
-    return io.png(pictures(found[row][None])[0])
+    pixels = opened(path.resolve(), path.stat().st_mtime_ns)[key]
+    if row >= len(pixels):
+        raise IndexError(f"{key} has {len(pixels)} rows")
+    return io.png(pictures(pixels[row][None])[0])
 
 
 def pictures(rows: np.ndarray) -> np.ndarray:
@@ -68,16 +68,16 @@ def opened(path: Path, changed: int) -> Any:
 
 def arrays(path: Path) -> dict[str, Any]:
     """The datasets of pictures in a file by their key, at any depth: one channel of 8 bits."""
-    found: dict[str, Any] = {}
+    by_key: dict[str, Any] = {}
 
     def visit(name: str, item: Any) -> None:
         shape: tuple[int, ...] = getattr(item, "shape", ())
         grey = len(shape) == 3 or (len(shape) == 4 and 1 in (shape[1], shape[3]))
         if grey and item.dtype in (np.uint8, np.bool_):
-            found[name] = item
+            by_key[name] = item
 
     opened(path.resolve(), path.stat().st_mtime_ns).visititems(visit)
-    return found
+    return by_key
 
 
 def blocks(count: int, size: int) -> Iterator[slice]:

@@ -59,7 +59,7 @@ class ISPAD(MVTec):
 
     def warnings(self, root: Path, table: pd.DataFrame) -> list[str]:
         """See `Layout.warnings`."""
-        found = super().warnings(root, table)
+        lines = super().warnings(root, table)
         real = self.real.get(root.resolve().name)
         types = table.loc[table["split"] == "pool", "defect_type"]
         there = tuple(int((types == group).sum()) for group in GROUPS)
@@ -68,8 +68,8 @@ class ISPAD(MVTec):
                 f"{count} {group} instead of {wanted}"
                 for count, wanted, group in zip(there, real, GROUPS, strict=True)
             )
-            found.append(f"real defects differ from the official counts: {counts}")
-        return found
+            lines.append(f"real defects differ from the official counts: {counts}")
+        return lines
 
 
 def _group(source: str) -> str:
@@ -87,28 +87,28 @@ def _patches(root: Path, name: str, params: Dataset) -> Iterator[dict[str, objec
     Raises:
         UserError: it holds neither; lists what it holds.
     """
-    found = hdf5.arrays(root / name)
-    streams = [key for key in found if PurePosixPath(key).name == STREAM]
+    by_key = hdf5.arrays(root / name)
+    streams = [key for key in by_key if PurePosixPath(key).name == STREAM]
     if streams:
         for key in streams:
             masks = PurePosixPath(key).with_name(MASKS).as_posix()
-            if masks not in found or len(found[masks]) != len(found[key]):
+            if masks not in by_key or len(by_key[masks]) != len(by_key[key]):
                 raise UserError(f"{root / name}: `{key}` has no `{masks}` of as many rows: download it again")
-            for row in _good(found[masks], params, f"{name}/{key}"):
+            for row in _good(by_key[masks], params, f"{name}/{key}"):
                 yield files.row(hdf5.name_of(name, key, row), "train", GOOD)
         return
-    pictures = [key for key in found if PurePosixPath(key).name != MASKS]
+    pictures = [key for key in by_key if PurePosixPath(key).name != MASKS]
     groups = {key: _named((*PurePosixPath(name).parts, *PurePosixPath(key).parts)) for key in pictures}
     if not groups or not all(groups.values()):
-        held = files.listed(sorted(found)) or "no pictures of 8 bits and one channel"
+        held = files.listed(sorted(by_key)) or "no pictures of 8 bits and one channel"
         raise UserError(
             f"{root / name} holds {held}: known are `{STREAM}` beside `{MASKS}`, and names with "
             f"{' or '.join(GROUPS)}; move the file out of dataset.root"
         )
     for key, group in groups.items():
         masks = PurePosixPath(key).with_name(MASKS).as_posix()
-        for row in range(len(found[key])):
-            mask = hdf5.name_of(name, masks, row) if masks in found else ""
+        for row in range(len(by_key[key])):
+            mask = hdf5.name_of(name, masks, row) if masks in by_key else ""
             yield files.row(hdf5.name_of(name, key, row), "pool", DEFECT, mask, group)
 
 

@@ -51,7 +51,7 @@ class KSDD2(Layout):
                 )
             with ThreadPoolExecutor(_THREADS) as pool:
                 defective = list(pool.map(partial(_defective, root, params.max_megapixels), masks))
-            rows += [_row(*found, split) for found in zip(sources, masks, defective, strict=True)]
+            rows += [_row(*columns, split) for columns in zip(sources, masks, defective, strict=True)]
         return files.as_table(rows)
 
     def official(self, root: Path) -> dict[str, int]:
@@ -74,7 +74,7 @@ def _row(source: str, mask: str, defective: bool | None, split: str) -> dict[str
 def _defective(root: Path, max_megapixels: float, mask: str) -> bool | None:
     """Whether a ground truth marks anything; None if it cannot be read."""
     try:
-        found = decode.mask(read_bytes(root.resolve(), mask, max_megapixels), max_megapixels)
+        decoded = decode.mask(read_bytes(root.resolve(), mask, max_megapixels), max_megapixels)
     except decode.BadPhoto:
         return None
-    return found.image.getextrema() != (0, 0)
+    return decoded.image.getextrema() != (0, 0)

@@ -105,25 +105,25 @@ class MVTec(Layout):
 def _child(root: Path, folder: str, name: str) -> str:
     """The folder `name` in `root/folder`, whatever its letter case; `name` itself if there is none."""
     inside = files.folders(root / folder)
-    found = name if name in inside else next((one for one in inside if one.casefold() == name), name)
-    return f"{folder}/{found}" if folder else found
+    child = name if name in inside else next((one for one in inside if one.casefold() == name), name)
+    return f"{folder}/{child}" if folder else child
 
 
 def _good(root: Path, folder: str, remedy: str) -> list[str]:
     """The folders of good photos in `folder`, by any name that says so."""
     inside = files.folders(root / folder) if (root / folder).is_dir() else []
-    found = [f"{folder}/{name}" for name in inside if words.label_of(name) == GOOD]
-    return found or [str(files.need_folder(root / folder / "good", remedy).relative_to(root).as_posix())]
+    folders = [f"{folder}/{name}" for name in inside if words.label_of(name) == GOOD]
+    return folders or [str(files.need_folder(root / folder / "good", remedy).relative_to(root).as_posix())]
 
 
 def _photos(root: Path, folder: str) -> tuple[list[str], dict[str, str]]:
     """Photos below a folder, and the masks beside them."""
-    found = [
+    names = [
         name
         for name in files.photos_below(root, folder)
         if not any(map(words.no_photos, PurePosixPath(name).parts[:-1]))
     ]
-    return pairing.apart(root, found)
+    return pairing.apart(root, names)
 
 
 def _tested(root: Path, kinds: list[str], good: list[str]) -> list[dict[str, object]]:
@@ -146,11 +146,11 @@ def _tested(root: Path, kinds: list[str], good: list[str]) -> list[dict[str, obj
         if words.is_mask_folder(folder)
         for mask in files.photos_below(root, folder)
     }
-    found = pairing.match(keys, masks, set(keys))
+    matched = pairing.match(keys, masks, set(keys))
     for mask, photo in beside.items():
         if photo:
-            found.setdefault(photo, []).append(mask)
+            matched.setdefault(photo, []).append(mask)
     return rows + [
-        files.row(source, "test", DEFECT, pairing.joined(found.get(source, [])), kind)
+        files.row(source, "test", DEFECT, pairing.joined(matched.get(source, [])), kind)
         for source, kind in types.items()
     ]

@@ -35,17 +35,17 @@ def key(path: str, below: str = "") -> Key:
     return (*kept, words.photo_stem(inside.stem))
 
 
-def apart(root: Path, found: list[str]) -> tuple[list[str], dict[str, str]]:
+def apart(root: Path, files: list[str]) -> tuple[list[str], dict[str, str]]:
     """Split files of one folder tree into photos, and masks that lie beside them, with the photo of each; ""
     for what lies in a folder of masks and belongs to none."""
-    named = {path for path in found if _named_mask(path)}
-    photos = {key(path): path for path in found if path not in named}
+    named = {path for path in files if _named_mask(path)}
+    photos = {key(path): path for path in files if path not in named}
     masks = {path: photos[place] for path in named for place in _places(key(path)) if place in photos}
     full = {path.rpartition("/")[0] for path in masks}
     masks |= {
         path: "" for path in named - set(masks) if _in_mask_folder(path) and path.rpartition("/")[0] in full
     }
-    rest = [path for path in found if path not in masks]
+    rest = [path for path in files if path not in masks]
     return _twins_apart(root, rest, masks)
 
 
@@ -72,7 +72,7 @@ def match(
             if photo in loose:
                 for start in range(1, len(one)):
                     ends.setdefault(_fold(one[start:]), set()).add(photo)
-    found: dict[str, list[str]] = {}
+    matched: dict[str, list[str]] = {}
     for mask, mine in sorted(masks.items()):
         for places, place in _lookups(exact, folded, ends, mine):
             owners = sorted(places.get(place, ()))
@@ -82,9 +82,9 @@ def match(
                     "the same name as the photo's, or give the photos different names"
                 )
             if owners:
-                found.setdefault(owners[0], []).append(mask)
+                matched.setdefault(owners[0], []).append(mask)
                 break
-    return found
+    return matched
 
 
 def joined(masks: Iterable[str]) -> str:
@@ -136,10 +136,10 @@ def _in_mask_folder(path: str) -> bool:
     return any(words.is_mask_folder(name) for name in PurePosixPath(path).parts[:-1])
 
 
-def _twins_apart(root: Path, found: list[str], masks: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+def _twins_apart(root: Path, files: list[str], masks: dict[str, str]) -> tuple[list[str], dict[str, str]]:
     """Also masks that have the very name of their photo and another suffix, as 1.jpg and 1.png."""
     stems: dict[str, list[str]] = {}
-    for path in found:
+    for path in files:
         stems.setdefault(path.rpartition(".")[0], []).append(path)
     for same in stems.values():
         lossy = [path for path in same if path.lower().endswith(_LOSSY)]
@@ -147,7 +147,7 @@ def _twins_apart(root: Path, found: list[str], masks: dict[str, str]) -> tuple[l
             masks |= {
                 path: lossy[0] for path in same if path not in lossy and _two_tone(root, path, lossy[0])
             }
-    return [path for path in found if path not in masks], masks
+    return [path for path in files if path not in masks], masks
 
 
 def _two_tone(root: Path, path: str, photo: str) -> bool:

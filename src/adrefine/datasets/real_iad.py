@@ -66,13 +66,13 @@ def _list(root: Path, variant: str) -> Path:
     """The list of a class, whose archive unpacks flat or into a folder of its own name."""
     folder = "realiad_jsons" + ("" if variant == "base" else f"_{variant}")
     places = [root.parent.parent / folder, root.parent.parent / folder / folder, root.parent / folder]
-    found = [place / f"{root.name}.json" for place in places if (place / f"{root.name}.json").is_file()]
-    if not found:
+    lists = [place / f"{root.name}.json" for place in places if (place / f"{root.name}.json").is_file()]
+    if not lists:
         raise UserError(
             f"{places[0] / root.name}.json is missing: dataset.root of real_iad is the folder of one class, "
             f"such as Real-IAD/realiad_1024/audiojack, and realiad_jsons.zip is unpacked to Real-IAD/{folder}"
         )
-    return found[0]
+    return lists[0]
 
 
 def _row(item: dict[str, Any], split: str, good: str) -> dict[str, object]:

@@ -56,13 +56,13 @@ def no_photos(folder: str) -> str:
 def photo_stem(stem: str) -> str:
     """The stem of the photo that a mask of this stem belongs to: 000 of `000_mask`, `000_GT`, `mask_000` and
     `000_mask_2`; the stem itself if it has none of these words."""
-    if found := _AT_END.match(stem):
-        return found[1]
-    found = _AT_START.match(stem)
-    return found[1] if found else stem
+    if match := _AT_END.match(stem):
+        return match[1]
+    match = _AT_START.match(stem)
+    return match[1] if match else stem
 
 
 def mask_series(stem: str) -> str:
     """The stem without the number that sets several masks of one photo apart."""
-    found = _AT_END.match(stem)
-    return stem[: len(stem) - len(found[2])] if found else stem
+    match = _AT_END.match(stem)
+    return stem[: len(stem) - len(match[2])] if match else stem

@@ -55,10 +55,10 @@ def meta_gradient(
         ) -> torch.Tensor:
             return loss(adapted(loss, weights, support, params), query)
 
-        slope, found = grad_and_value(outer)(weights)
+        slope, mean_loss = grad_and_value(outer)(weights)
         for name in total:
             total[name] += slope[name] / len(tasks)
-        value += float(found) / len(tasks)
+        value += float(mean_loss) / len(tasks)
     return total, value
 
 

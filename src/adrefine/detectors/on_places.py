@@ -73,15 +73,15 @@ class OnPlaces(Trained):
         """(n, places) how odd each place is; one photo after the other, so that none depends on another."""
         net = self.ready().eval()
         with hardware.one_core_each():
-            found = [net.values(self.tensor(images, [name]))[0].double().cpu().numpy() for name in images.ids]
-        return np.stack(found) if found else np.zeros((0, 1))
+            rows = [net.values(self.tensor(images, [name]))[0].double().cpu().numpy() for name in images.ids]
+        return np.stack(rows) if rows else np.zeros((0, 1))
 
     def values(self, images: Images) -> Array:
-        found: Array = self.places(images).max(axis=1)
-        return found
+        worst: Array = self.places(images).max(axis=1)
+        return worst
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """How odd each place is beside the worst one of a usual photo, at the size of each file; over 0."""
         rows: Any = np.exp(np.clip(self.in_units(self.places(images)), -50, 5))
-        found = [enlarged(row, size_of(file)) for row, file in zip(rows, files, strict=True)]
-        return np.stack(found) if found else np.zeros((0, 1, 1), np.float32)
+        maps = [enlarged(row, size_of(file)) for row, file in zip(rows, files, strict=True)]
+        return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)

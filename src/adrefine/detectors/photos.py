@@ -51,9 +51,9 @@ class Kept:
 
     def get(self, key: object, make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """The tensor of `key`, made by `make` if it is not here."""
-        found = self._found.get(key)
-        if found is not None:
-            return found
+        tensor = self._found.get(key)
+        if tensor is not None:
+            return tensor
         made = make()
         with self._lock:
             size = made.element_size() * made.nelement()
@@ -110,13 +110,13 @@ class Photos:
         height, width = size_of(path)
         if not self.tiles or min(height, width) <= self.side:
             return [Window(path)]
-        found = tiling.places(height, width, self.side, self.overlap)
-        return [Window(path, top, left) for top, left in found]
+        places = tiling.places(height, width, self.side, self.overlap)
+        return [Window(path, top, left) for top, left in places]
 
     def pixels(self, window: Window) -> torch.Tensor:
         """The window as (3, side, side) float32 in 0..1."""
-        found = self._read(window, "RGB", Image.Resampling.BILINEAR)
-        return found.expand(3, -1, -1).float().div(255)
+        pixels = self._read(window, "RGB", Image.Resampling.BILINEAR)
+        return pixels.expand(3, -1, -1).float().div(255)
 
     def mask(self, path: str, window: Window) -> torch.Tensor:
         """The same window of the mask in `path` as (side, side) bool; a hairline survives the resizing."""
@@ -127,10 +127,12 @@ class Photos:
         """(1 or 3, side, side) uint8."""
         whole, side = window.top < 0, self.side
         size = (side, side) if whole else None
-        found = self.kept.get((window.path, whole), lambda: decoded(window.path, mode, size, resampling))
+        whole_photo = self.kept.get(
+            (window.path, whole), lambda: decoded(window.path, mode, size, resampling)
+        )
         if whole:
-            return found
-        return found[:, window.top : window.top + side, window.left : window.left + side]
+            return whole_photo
+        return whole_photo[:, window.top : window.top + side, window.left : window.left + side]
 
 
 def decoded(path: str, mode: str, size: tuple[int, int] | None, resampling: Image.Resampling) -> torch.Tensor:

@@ -200,12 +200,12 @@ def batches(ids: Sequence[str], size: int, steps: int, *seed: object) -> Iterato
         queue = queue[size:]
 
 
-def log_of(found: Log) -> Log:
+def log_of(log: Log) -> Log:
     """At most 50 rows: the step after which, and the mean of each loss since the row before."""
-    stretch = max(1, -(-len(found) // _ROWS))
+    stretch = max(1, -(-len(log) // _ROWS))
     rows = []
-    for start in range(0, len(found), stretch):
-        part = found[start : start + stretch]
+    for start in range(0, len(log), stretch):
+        part = log[start : start + stretch]
         means = {name: sum(row[name] for row in part) / len(part) for name in part[0]}
         rows.append({"step": float(start + len(part)), **means})
     return rows

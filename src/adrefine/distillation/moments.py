@@ -28,8 +28,8 @@ def of_images(
 
     first, second, count = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64), 0
     with workers() as pool:
-        for found in in_order(pool, sums, paths):
-            first, second, count = first + found[0], second + found[1], count + found[2]
+        for part in in_order(pool, sums, paths):
+            first, second, count = first + part[0], second + part[1], count + part[2]
     mean, square = first / count, second / count
     return mean.float(), (square - mean.square()).clamp(min=0).sqrt().float()
 

@@ -52,7 +52,7 @@ class Target(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Features (b, 384, s / 8, s / 8) float32 before normalization."""
         maps = self.engine(images)
-        parts = [F.conv2d(found, kernel, padding=1) for found, kernel in zip(maps, self.kernels, strict=True)]
+        parts = [F.conv2d(one, kernel, padding=1) for one, kernel in zip(maps, self.kernels, strict=True)]
         size = parts[0].shape[-2:]
         return torch.cat([parts[0]] + [F.interpolate(part, size, mode="bilinear") for part in parts[1:]], 1)
 

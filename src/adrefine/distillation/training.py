@@ -103,8 +103,8 @@ class Distillation:
         # Without the cache, which threads would share.
         half = self.dtype != torch.float32
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=half, cache_enabled=False):
-            found = self.net(small)
-        return F.mse_loss(found.float(), wanted)
+            output = self.net(small)
+        return F.mse_loss(output.float(), wanted)
 
     def _learn(self, pair: Pair, pool: ThreadPoolExecutor) -> float:
         """One step of Adam."""

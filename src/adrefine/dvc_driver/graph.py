@@ -27,7 +27,7 @@ _MEANS: Mapping[Done, str] = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StageOutcome:
     """What a stage did and how many seconds that took."""
 
     stage: str
@@ -35,10 +35,10 @@ class Outcome:
     seconds: float
 
 
-def markdown(standing: Standing, planned: Sequence[Planned], outcomes: Mapping[str, Outcome]) -> str:
+def markdown(standing: Standing, planned: Sequence[Planned], outcomes: Mapping[str, StageOutcome]) -> str:
     """The picture, its legend, and a row per stage: what it did, seconds, why."""
     why = {row.stage: row.why for row in planned}
-    done = [outcomes.get(stage, Outcome(stage, "not run", 0.0)) for stage in standing.stages]
+    done = [outcomes.get(stage, StageOutcome(stage, "not run", 0.0)) for stage in standing.stages]
     rows = [(one.stage, one.done, _seconds(one), why.get(one.stage, "")) for one in done]
     kinds = [kind for kind in _MEANS if any(one.done == kind for one in done)]
     return "\n".join(
@@ -54,7 +54,7 @@ def markdown(standing: Standing, planned: Sequence[Planned], outcomes: Mapping[s
     )
 
 
-def mermaid(standing: Standing, outcomes: Mapping[str, Outcome]) -> str:
+def mermaid(standing: Standing, outcomes: Mapping[str, StageOutcome]) -> str:
     """The Mermaid flowchart: a box per stage in the colour of what it did."""
     names = {stage: f"s{number}" for number, stage in enumerate(standing.stages)}
     boxes = [
@@ -79,12 +79,12 @@ def direct(standing: Standing) -> list[tuple[str, str]]:
     ]
 
 
-def _label(outcome: Outcome) -> str:
+def _label(outcome: StageOutcome) -> str:
     took = f" · {_seconds(outcome)} s" if outcome.done in ("ran", "restored", "failed") else ""
     return f"<b>{outcome.stage}</b><br/>{outcome.done}{took}"
 
 
-def _seconds(outcome: Outcome) -> str:
+def _seconds(outcome: StageOutcome) -> str:
     if outcome.done in ("skipped", "not run"):
         return ""
     return f"{outcome.seconds:.1f}"

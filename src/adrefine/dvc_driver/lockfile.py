@@ -84,12 +84,12 @@ def _names(content: Any, place: str = "") -> Iterator[str]:
 def _stages(content: bytes) -> dict[str, Any] | None:
     """The entries by stage; None: the file is not whole."""
     try:
-        found = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        lock = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
+    if not isinstance(lock, dict) or not isinstance(lock.get("schema"), str):
         return None
-    stages = found.get("stages")
+    stages = lock.get("stages")
     if not isinstance(stages, dict):
         return None
     return stages if content.endswith(b"\n") and all(map(_is_whole, stages.values())) else None
@@ -115,8 +115,8 @@ def _has_hash(item: Any) -> bool:
 def _graph(root: Path) -> set[str]:
     """Names of the stages in dvc.yaml."""
     try:
-        found = yaml.safe_load((root / GRAPH).read_bytes())
-        return set(found["stages"])
+        graph = yaml.safe_load((root / GRAPH).read_bytes())
+        return set(graph["stages"])
     except (OSError, yaml.YAMLError, TypeError, KeyError):
         return set()
 

@@ -60,10 +60,10 @@ def holder(root: Path = Path()) -> str | None:
 def _listed(path: Path) -> set[int]:
     """Process numbers in the list."""
     try:
-        found = json.loads(path.read_bytes())
+        processes = json.loads(path.read_bytes())
         infos = [
-            *found.get("write", {}).values(),
-            *(i for some in found.get("read", {}).values() for i in some),
+            *processes.get("write", {}).values(),
+            *(i for some in processes.get("read", {}).values() for i in some),
         ]
         return {int(info["pid"]) for info in infos}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

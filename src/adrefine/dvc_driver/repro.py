@@ -109,8 +109,8 @@ def parse(lines: Iterable[str]) -> Iterator[Event]:
         if not line.strip():
             continue
         for kind, pattern in _BEGINS:
-            if found := pattern.fullmatch(line.strip()):
-                stage, what = found[1], kind
+            if match := pattern.fullmatch(line.strip()):
+                stage, what = match[1], kind
         yield Event(stage, what, line)
 
 

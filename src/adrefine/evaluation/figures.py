@@ -19,23 +19,23 @@ from adrefine.params import Evaluate
 def metrics(inputs: Inputs, params: Evaluate, measured: Measured) -> dict[str, Any]:
     """The content of reports/metrics.json: numbers only, undefined ones left out (docs/design.md)."""
     test, train, scores = measured.test, measured.train, measured.scores
-    found: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     if labelled(test):
-        found["detection"] = {
+        content["detection"] = {
             name: detection.detection_metrics(test["label"], scores[name], measured.thresholds[name])
             for name in scores
         }
-        found["localization"] = localized(inputs, params, test)
-    found["cleaning"] = _cleaning(inputs, train, found.get("detection", {}))
+        content["localization"] = localized(inputs, params, test)
+    content["cleaning"] = _cleaning(inputs, train, content.get("detection", {}))
     if _known(train):
-        found["ranking"] = ranking.ranking_metrics(train["injected"], train["relative_score"])
-        found["review"] = _reviewing(inputs, train)
-    found["noise"] = {name: inputs.noise[name] for name in ("requested", "realised", "n_train")}
+        content["ranking"] = ranking.ranking_metrics(train["injected"], train["relative_score"])
+        content["review"] = _reviewing(inputs, train)
+    content["noise"] = {name: inputs.noise[name] for name in ("requested", "realised", "n_train")}
     if labelled(test):
-        found |= decisions(inputs, measured)
+        content |= decisions(inputs, measured)
     if inputs.supervision:
-        found["supervision"] = inputs.supervision | _recycled(train)
-    return {name: _rounded(part) for name, part in found.items() if part}
+        content["supervision"] = inputs.supervision | _recycled(train)
+    return {name: _rounded(part) for name, part in content.items() if part}
 
 
 def _known(train: pd.DataFrame) -> bool:
@@ -45,16 +45,18 @@ def _known(train: pd.DataFrame) -> bool:
 
 def _cleaning(inputs: Inputs, train: pd.DataFrame, detected: dict[str, Any]) -> dict[str, Any]:
     """What the refinement did; where nobody knows which removed photos were defects, only how many went."""
-    found = cleaning.cleaning_metrics(
+    figures = cleaning.cleaning_metrics(
         train["injected"], train["kept"], train["relative_score"], inputs.summary["rounds"]
     )
     if not _known(train):
-        found = {name: found[name] for name in ("removed", "rounds")}
-    found |= {name: inputs.summary[name] for name in ("outcome", "share", "light") if name in inputs.summary}
+        figures = {name: figures[name] for name in ("removed", "rounds")}
+    figures |= {
+        name: inputs.summary[name] for name in ("outcome", "share", "light") if name in inputs.summary
+    }
     if "oracle" in detected:
         gap = cleaning.oracle_gap_closed(*(detected[name]["auroc"] for name in MODELS))
-        found |= {} if gap is None else {"oracle_gap_closed": gap}
-    return found
+        figures |= {} if gap is None else {"oracle_gap_closed": gap}
+    return figures
 
 
 def _recycled(train: pd.DataFrame) -> dict[str, int]:

@@ -26,13 +26,13 @@ def maps_of(inputs: Inputs, name: str, ids: Sequence[str], files: list[Path]) ->
     Of places they show what is unusual beside the photos that the model has learned.
     """
     if inputs.mapper is None:
-        found = inputs.models[name].maps(Images(tuple(ids), inputs.prepared), files)
+        maps = inputs.models[name].maps(Images(tuple(ids), inputs.prepared), files)
     else:
         train = manifest.of_split(inputs.refined, "train")
         if name != "initial":
             train = train[train["kept"] == 1] if name == "refined" else train[train["injected"] == 0]
-        found = inputs.mapper(inputs.prepared, train["image_id"].tolist(), ids, files)
-    return found if found is None or inputs.region is None else inputs.region.cleared(found)
+        maps = inputs.mapper(inputs.prepared, train["image_id"].tolist(), ids, files)
+    return maps if maps is None or inputs.region is None else inputs.region.cleared(maps)
 
 
 def localized(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[str, Any]:

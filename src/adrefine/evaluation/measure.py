@@ -22,20 +22,20 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
     """Score test and held-out images with every model and gather metrics, tables and maps for the report."""
     for model in inputs.models.values():
         model.apply(params)
-    found = scores.measure(inputs, params.target_fpr)
-    metrics = figures.metrics(inputs, params, found)
-    remarks = notes.notes(inputs.refined, found.test, metrics)
+    measured = scores.measure(inputs, params.target_fpr)
+    metrics = figures.metrics(inputs, params, measured)
+    remarks = notes.notes(inputs.refined, measured.test, metrics)
     data = ReportData(
         settings=settings | _of_inputs(inputs),
         metrics=metrics,
-        train=found.train,
+        train=measured.train,
         history=inputs.history,
-        rounds=rounds(inputs, found.train, found.test),
-        test=found.test.assign(**found.scores),
-        thresholds=found.thresholds,
+        rounds=rounds(inputs, measured.train, measured.test),
+        test=measured.test.assign(**measured.scores),
+        thresholds=measured.thresholds,
         stop_reason=inputs.summary["stop_reason"],
         queue=inputs.queue,
-        notes=[*inputs.remarks, *notes.told(inputs.summary, found.train), *remarks],
+        notes=[*inputs.remarks, *notes.told(inputs.summary, measured.train), *remarks],
         distillation=_distillation(inputs.prepared / PIXELS),
         throughput=inputs.throughput,
         turned=inputs.turned,
@@ -50,8 +50,8 @@ def _of_inputs(inputs: Inputs) -> dict[str, Any]:
     meta = {key: value for file in files if file.exists() for key, value in read_json(file).items()}
     titles = {"backbone": "backbone", "views": "views", "size": "PDN", "teacher": "distilled from"}
     titles |= {"init": "PDN starts from", "steps": "distillation steps"}
-    found = {title: meta[name] for name, title in titles.items() if name in meta}
-    return {**found, "maps": "places" if inputs.mapper else "the detector's own"}
+    facts = {title: meta[name] for name, title in titles.items() if name in meta}
+    return {**facts, "maps": "places" if inputs.mapper else "the detector's own"}
 
 
 def _distillation(pixels: Path) -> pd.DataFrame | None:

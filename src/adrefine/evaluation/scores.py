@@ -48,8 +48,8 @@ def measure(inputs: Inputs, target_fpr: float) -> Measured:
         for rows in (test, held)
     )
     thresholds = {
-        name: detection.conformal_threshold(found, target_fpr, manifest.parts(held))
-        for name, found in good.items()
+        name: detection.conformal_threshold(good_scores, target_fpr, manifest.parts(held))
+        for name, good_scores in good.items()
     }
     return Measured(train, test, held, scores, good, thresholds)
 
@@ -71,17 +71,17 @@ def held_out_photos(table: pd.DataFrame) -> pd.DataFrame:
     return held
 
 
-def decisions(inputs: Inputs, found: Measured) -> dict[str, Any]:
+def decisions(inputs: Inputs, measured: Measured) -> dict[str, Any]:
     """What each model decides at three thresholds, and which types of defect it catches at the first."""
-    twins, test = _twins(inputs, found.held), found.test
+    twins, test = _twins(inputs, measured.held), measured.test
     defect = (test["label"] == manifest.DEFECT).to_numpy()
     said: dict[str, Any] = {"thresholds": {}, "recall_by_type": {}}
     for name, model in inputs.models.items():
-        scores, validation = found.scores[name], None
+        scores, validation = measured.scores[name], None
         if len(twins):
-            both = np.concatenate([found.good[name], scored(model, twins, inputs.prepared)])
-            validation = (np.repeat([0, 1], [len(found.held), len(twins)]), both)
-        at, kinds = found.thresholds[name], test["defect_type"].to_numpy(dtype=str)[defect]
+            both = np.concatenate([measured.good[name], scored(model, twins, inputs.prepared)])
+            validation = (np.repeat([0, 1], [len(measured.held), len(twins)]), both)
+        at, kinds = measured.thresholds[name], test["defect_type"].to_numpy(dtype=str)[defect]
         said["thresholds"][name] = deciding.side_by_side((test["label"], scores), at, validation)
         said["recall_by_type"][name] = deciding.recall_by_type(kinds, scores[defect], at)
     return said

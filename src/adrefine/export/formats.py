@@ -94,11 +94,11 @@ def opened(kind: str, folder: Path) -> Run:
 
 
 def _openvino(graph: Graph, example: torch.Tensor, names: list[str]) -> Any:
-    found = traced(graph, example)
-    found.inputs[0].get_tensor().set_names({INPUT})
-    for output, name in zip(found.outputs, names, strict=True):
+    script = traced(graph, example)
+    script.inputs[0].get_tensor().set_names({INPUT})
+    for output, name in zip(script.outputs, names, strict=True):
         output.get_tensor().set_names({name})
-    return found
+    return script
 
 
 def _onnx(file: Path) -> Run:

@@ -56,15 +56,18 @@ def cost(model: Model, run: Run, given: Given, photos: Photos) -> Cost:
     )
 
 
-def refuse(found: Cost, limit: float) -> None:
+def refuse(measured: Cost, limit: float) -> None:
     """Stop an export whose int8 costs more than `limit`.
 
     Raises:
         UserError: it does, or nobody can tell.
     """
-    if found.auroc is None or found.auroc_f32 is None:
-        raise UserError(f"{found.line()}: nothing was written; label test photos, or export without --int8")
-    if found.auroc_f32 - found.auroc > limit:
+    if measured.auroc is None or measured.auroc_f32 is None:
         raise UserError(
-            f"{found.line()}, {limit:g} is allowed (--max-loss): nothing was written; export without --int8"
+            f"{measured.line()}: nothing was written; label test photos, or export without --int8"
+        )
+    if measured.auroc_f32 - measured.auroc > limit:
+        raise UserError(
+            f"{measured.line()}, {limit:g} is allowed (--max-loss): nothing was written; "
+            "export without --int8"
         )

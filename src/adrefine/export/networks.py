@@ -35,9 +35,9 @@ class Places(nn.Module):
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
-        found = self.net(self.shrink(image).expand(-1, 3, -1, -1))
-        pooled = torch.cat([part for maps in found for part in mean_and_deviation(maps)], dim=1)
-        grids = torch.cat([mean(maps) for mean, maps in zip(self.means, found, strict=True)], dim=1)
+        output = self.net(self.shrink(image).expand(-1, 3, -1, -1))
+        pooled = torch.cat([part for maps in output for part in mean_and_deviation(maps)], dim=1)
+        grids = torch.cat([mean(maps) for mean, maps in zip(self.means, output, strict=True)], dim=1)
         return grids.flatten(2)[0].T @ self.get_buffer("reduction"), pooled[0]
 
 
@@ -108,9 +108,9 @@ def vectors(bundle: Path, contents: Contents) -> Vectors:
 
 
 def _maker(bundle: Path, name: str, contents: Contents) -> makers.Frozen:
-    found = makers.of(bundle, name, contents.model_copy(update={"runtime": TORCH.model_dump()}))
-    assert isinstance(found, makers.Frozen)
-    return found
+    maker = makers.of(bundle, name, contents.model_copy(update={"runtime": TORCH.model_dump()}))
+    assert isinstance(maker, makers.Frozen)
+    return maker
 
 
 def _shrink(size: int, side: int) -> nn.Module:

@@ -66,9 +66,9 @@ def measure(model: Model, run: Run, given: Given, paths: Iterable[Path], maps: b
     for path in paths:
         ready, seen = pixels(path, model.preparation, given)
         scores, heats = model.score([ready.image], maps)
-        found = run(seen)
-        away = _away(found[1][0], heats[0]) if maps and heats[0] is not None else np.zeros(1)
-        rows.append((float(scores[0]), float(found[0][0]), float(away.max()), float(away.mean())))
+        output = run(seen)
+        away = _away(output[1][0], heats[0]) if maps and heats[0] is not None else np.zeros(1)
+        rows.append((float(scores[0]), float(output[0][0]), float(away.max()), float(away.mean())))
     return Both(*np.array(rows, dtype=np.float64).reshape(-1, 4).T)
 
 
@@ -92,14 +92,14 @@ def summary(both: Both, threshold: float, graph_threshold: float, engine: str) -
     )
 
 
-def refuse(found: Parity) -> None:
+def refuse(parity: Parity) -> None:
     """Stop an export that differs.
 
     Raises:
         UserError: it does; says by how much.
     """
-    if not (found.score_largest <= TOLERANCE and found.map_largest <= MAP_TOLERANCE):
+    if not (parity.score_largest <= TOLERANCE and parity.map_largest <= MAP_TOLERANCE):
         raise UserError(
-            f"the exported graph is not the model, nothing was written: of {found.line()}; {TOLERANCE:g} and "
-            f"{MAP_TOLERANCE:g} are allowed. Update the runtime, or take another --format"
+            f"the exported graph is not the model, nothing was written: of {parity.line()}; "
+            f"{TOLERANCE:g} and {MAP_TOLERANCE:g} are allowed. Update the runtime, or take another --format"
         )

@@ -59,8 +59,8 @@ def find(contents: Contents, asked: list[str], int8: bool) -> Photos:
             f"{'is of another run' if there else 'is not here'}: export where and when `dvc repro` made it"
         )
     if asked:
-        found = _of_project(file) if int8 else Photos([], "")
-        return Photos(list(files.named(asked)), "given", found.held, found.tested, found.kept)
+        photos = _of_project(file) if int8 else Photos([], "")
+        return Photos(list(files.named(asked)), "given", photos.held, photos.tested, photos.kept)
     if not there:
         raise UserError(
             "an export is compared with the model on photos, and there is no project here that has some: "

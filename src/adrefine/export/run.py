@@ -63,7 +63,7 @@ def export(order: Order) -> Done:
             "a model with a region of interest (dataset.roi) cannot be exported: use `adrefine predict`"
         )
     start = given(model.preparation, model.contents.seen, order.input)
-    found = photos.find(model.contents, order.photos, order.int8)
+    held = photos.find(model.contents, order.photos, order.int8)
     _refuse_strangers(order.out)
     order.out.parent.mkdir(parents=True, exist_ok=True)
     graph, example = build(model, start, order.maps)
@@ -71,8 +71,8 @@ def export(order: Order) -> Done:
         folder = Path(name) / "made"
         folder.mkdir()
         formats.write(order.kind, graph, example, folder)
-        measured, lines = _measured(order, model, start, found, folder)
-        facts = _facts(order, model, start, found) | measured
+        measured, lines = _measured(order, model, start, held, folder)
+        facts = _facts(order, model, start, held) | measured
         write_text(folder / card.CARD, card.text(model.contents, order.kind, start, facts, lines))
         names = sorted(path.name for path in folder.iterdir())
         facts["files"] = {name: sha256_file(folder / name) for name in names}
@@ -83,30 +83,30 @@ def export(order: Order) -> Done:
 
 
 def _measured(
-    order: Order, model: Model, start: Given, found: photos.Photos, folder: Path
+    order: Order, model: Model, start: Given, held: photos.Photos, folder: Path
 ) -> tuple[dict[str, Any], list[str]]:
     """Parity, and what int8 costs, once it was made; for export.json and in words."""
     threshold, engine = model.threshold, f"{formats.runtime(order.kind)}, one thread"
     run = formats.opened(order.kind, folder)
-    both = parity.measure(model, run, start, found.compared, order.maps)
+    both = parity.measure(model, run, start, held.compared, order.maps)
     exact = parity.summary(both, threshold, threshold, engine)
     parity.refuse(exact)
     lines = [f"{exact.line()}."]
     if not order.int8:
         return {"threshold": threshold, "parity": exact.as_json()}, lines
-    seen = (photos.pixels(path, model.preparation, start)[1] for path in found.kept)
+    seen = (photos.pixels(path, model.preparation, start)[1] for path in held.kept)
     formats.quantize(order.kind, folder, seen)
     run = formats.opened(order.kind, folder)
-    cost = int8.cost(model, run, start, found)
+    cost = int8.cost(model, run, start, held)
     int8.refuse(cost, order.max_loss)
-    again = parity.measure(model, run, start, found.compared, order.maps)
+    again = parity.measure(model, run, start, held.compared, order.maps)
     rounded = parity.summary(again, threshold, cost.threshold, engine)
     lines = [f"Before int8, {lines[0]}", f"{cost.line()}.", f"With int8, {rounded.line()}."]
     measured = {"threshold": cost.threshold, "parity": rounded.as_json(), "before_int8": exact.as_json()}
     return measured | {"cost_of_int8": cost.as_json()}, lines
 
 
-def _facts(order: Order, model: Model, start: Given, found: photos.Photos) -> dict[str, Any]:
+def _facts(order: Order, model: Model, start: Given, held: photos.Photos) -> dict[str, Any]:
     contents = model.contents
     return {
         "schema_version": SCHEMA,
@@ -120,7 +120,7 @@ def _facts(order: Order, model: Model, start: Given, found: photos.Photos) -> di
         "maps": order.maps,
         "preparation": contents.preparation,
         "tolerance": {"score": parity.TOLERANCE, "map": parity.MAP_TOLERANCE},
-        "compared_on": found.where,
+        "compared_on": held.where,
     }
 
 

@@ -93,11 +93,11 @@ class Gaussian(nn.Module):
 
     def says(self, distances: torch.Tensor, pooled: torch.Tensor) -> list[torch.Tensor]:
         """Each part's logarithmic score in its own units, see `Padim.standard_scores`."""
-        found = {evidence.PLACES: distances}
+        values = {evidence.PLACES: distances}
         if evidence.POOLED in self.parts:
-            found[evidence.POOLED] = self.models[evidence.POOLED](pooled[None])
+            values[evidence.POOLED] = self.models[evidence.POOLED](pooled[None])
         return [
-            (self._logarithm(name, found[name]) - part.middle) / part.unit
+            (self._logarithm(name, values[name]) - part.middle) / part.unit
             for name, part in self.parts.items()
         ]
 
@@ -121,8 +121,8 @@ class Mixed(nn.Module):
         """See `Scorer`."""
         gaussian, head = self.gaussian, self.head
         if head is None:
-            found: Found = gaussian(image)
-            return found
+            output: Found = gaussian(image)
+            return output
         maps, pooled = gaussian.places(image / 255)
         distances = gaussian.models[evidence.PLACES](maps)
         says = torch.stack(gaussian.says(distances, pooled))
@@ -154,16 +154,16 @@ class Flow(nn.Module):
 class Students(nn.Module):
     """`EfficientAD`."""
 
-    def __init__(self, found: EfficientAD, teacher: Teacher, contents: Contents, maps: bool) -> None:
+    def __init__(self, detector: EfficientAD, teacher: Teacher, contents: Contents, maps: bool) -> None:
         super().__init__()
-        side, size = found.settings.side, contents.preparation["size"]
-        if found.settings.tiles and side < size:
+        side, size = detector.settings.side, contents.preparation["size"]
+        if detector.settings.tiles and side < size:
             raise UserError("efficientad.tiles = true cannot be exported: train with tiles = false")
-        assert found.networks is not None
-        assert found.scale is not None
+        assert detector.networks is not None
+        assert detector.scale is not None
         self.networks, self.teacher, self.scale, self.alpha = (
-            *(found.networks, teacher.net),
-            *(found.scale, found.alpha),
+            *(detector.networks, teacher.net),
+            *(detector.scale, detector.alpha),
         )
         self.register_buffer("mean", teacher.mean)
         self.register_buffer("std", teacher.std)
@@ -191,7 +191,7 @@ class Students(nn.Module):
             for low, high in zip(self.scale.low, self.scale.high, strict=True)
         ]
         local, overall = (
-            unit * (found - low) for unit, found, low in zip(units, raw, self.scale.low, strict=True)
+            unit * (one - low) for unit, one, low in zip(units, raw, self.scale.low, strict=True)
         )
         return self.alpha * local + (1 - self.alpha) * overall
 

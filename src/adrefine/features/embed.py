@@ -52,10 +52,10 @@ def embed(
     extractor = Extractor(params, runtime)
     settings = params.model_dump(exclude={"preset", "weights", "places"})
     config = configuration(CODE_VERSION, settings, params.weights, extractor)
-    found = through(extractor, images, config, cache)
+    vectors = through(extractor, images, config, cache)
     meta = {**meta_of(params), "dim": extractor.dim}
-    write_store(out, found.ids, found.arrays, extractor.shape, meta)
-    return {"images": len(found.ids), "computed": found.computed}
+    write_store(out, vectors.ids, vectors.arrays, extractor.shape, meta)
+    return {"images": len(vectors.ids), "computed": vectors.computed}
 
 
 def configuration(version: int, settings: Mapping[str, object], weights: str | None, network: Network) -> str:
@@ -112,10 +112,10 @@ def _compute(todo: dict[str, Path], network: Network, known: VectorCache) -> Non
 def _vectors(job: list[tuple[str, Path]], network: Network) -> list[tuple[str, np.ndarray]]:
     """Vectors by key of one batch; images of one shape go through together."""
     images = [read_image(path) for _, path in job]
-    found: dict[str, np.ndarray] = {}
+    vectors: dict[str, np.ndarray] = {}
     for shape in sorted({image.shape for image in images}):
         members = [(key, image) for (key, _), image in zip(job, images, strict=True) if image.shape == shape]
         batch = torch.stack([image for _, image in members])
         batch = batch.pin_memory() if network.device.type == "cuda" else batch
-        found |= zip([key for key, _ in members], network.extract(batch), strict=True)
-    return list(found.items())
+        vectors |= zip([key for key, _ in members], network.extract(batch), strict=True)
+    return list(vectors.items())

@@ -38,12 +38,12 @@ class Rows:
 
     def _load(self, file: Path) -> np.ndarray:
         try:
-            found: np.ndarray = np.load(file, mmap_mode="r")
+            rows: np.ndarray = np.load(file, mmap_mode="r")
         except Exception as error:  # the header is a Python literal, which can be broken in many ways
             raise io.Damaged(file, " ".join(str(error).split())[:80]) from None
-        if found.dtype != np.float16 or found.ndim < 2 or len(found) != len(self.ids):
+        if rows.dtype != np.float16 or rows.ndim < 2 or len(rows) != len(self.ids):
             raise io.Damaged(file, "of another shape than its index")
-        return found
+        return rows
 
     def has(self, ids: Iterable[str]) -> bool:
         """Whether all of `ids` are here."""
@@ -155,8 +155,8 @@ class VectorCache:
         """Those of `keys` that are not stored."""
         whole = (2 * prod(self.shape),)  # bytes; what is shorter was damaged
         with self._open() as db:
-            found = "SELECT length(value) FROM vectors WHERE key=?"
-            return [key for key in keys if db.execute(found, (key,)).fetchone() != whole]
+            query = "SELECT length(value) FROM vectors WHERE key=?"
+            return [key for key in keys if db.execute(query, (key,)).fetchone() != whole]
 
     def put(self, items: Iterable[tuple[str, np.ndarray]]) -> None:
         """Store vectors (views, dim) by key in one transaction."""

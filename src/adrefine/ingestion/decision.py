@@ -53,14 +53,14 @@ def decide(wanted: str, poses: Sequence[Pose], upright: Thumbnails, turned: Thum
         poses: of the training photos, in no particular order.
         upright, turned: thumbnails of these photos stretched, and turned and cropped each to its part.
     """
-    found = [index for index, pose in enumerate(poses) if not pose.problem]
-    parts = [poses[index] for index in found]
+    lying = [index for index, pose in enumerate(poses) if not pose.problem]
+    parts = [poses[index] for index in lying]
     if not parts:
         return Decision(STRETCH, "no part was found in any photo", figures={"found": 0.0})
     figures = measure(parts) | {
         "found": round(len(parts) / len(poses), 3),
-        "agreement_before": round(agreement(upright[found]), 3),
-        "agreement_after": round(agreement(turned[found]), 3),
+        "agreement_before": round(agreement(upright[lying]), 3),
+        "agreement_after": round(agreement(turned[lying]), 3),
     }
     against = _against(figures, len(parts), len(poses)) if wanted == AUTO else ""
     if against:

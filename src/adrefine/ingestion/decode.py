@@ -70,30 +70,34 @@ def read(
         OutOfMemory: whatever it is, there is not the memory to read it.
     """
     try:
-        found = _decode(data, max_megapixels, at_least, gate)
-        if isinstance(found, Samples):
-            return found
+        decoded = _decode(data, max_megapixels, at_least, gate)
+        if isinstance(decoded, Samples):
+            return decoded
         try:
-            return Decoded(_to_8_bit(found.image), found.width, found.height)
+            return Decoded(_to_8_bit(decoded.image), decoded.width, decoded.height)
         except Exception as error:
-            raise unread(error, f"colour mode {found.image.mode} cannot be converted") from None
+            raise unread(error, f"colour mode {decoded.image.mode} cannot be converted") from None
     except MemoryError:
         raise without_memory(_pixels(data)) from None
 
 
 def of_image(image: Image.Image) -> Decoded | Samples:
     """As `read`, of a picture of Pillow."""
-    found = _upright(image, *image.size)
-    return found if isinstance(found, Samples) else Decoded(_to_8_bit(found.image), found.width, found.height)
+    decoded = _upright(image, *image.size)
+    return (
+        decoded
+        if isinstance(decoded, Samples)
+        else Decoded(_to_8_bit(decoded.image), decoded.width, decoded.height)
+    )
 
 
 def photo(data: bytes, max_megapixels: float, at_least: int | None = None) -> Decoded:
     """`read`, with photos of more than 8 bits on the scale that they alone would get."""
-    found = read(data, max_megapixels, at_least)
-    if isinstance(found, Decoded):
-        return found
-    levels = found.levels()
-    return on_scale(found, scales.of(levels, scales.choose({"": levels})))
+    decoded = read(data, max_megapixels, at_least)
+    if isinstance(decoded, Decoded):
+        return decoded
+    levels = decoded.levels()
+    return on_scale(decoded, scales.of(levels, scales.choose({"": levels})))
 
 
 def on_scale(samples: Samples, scale: scales.Scale) -> Decoded:
@@ -105,11 +109,11 @@ def on_scale(samples: Samples, scale: scales.Scale) -> Decoded:
 def mask(data: bytes, max_megapixels: float, gate: Gate | None = None) -> Decoded:
     """Decode a mask: mode L, 255 where the photo is defective, else 0; see `marks`, and `read`."""
     try:
-        found = _decode(data, max_megapixels, None, gate)
-        if isinstance(found, Samples):
-            marked = marks.of_values(found.values)
+        decoded = _decode(data, max_megapixels, None, gate)
+        if isinstance(decoded, Samples):
+            marked = marks.of_values(decoded.values)
         else:
-            marked = marks.of_image(found.image, lossy=data[:2] == _JPEG)
+            marked = marks.of_image(decoded.image, lossy=data[:2] == _JPEG)
     except MemoryError:
         raise without_memory(_pixels(data)) from None
     return Decoded(

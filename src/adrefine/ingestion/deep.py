@@ -43,17 +43,17 @@ def pnm(data: bytes, check_size: Callable[[int, int], None]) -> Samples | None:
 
     `check_size` is called with width and height before anything is read, and raises.
     """
-    found = _PNM.match(data[:_HEADER])
-    if found is None or int(found[7]) < 256:
+    match = _PNM.match(data[:_HEADER])
+    if match is None or int(match[7]) < 256:
         return None
-    width, height, white = int(found[3]), int(found[5]), int(found[7])
+    width, height, white = int(match[3]), int(match[5]), int(match[7])
     check_size(width, height)
-    shape = (height, width, 3) if found[1] == b"P6" else (height, width)
+    shape = (height, width, 3) if match[1] == b"P6" else (height, width)
     if white > 65535:
         raise BadPhoto(f"its header names {white} as white, 65535 is the most that a PGM can hold")
-    if len(data) - found.end() < 2 * int(np.prod(shape)):
+    if len(data) - match.end() < 2 * int(np.prod(shape)):
         raise BadPhoto("damaged or truncated: fewer pixels than its header says")
-    values = np.frombuffer(data, ">u2", int(np.prod(shape)), found.end()).reshape(shape).astype(np.uint16)
+    values = np.frombuffer(data, ">u2", int(np.prod(shape)), match.end()).reshape(shape).astype(np.uint16)
     return Samples(values, full=None if white == 65535 else float(white))
 
 

@@ -89,17 +89,17 @@ def near_pairs(
     if n < 3:  # the residuals of two photos are each other's opposite
         return np.zeros((0, 2), np.int64), np.zeros(0)
     residuals = _residuals(thumbnails)
-    found: set[tuple[int, int]] = set()
+    near: set[tuple[int, int]] = set()
     learns = np.flatnonzero(learning)
     for start in range(0, n, block := max(1, _BLOCK // n)):
         rows = np.arange(start, min(start + block, n))
         like = residuals[rows] @ residuals.T
         like[np.arange(len(rows)), rows] = -1
-        found |= _best(like, rows, np.arange(n), threshold)
+        near |= _best(like, rows, np.arange(n), threshold)
         if len(learns):
             tested = test[rows]
-            found |= _best(like[tested][:, learns], rows[tested], learns, threshold)
-    pairs = np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
+            near |= _best(like[tested][:, learns], rows[tested], learns, threshold)
+    pairs = np.array(sorted(near), dtype=np.int64).reshape(-1, 2)
     exact = residuals.astype(np.float64)
     return pairs, np.round((exact[pairs[:, 0]] * exact[pairs[:, 1]]).sum(axis=1), 4)
 

@@ -68,14 +68,14 @@ def turn(decoded: Decoded, transform: Affine, size: int) -> Image.Image:
     from_result = transform.scaled(image.width / decoded.width, image.height / decoded.height)
     across, down = (max(1, ceil(length - _NEARLY)) for length in from_result.steps())
     a, b, c, d, e, f = from_result
-    found = image.transform(
+    turned = image.transform(
         (size * across, size * down),
         Image.Transform.AFFINE,
         (a / across, b / down, c, d / across, e / down, f),
         Image.Resampling.BICUBIC,
         fillcolor=outside,
     )
-    return found.reduce((across, down))
+    return turned.reduce((across, down))
 
 
 def turn_mask(decoded: Decoded, transform: Affine, size: int) -> Image.Image:
@@ -97,9 +97,9 @@ def _touched(mask: Image.Image, to_result: Affine, size: int) -> npt.NDArray[np.
     rows, columns = np.nonzero(np.asarray(mask))
     places = np.floor(to_result.apply(np.stack([columns + 0.5, rows + 0.5], axis=1))).astype(np.int64)
     inside = places[((places >= 0) & (places < size)).all(axis=1)]
-    found = np.zeros((size, size), dtype=np.uint8)
-    found[inside[:, 1], inside[:, 0]] = 255
-    return found
+    touched = np.zeros((size, size), dtype=np.uint8)
+    touched[inside[:, 1], inside[:, 0]] = 255
+    return touched
 
 
 def geometry(width: int, height: int, size: int, how: str) -> tuple[Box, tuple[int, int], tuple[int, int]]:

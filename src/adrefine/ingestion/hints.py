@@ -68,13 +68,13 @@ def find(photos: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows), columns=list(COLUMNS))
 
 
-def warnings(found: pd.DataFrame) -> list[str]:
+def warnings(hints: pd.DataFrame) -> list[str]:
     """A line if there are hints."""
-    if found.empty:
+    if hints.empty:
         return []
-    kinds = Counter(str(hint).partition(",")[0].partition(" (")[0] for hint in found["hint"])
+    kinds = Counter(str(hint).partition(",")[0].partition(" (")[0] for hint in hints["hint"])
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    count = counted(found["image_id"].nunique(), "photo")
+    count = counted(hints["image_id"].nunique(), "photo")
     return [f"hints at slips of the camera in {count}: {told}; see hints.csv"]
 
 

@@ -55,8 +55,8 @@ def assign(photos: pd.DataFrame, how: str) -> pd.DataFrame:
         numbers = parts_of(np.stack([detail(Path(file)) for file in first["file"]]))
         names = first["image_id"].groupby(numbers).transform("min")
         several = first["image_id"].groupby(numbers).transform("size") > 1
-        found = dict(zip(first["image_id"], names.where(several, ""), strict=True))
-        table.loc[alone, "part"] = table["image_id"][alone].map(found)
+        parts = dict(zip(first["image_id"], names.where(several, ""), strict=True))
+        table.loc[alone, "part"] = table["image_id"][alone].map(parts)
     before = table["split"]
     table["split"] = _on_one_side(table)
     return table.assign(moved_from=before.where(table["split"] != before, ""))
@@ -90,13 +90,13 @@ def parts_of(details: Array) -> Numbers:
     lengths = np.linalg.norm(own, axis=1, keepdims=True)
     own = np.divide(own, lengths, out=np.zeros_like(own), where=lengths > 1e-9)
     groups = _linked(own)
-    found, used = np.empty(len(own), dtype=np.int64), 0
+    parts, used = np.empty(len(own), dtype=np.int64), 0
     for group in range(groups.max() + 1):
         inside = np.flatnonzero(groups == group)
         numbers = _clusters(own[inside])
-        found[inside] = numbers + used
+        parts[inside] = numbers + used
         used += int(numbers.max()) + 1
-    return found
+    return parts
 
 
 def _linked(own: Array) -> Numbers:

@@ -53,7 +53,7 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
             unusable, the region of interest is none.
     """
     mask = roi.drawn(params.roi)
-    root, table, warnings, found = datasets.read(params)  # a wrong root must not cost what is there
+    root, table, warnings, account = datasets.read(params)  # a wrong root must not cost what is there
     _clear(out)
     photos, thumbnails, decision, preparation = prepare.prepare(params, root.resolve(), table, workers)
     usable = _without_bad(photos, params, out / QUARANTINE)
@@ -66,10 +66,10 @@ def ingest(params: Dataset, out: Path, workers: int | None = None) -> Summary:
     twice = pd.concat([exact, near], ignore_index=True)
     hinted = hints.find(kept)
     kept, looked_at = _within_region(kept, roi.of(params, mask, kept, decision.fit), params.roi, out)
-    made = summary.of(photos, kept, twice, found, decision, looked_at, warnings)
+    made = summary.of(photos, kept, twice, account, decision, looked_at, warnings)
     made.warnings.extend(hints.warnings(hinted))
     io.write_csv(out / HINTS, hinted)
-    io.write_csv(out / IGNORED, found.ignored)
+    io.write_csv(out / IGNORED, account.ignored)
     io.write_json(out / PREPARATION, preparation.as_json())
     _write(out, kept, twice, made)
     if decision.fit == PART:

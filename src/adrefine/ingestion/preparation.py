@@ -70,10 +70,10 @@ class Preparation:
         Raises:
             BadPhoto: it cannot be used.
         """
-        found = decode.read(data, self.max_megapixels, self.size, gate)
-        lies = self._pose(found)
+        photo = decode.read(data, self.max_megapixels, self.size, gate)
+        lies = self._pose(photo)
         if lies is None or lies.problem:
-            return self._stretched(found)
+            return self._stretched(photo)
         enough = ceil(self.size / (pose.MARGIN * min(lies.length, lies.width)))
         return self._turned(decode.read(data, self.max_megapixels, enough, gate), lies)
 
@@ -89,33 +89,33 @@ class Preparation:
         """
         return self._in_8_bits(decode.read(data, self.max_megapixels))[0]
 
-    def of_pixels(self, found: Decoded | Samples) -> Ready:
+    def of_pixels(self, photo: Decoded | Samples) -> Ready:
         """A photo that is in memory.
 
         Raises:
             BadPhoto: too small or too large.
         """
-        width, height = size_of(found)
+        width, height = size_of(photo)
         decode.check_size(width, height, self.max_megapixels)
-        lies = self._pose(found)
-        return self._stretched(found) if lies is None or lies.problem else self._turned(found, lies)
+        lies = self._pose(photo)
+        return self._stretched(photo) if lies is None or lies.problem else self._turned(photo, lies)
 
-    def _pose(self, found: Decoded | Samples) -> pose.Pose | None:
+    def _pose(self, photo: Decoded | Samples) -> pose.Pose | None:
         if self.fit != PART:
             return None
-        decoded, _, _ = self._in_8_bits(found)
+        decoded, _, _ = self._in_8_bits(photo)
         return pose.find(pose.reduced(decoded.image))
 
-    def _stretched(self, found: Decoded | Samples) -> Ready:
-        decoded, scale, notes = self._in_8_bits(found)
+    def _stretched(self, photo: Decoded | Samples) -> Ready:
+        decoded, scale, notes = self._in_8_bits(photo)
         how = STRETCH if self.fit == PART else self.fit
         image = self._seen(fitting.fit(decoded, self.size, how))
         move = fitting.transform(decoded.width, decoded.height, self.size, how)
         more = ("its part was not found: stretched, others are turned to it",) if self.fit == PART else ()
         return Ready(image, decoded.width, decoded.height, move, str(scale), (*notes, *more))
 
-    def _turned(self, found: Decoded | Samples, lies: pose.Pose) -> Ready:
-        decoded, scale, notes = self._in_8_bits(found)
+    def _turned(self, photo: Decoded | Samples, lies: pose.Pose) -> Ready:
+        decoded, scale, notes = self._in_8_bits(photo)
         move = lies.transform(decoded.width, decoded.height, self.size, self.aspect)
         image = self._seen(fitting.turn(decoded, move, self.size))
         return Ready(image, decoded.width, decoded.height, move, str(scale), notes)
@@ -125,20 +125,20 @@ class Preparation:
         image = decode.as_grey(fitted)
         return image if self.region is None else self.region.only(image)
 
-    def _in_8_bits(self, found: Decoded | Samples) -> tuple[Decoded, Scale, tuple[str, ...]]:
+    def _in_8_bits(self, photo: Decoded | Samples) -> tuple[Decoded, Scale, tuple[str, ...]]:
         """The photo on the scale of its set; where that has none for it, on its own."""
-        if isinstance(found, Decoded):
-            return found, EIGHT_BIT, ()
-        levels = found.levels()
+        if isinstance(photo, Decoded):
+            return photo, EIGHT_BIT, ()
+        levels = photo.levels()
         known = {kind: scales.parse(text) for kind, text in self.scales.items()}
         own = levels.kind not in known and levels.kind != scales.DECLARED
         scale = scales.of(levels, scales.choose({"": levels}) if own else known)
         notes = (f"holds more than 8 bits, others did not: taken as {scale}",) if own else ()
-        return decode.on_scale(found, scale), scale, notes
+        return decode.on_scale(photo, scale), scale, notes
 
 
-def size_of(found: Decoded | Samples) -> tuple[int, int]:
+def size_of(photo: Decoded | Samples) -> tuple[int, int]:
     """Width and height in pixels."""
-    if isinstance(found, Decoded):
-        return found.width, found.height
-    return found.values.shape[1], found.values.shape[0]
+    if isinstance(photo, Decoded):
+        return photo.width, photo.height
+    return photo.values.shape[1], photo.values.shape[0]

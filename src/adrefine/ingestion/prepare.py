@@ -21,7 +21,7 @@ from adrefine.ingestion import cache, decode, fitting, scales, worker
 from adrefine.ingestion.affine import Affine
 from adrefine.ingestion.decision import AUTO, PART, STRETCH, Decision, decide
 from adrefine.ingestion.preparation import Preparation
-from adrefine.ingestion.worker import Job, Photo, Settings
+from adrefine.ingestion.worker import Job, Photo, WorkerSettings
 from adrefine.params import Dataset
 from adrefine.paths import side_cache
 from adrefine.runtime import parallel
@@ -65,10 +65,12 @@ def prepare(
     return results, _stacked([photo.thumbnail for photo in photos]), decision, made
 
 
-def _settings(params: Dataset, root: Path, fit: str, looks: bool = False, aspect: float = 0.0) -> Settings:
+def _settings(
+    params: Dataset, root: Path, fit: str, looks: bool = False, aspect: float = 0.0
+) -> WorkerSettings:
     folder = side_cache("ingest") / cache.config_key(params.image_size, fit, looks, aspect)
     megapixels = params.max_megapixels
-    return Settings(
+    return WorkerSettings(
         root,
         folder.absolute(),
         params.image_size,
@@ -81,8 +83,8 @@ def _settings(params: Dataset, root: Path, fit: str, looks: bool = False, aspect
 
 
 def _first(
-    settings: Settings, jobs: list[Job], params: Dataset, workers: int | None
-) -> tuple[list[Photo], Settings, list[Job]]:
+    settings: WorkerSettings, jobs: list[Job], params: Dataset, workers: int | None
+) -> tuple[list[Photo], WorkerSettings, list[Job]]:
     """Every photo once, those of more than 8 bits again when all are known, for they get one scale; with
     the settings and jobs that hold it."""
     photos = _process(settings, jobs, workers)
@@ -97,7 +99,7 @@ def _first(
     return photos, settings, jobs
 
 
-def _turn(photos: list[Photo], settings: Settings, jobs: list[Job], workers: int | None) -> None:
+def _turn(photos: list[Photo], settings: WorkerSettings, jobs: list[Job], workers: int | None) -> None:
     """Replace the photos that have a part by those turned and cropped to it."""
     again = [replace(jobs[photo.index], pose=photo.pose) for photo in photos if _has_part(photo)]
     for photo in _process(settings, again, workers):
@@ -106,7 +108,7 @@ def _turn(photos: list[Photo], settings: Settings, jobs: list[Job], workers: int
         photos[photo.index] = photo
 
 
-def _process(settings: Settings, jobs: Sequence[Job], workers: int | None) -> list[Photo]:
+def _process(settings: WorkerSettings, jobs: Sequence[Job], workers: int | None) -> list[Photo]:
     """The photos of the jobs, in their order."""
     done = parallel.stream(
         partial(worker.process, settings),
@@ -150,8 +152,8 @@ def _transforms(photos: list[Photo], size: int, decision: Decision) -> pd.DataFr
 
 def _stacked(thumbnails: list[npt.NDArray[np.float16]]) -> npt.NDArray[np.float16]:
     """(n, 256), 0 for a photo without one."""
-    found = np.zeros((len(thumbnails), decode.THUMBNAIL**2), dtype=np.float16)
-    for row, thumbnail in zip(found, thumbnails, strict=True):
+    stacked = np.zeros((len(thumbnails), decode.THUMBNAIL**2), dtype=np.float16)
+    for row, thumbnail in zip(stacked, thumbnails, strict=True):
         if len(thumbnail):
             row[:] = thumbnail
-    return found
+    return stacked

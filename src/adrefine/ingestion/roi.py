@@ -114,7 +114,7 @@ def _points(shape: dict[str, Any]) -> list[tuple[float, float]]:
     return points
 
 
-def placed(found: Drawn, sizes: Iterable[tuple[int, int]], side: int, fit: str) -> Region:
+def placed(mark: Drawn, sizes: Iterable[tuple[int, int]], side: int, fit: str) -> Region:
     """The region at the working size.
 
     A square mask is drawn on a fitted photo, such as those in data/ingested/images: it is taken as it is. One
@@ -126,16 +126,16 @@ def placed(found: Drawn, sizes: Iterable[tuple[int, int]], side: int, fit: str) 
     Raises:
         UserError: it is of another size, or what it marks is cropped off.
     """
-    known, mask = sorted(set(sizes)), found.mask
+    known, mask = sorted(set(sizes)), mark.mask
     if known != [mask.size] or fit == PART:
-        _check_square(found, known, fit)
+        _check_square(mark, known, fit)
         inside = np.asarray(fitting.fit(Decoded(mask, *mask.size), side, "stretch", is_mask=True)) > 127
     else:
         move = fitting.transform(*mask.size, side, fit)
         inside = _sees_only(np.asarray(mask) > 127, move, side)
     if not inside.any():
         raise UserError(
-            f"{_KEY} = {found.name} marks nothing of what dataset.fit = {fit} leaves of the photos"
+            f"{_KEY} = {mark.name} marks nothing of what dataset.fit = {fit} leaves of the photos"
         )
     return Region(inside)
 
@@ -146,19 +146,21 @@ def _sees_only(inside: Flags, move: Affine, side: int) -> Flags:
     Args:
         move: from the pixels of the result to those of the photo, upright.
     """
-    found = ~inside
+    outside = ~inside
     for axis, (step, start) in enumerate([(move.e, move.f), (move.a, move.c)]):
         reach = 0.0 if step == 1 else _TAPS * max(step, 1.0) + 1
         centres = step * (np.arange(side) + 0.5) + start
-        ends = np.clip(np.stack([np.floor(centres - reach), np.ceil(centres + reach)]), 0, found.shape[axis])
-        seen = [np.take(found, np.arange(a, b), axis).any(axis=axis) for a, b in ends.T.astype(int)]
-        off = (centres < 0) | (centres >= found.shape[axis])
-        found = np.stack(seen, axis=axis) | np.expand_dims(off, 1 - axis)
-    return ~found
+        ends = np.clip(
+            np.stack([np.floor(centres - reach), np.ceil(centres + reach)]), 0, outside.shape[axis]
+        )
+        seen = [np.take(outside, np.arange(a, b), axis).any(axis=axis) for a, b in ends.T.astype(int)]
+        off = (centres < 0) | (centres >= outside.shape[axis])
+        outside = np.stack(seen, axis=axis) | np.expand_dims(off, 1 - axis)
+    return ~outside
 
 
-def _check_square(found: Drawn, sizes: Sequence[tuple[int, int]], fit: str) -> None:
-    width, height = found.mask.size
+def _check_square(mark: Drawn, sizes: Sequence[tuple[int, int]], fit: str) -> None:
+    width, height = mark.mask.size
     if width == height:
         return
     shown = "x".join(map(str, sizes[0]))
@@ -166,7 +168,7 @@ def _check_square(found: Drawn, sizes: Sequence[tuple[int, int]], fit: str) -> N
     on_photo = "" if len(sizes) > 1 or fit == PART else f"on a photo ({shown}), or "
     turned = " and are turned to their part" if fit == PART else ""
     raise UserError(
-        f"{_KEY} = {found.name} is {width}x{height}, {others}{turned}: draw it {on_photo}on a square one of "
+        f"{_KEY} = {mark.name} is {width}x{height}, {others}{turned}: draw it {on_photo}on a square one of "
         "data/ingested/images, which a run without it makes"
     )
 
@@ -229,11 +231,11 @@ def applied(table: pd.DataFrame, region: Region) -> Applied:
     with ThreadPoolExecutor(hardware.threads()) as pool:
         files = list(pool.map(lambda file: _filled(Path(file), region), table["file"]))
         masks = list(pool.map(lambda file: _cut(Path(file), region), table["mask_file"][masked]))
-    found = table.assign(file=files)
-    found.loc[masked, "mask_file"] = [file for file, _ in masks]
-    found.loc[masked, "mask_area"] = [area for _, area in masks]
-    before, after = table["mask_area"][masked], found["mask_area"][masked]
-    return Applied(found, int((after < before).sum()), int((after == 0).sum()))
+    photos = table.assign(file=files)
+    photos.loc[masked, "mask_file"] = [file for file, _ in masks]
+    photos.loc[masked, "mask_area"] = [area for _, area in masks]
+    before, after = table["mask_area"][masked], photos["mask_area"][masked]
+    return Applied(photos, int((after < before).sum()), int((after == 0).sum()))
 
 
 def _filled(file: Path, region: Region) -> str:

@@ -101,12 +101,12 @@ def choose(levels: Mapping[str, Levels], bit_depth: int | None = None) -> dict[s
     Raises:
         UserError: a photo reaches values that `bit_depth` bits cannot hold.
     """
-    found: dict[str, Scale] = {}
+    scales: dict[str, Scale] = {}
     for kind in (INTEGER, FLOAT):
         ours = {name: one for name, one in levels.items() if one.kind == kind}
         if ours:
-            found[kind] = _by_setting(ours, bit_depth) if bit_depth else _by_range(list(ours.values()))
-    return found
+            scales[kind] = _by_setting(ours, bit_depth) if bit_depth else _by_range(list(ours.values()))
+    return scales
 
 
 def of(levels: Levels, scales: Scales) -> Scale:

@@ -26,14 +26,14 @@ def read_bytes(root: Path, source: str, max_megapixels: float, follow_links: boo
             raise BadPhoto(
                 "a symbolic link that leaves dataset.root: not followed, unless dataset.follow_links is true"
             )
-        found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise BadPhoto("a symbolic link to a folder: not followed")
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise BadPhoto("not a regular file")
-        if row is None and found.st_size > max_megapixels * 1e6 * _LARGEST_PIXEL + _LARGEST_HEADER:
+        if row is None and status.st_size > max_megapixels * 1e6 * _LARGEST_PIXEL + _LARGEST_HEADER:
             raise BadPhoto(
-                f"{found.st_size / 1e6:.0f} MB: too large for dataset.max_megapixels = {max_megapixels:g}"
+                f"{status.st_size / 1e6:.0f} MB: too large for dataset.max_megapixels = {max_megapixels:g}"
             )
         return path.read_bytes() if row is None else hdf5.png(path, *row[1:])
     except (KeyError, IndexError) as error:

@@ -89,7 +89,7 @@ def of(
     photos: pd.DataFrame,
     kept: pd.DataFrame,
     twice: pd.DataFrame,
-    found: Account,
+    accounts: Account,
     decision: Decision,
     roi: dict[str, Any],
     warnings: list[str],
@@ -107,7 +107,7 @@ def of(
         near=int((twice["kind"] == "near").sum()),
         leaks=int(twice["leak"].sum()),
         parts=_parts(kept),
-        files=_files(photos, kept, found),
+        files=_files(photos, kept, accounts),
         scales={str(name): int(count) for name, count in sorted(Counter(kept["scale"]).items())},
         fit=decision.fit,
         fit_reason=decision.reason,
@@ -118,16 +118,16 @@ def of(
     )
 
 
-def _files(photos: pd.DataFrame, kept: pd.DataFrame, found: Account) -> dict[str, Any]:
+def _files(photos: pd.DataFrame, kept: pd.DataFrame, accounts: Account) -> dict[str, Any]:
     """Every file under the root once: what it is, or why it was left out."""
     bad = int((photos["problem"] != "").sum())
     return {
-        "total": found.total,
+        "total": accounts.total,
         "photos": len(kept),
-        "masks": found.masks,
+        "masks": accounts.masks,
         "duplicates": len(photos) - bad - len(kept),
         "quarantined": bad,
-        "ignored": account.reasons(found.ignored["reason"]),
+        "ignored": account.reasons(accounts.ignored["reason"]),
     }
 
 

@@ -41,7 +41,7 @@ class TornMasks(Exception):
 
 
 @dataclass(frozen=True)
-class Settings:
+class WorkerSettings:
     """How photos are prepared.
 
     Attributes:
@@ -113,7 +113,7 @@ class Photo:
     turned: npt.NDArray[np.float16] = field(default_factory=lambda: np.zeros(0, np.float16))
 
 
-def process(settings: Settings, job: Job) -> Photo:
+def process(settings: WorkerSettings, job: Job) -> Photo:
     """Prepare one photo and its mask; never raises for bad data.
 
     Raises:
@@ -127,7 +127,7 @@ def process(settings: Settings, job: Job) -> Photo:
         raise OutOfMemory(f"{job.source}: not enough memory to read it: close other programs") from None
 
 
-def _process(settings: Settings, job: Job) -> Photo:
+def _process(settings: WorkerSettings, job: Job) -> Photo:
     photo = Photo(job.index)
     try:
         _image(settings, job, photo)
@@ -144,7 +144,7 @@ def _process(settings: Settings, job: Job) -> Photo:
     return photo
 
 
-def _image(settings: Settings, job: Job, photo: Photo) -> None:
+def _image(settings: WorkerSettings, job: Job, photo: Photo) -> None:
     data = read_bytes(settings.root, job.source, settings.max_megapixels, settings.follow_links)
     photo.sha256 = hashlib.sha256(data).hexdigest()
     scale = scales.of(job.levels, settings.scales) if job.levels else EIGHT_BIT
@@ -157,12 +157,12 @@ def _image(settings: Settings, job: Job, photo: Photo) -> None:
             return
         with _gate(settings.cache) as gate:
             enough = _enough(settings.size, job.pose)
-            found = decode.read(data, settings.max_megapixels, enough, gate)
-            if isinstance(found, Samples) and job.levels is None:
-                photo.levels = found.levels()
+            decoded = decode.read(data, settings.max_megapixels, enough, gate)
+            if isinstance(decoded, Samples) and job.levels is None:
+                photo.levels = decoded.levels()
                 io.write_json(cache.levels_file(settings.cache, photo.sha256), photo.levels.as_json())
                 return
-            record = _keep(settings, job, file, _in_8_bits(found, scale))
+            record = _keep(settings, job, file, _in_8_bits(decoded, scale))
     photo.scale = str(scale)
     photo.width, photo.height = record["width"], record["height"]
     photo.grey_levels, photo.black, photo.saturated = (record[k] for k in ("levels", "black", "saturated"))
@@ -190,16 +190,16 @@ def _thumbnail(text: str) -> npt.NDArray[np.float16]:
     return np.frombuffer(bytes.fromhex(text), dtype=np.float16)
 
 
-def _enough(size: int, found: Pose | None) -> int:
+def _enough(size: int, lies: Pose | None) -> int:
     """Pixels a side at which a photo must be decoded so that no detail of its part is lost."""
-    return size if found is None else ceil(size / (pose.MARGIN * min(found.length, found.width)))
+    return size if lies is None else ceil(size / (pose.MARGIN * min(lies.length, lies.width)))
 
 
-def _in_8_bits(found: Decoded | Samples, scale: Scale) -> Decoded:
-    return found if isinstance(found, Decoded) else decode.on_scale(found, scale)
+def _in_8_bits(photo: Decoded | Samples, scale: Scale) -> Decoded:
+    return photo if isinstance(photo, Decoded) else decode.on_scale(photo, scale)
 
 
-def _fit(decoded: Decoded, settings: Settings, job: Job, is_mask: bool = False) -> Image.Image:
+def _fit(decoded: Decoded, settings: WorkerSettings, job: Job, is_mask: bool = False) -> Image.Image:
     if job.pose is None:
         return fitting.fit(decoded, settings.size, settings.fit, is_mask)
     move = job.pose.transform(decoded.width, decoded.height, settings.size, settings.aspect)
@@ -209,14 +209,14 @@ def _fit(decoded: Decoded, settings: Settings, job: Job, is_mask: bool = False) 
 def _look(image: Image.Image) -> dict[str, Any]:
     """How the part lies, and the thumbnail of the photo turned and cropped to it."""
     small = pose.reduced(image)
-    found, turned = pose.find(small), np.zeros(decode.THUMBNAIL**2, dtype=np.float16)
-    if not found.problem:
-        move = found.transform(*small.size, _TURNED, 0)
+    lies, turned = pose.find(small), np.zeros(decode.THUMBNAIL**2, dtype=np.float16)
+    if not lies.problem:
+        move = lies.transform(*small.size, _TURNED, 0)
         turned = decode.thumbnail(fitting.turn(Decoded(small, *small.size), move, _TURNED))
-    return {"pose": found.values(), "turned": turned.tobytes().hex()}
+    return {"pose": lies.values(), "turned": turned.tobytes().hex()}
 
 
-def _keep(settings: Settings, job: Job, file: Path, decoded: Decoded) -> dict[str, Any]:
+def _keep(settings: WorkerSettings, job: Job, file: Path, decoded: Decoded) -> dict[str, Any]:
     """Bring a photo to the working size and store it; its record."""
     image = decode.as_grey(_fit(decoded, settings, job))
     grey = image.convert("L")
@@ -236,14 +236,14 @@ def _keep(settings: Settings, job: Job, file: Path, decoded: Decoded) -> dict[st
     return record
 
 
-def _measured(settings: Settings, sha256: str) -> Levels | None:
+def _measured(settings: WorkerSettings, sha256: str) -> Levels | None:
     try:
         return Levels(**io.read_json(cache.levels_file(settings.cache, sha256)))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _mask(settings: Settings, job: Job, photo: Photo) -> None:
+def _mask(settings: WorkerSettings, job: Job, photo: Photo) -> None:
     sources = pairing.split(job.mask_source)
     data = [
         _named(source, read_bytes, settings.root, source, settings.max_megapixels, settings.follow_links)

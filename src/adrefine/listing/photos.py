@@ -40,8 +40,8 @@ def of(version: Version, which: str = ALL) -> list[Photo]:
 
 def _folder(version: Version) -> Path:
     """Where the photos of the version's settings are; where it has none, those of today."""
-    found = params.parse(version.settings) if version.settings else params.load()
-    return datasets.place(found.dataset).absolute()
+    settings = params.parse(version.settings) if version.settings else params.load()
+    return datasets.place(settings.dataset).absolute()
 
 
 def _answers(version: Version) -> dict[str, review.Answer]:

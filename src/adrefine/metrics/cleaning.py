@@ -33,14 +33,14 @@ def cleaning_metrics(
     scores = np.asarray(removal_score, dtype=np.float64)
     if not hidden.shape == stays.shape == scores.shape:
         raise UserError(f"injected {hidden.shape}, kept {stays.shape}, scores {scores.shape}: lengths differ")
-    removed, found, lost = int(np.sum(~stays)), int(np.sum(hidden & ~stays)), int(np.sum(~hidden & ~stays))
+    removed, hits, lost = int(np.sum(~stays)), int(np.sum(hidden & ~stays)), int(np.sum(~hidden & ~stays))
     ratios = {
-        "precision": (found, removed),
-        "recall": (found, int(hidden.sum())),
+        "precision": (hits, removed),
+        "recall": (hits, int(hidden.sum())),
         "good_retained": (int(np.sum(~hidden & stays)), int(np.sum(~hidden))),
         "residual_noise": (int(np.sum(hidden & stays)), int(stays.sum())),
     }
-    result: dict[str, float] = {"removed": removed, "removed_defects": found, "removed_good": lost}
+    result: dict[str, float] = {"removed": removed, "removed_defects": hits, "removed_good": lost}
     result |= {name: part / whole for name, (part, whole) in ratios.items() if whole}
     scored = ~np.isnan(scores)
     if hidden[scored].any() and not hidden[scored].all():

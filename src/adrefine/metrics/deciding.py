@@ -21,10 +21,10 @@ def decided(labels: ArrayLike, scores: ArrayLike, threshold: float) -> dict[str,
         "fn": int((defect & ~rejected).sum()),
         "tn": int((~defect & ~rejected).sum()),
     }
-    found = at_threshold(labels, scores, threshold)
+    figures = at_threshold(labels, scores, threshold)
     if rejected.any():
-        found["precision"] = counts["tp"] / int(rejected.sum())
-    return {**found, **counts}
+        figures["precision"] = counts["tp"] / int(rejected.sum())
+    return {**figures, **counts}
 
 
 def f1_threshold(labels: ArrayLike, scores: ArrayLike) -> float:

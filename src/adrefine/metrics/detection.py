@@ -90,15 +90,15 @@ def at_threshold(labels: ArrayLike, scores: ArrayLike, threshold: float) -> dict
     rejected = values > threshold
     tp, fp = int(np.sum(rejected & defect)), int(np.sum(rejected & ~defect))
     fn, tn = int(np.sum(defect)) - tp, int(np.sum(~defect)) - fp
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     if tp + fn and fp + tn:
         scale = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-        found["mcc"] = (tp * tn - fp * fn) / sqrt(scale) if scale else 0.0
+        figures["mcc"] = (tp * tn - fp * fn) / sqrt(scale) if scale else 0.0
     if tp + fn:
-        found["recall"] = tp / (tp + fn)
+        figures["recall"] = tp / (tp + fn)
     if fp + tn:
-        found["fpr"] = fp / (fp + tn)
-    return found
+        figures["fpr"] = fp / (fp + tn)
+    return figures
 
 
 def detection_metrics(labels: ArrayLike, scores: ArrayLike, threshold: float) -> dict[str, float]:

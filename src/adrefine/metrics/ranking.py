@@ -27,8 +27,8 @@ def ranking_metrics(hidden: ArrayLike, scores: ArrayLike) -> dict[str, float]:
     flags, values = flags[~np.isnan(values)], values[~np.isnan(values)]
     if not flags.any() or flags.all():
         return {}
-    found = {"auroc": auroc(flags, values), "ap": aupr(flags, values)}
-    return found | {f"depth_{share:.0%}"[:-1]: depth(flags, values, share) for share in (0.9, 1.0)}
+    figures = {"auroc": auroc(flags, values), "ap": aupr(flags, values)}
+    return figures | {f"depth_{share:.0%}"[:-1]: depth(flags, values, share) for share in (0.9, 1.0)}
 
 
 def depth(hidden: ArrayLike, scores: ArrayLike, share: float) -> float:

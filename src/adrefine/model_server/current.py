@@ -93,7 +93,7 @@ class Current:
         """What differs once another bundle is there: bundle.json is what is written last."""
         folder = os.path.realpath(self.folder)
         try:
-            found = os.stat(os.path.join(folder, FILE))
+            status = os.stat(os.path.join(folder, FILE))
         except OSError:
             return None
-        return folder, found.st_ino, found.st_mtime_ns, found.st_size
+        return folder, status.st_ino, status.st_mtime_ns, status.st_size

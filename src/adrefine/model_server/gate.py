@@ -70,8 +70,8 @@ class Gate:
         if not self.token:
             return True
         given = [value for name, value in headers if name == b"authorization"]
-        kind, _, found = (given[0] if len(given) == 1 else b"").partition(b" ")
-        return kind.lower() == b"bearer" and secrets.compare_digest(found.strip(), self.token.encode())
+        kind, _, token = (given[0] if len(given) == 1 else b"").partition(b" ")
+        return kind.lower() == b"bearer" and secrets.compare_digest(token.strip(), self.token.encode())
 
     def _bounded(self, receive: Receive) -> Receive:
         """`receive` that counts: a request without a length may send any number of bytes."""

@@ -34,10 +34,10 @@ async def photo(request: Request) -> bytes:
     if kind != FORM:
         return body
     async with request.form(max_files=1, max_fields=_FIELDS) as form:
-        found = form.get(FIELD)
-        if isinstance(found, UploadFile):
-            return await found.read()
-    if found is None:
+        field = form.get(FIELD)
+        if isinstance(field, UploadFile):
+            return await field.read()
+    if field is None:
         raise Refused(400, f"the form has no file in the field `{FIELD}`: {_HOW}")
     raise Refused(
         400, f"the field `{FIELD}` is text, not a file: curl wants @ before the name, -F photo=@new.png"

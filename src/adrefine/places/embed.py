@@ -35,9 +35,9 @@ def embed_places(
     extractor = PlacesExtractor(params, runtime, inside)
     settings = {"backbone": params.backbone, **params.places.model_dump()}
     config = configuration(CODE_VERSION, {"places": settings}, params.weights, extractor)
-    found = through(extractor, images, config, cache)
+    rows = through(extractor, images, config, cache)
     shapes: dict[str, tuple[int, ...]] = {"maps": extractor.maps, "pooled": (extractor.pooled,)}
     meta = {**settings, "weights": params.weights, "channels": extractor.maps[1]}
     meta |= {} if inside is None else {"inside": inside}
-    write_rows(out, found.ids, map(extractor.split, found.arrays), shapes, meta)
-    return {"images": len(found.ids), "computed": found.computed}
+    write_rows(out, rows.ids, map(extractor.split, rows.arrays), shapes, meta)
+    return {"images": len(rows.ids), "computed": rows.computed}

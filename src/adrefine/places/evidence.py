@@ -171,9 +171,9 @@ def gather(
     return with_variants(store, weighed(asked, models.distances(asked), _not(ids, known), top))
 
 
-def with_variants(store: Store, found: Evidence) -> Evidence:
+def with_variants(store: Store, evidence: Evidence) -> Evidence:
     """The evidence with its `variants`."""
-    return replace(found, variants=variants(store, found.ids, found.strength))
+    return replace(evidence, variants=variants(store, evidence.ids, evidence.strength))
 
 
 def twins_of(store: Store, ids: Sequence[str]) -> list[str] | None:
@@ -216,13 +216,13 @@ def learn(
     )
 
 
-def weighed(asked: Asked, found: tuple[Distances, Distances], good: Flags, top: float = TOP) -> Evidence:
+def weighed(asked: Asked, distances: tuple[Distances, Distances], good: Flags, top: float = TOP) -> Evidence:
     """The evidence that follows from distances at places and of the photo as a whole.
 
     Args:
         good: (n,) photos that nobody called defective.
     """
-    voters = (_voter(PLACES, found[0], good, top), _voter(POOLED, found[1], good, top))
+    voters = (_voter(PLACES, distances[0], good, top), _voter(POOLED, distances[1], good, top))
     earned = np.array([max(voter.telling - 0.5, 1e-3) ** 2 for voter in voters])
     weights = earned / earned.sum()
     photos = together(voters, weights, [voter.photos for voter in voters])
@@ -235,15 +235,15 @@ def weighed(asked: Asked, found: tuple[Distances, Distances], good: Flags, top: 
         tuple(weights.tolist()),
         (photos - middle) / unit,
         (others - middle) / unit,
-        np.concatenate([_cells(found[0].photos), _cells(found[0].held)]),
-        _spread(found[0], good),
+        np.concatenate([_cells(distances[0].photos), _cells(distances[0].held)]),
+        _spread(distances[0], good),
         _width(voters[0]),
     )
 
 
 def together(voters: Sequence[Voter], weights: Sequence[float] | Array, scores: Sequence[Array]) -> Array:
     """The voters' logarithmic scores (n,), in their own units, by their weights."""
-    parts = [w * voter.standard(found) for w, voter, found in zip(weights, voters, scores, strict=True)]
+    parts = [w * voter.standard(own) for w, voter, own in zip(weights, voters, scores, strict=True)]
     return np.asarray(np.sum(parts, axis=0))
 
 
@@ -268,10 +268,10 @@ def of(images: Images, held: Sequence[str], verdicts: Verdicts, seed: int) -> Ev
     return gather(store, images.ids, held, seed, verdicts.remove, parts=images.parts)
 
 
-def _voter(name: str, found: Distances, good: Flags, top: float) -> Voter:
+def _voter(name: str, distances: Distances, good: Flags, top: float) -> Voter:
     """The voter of these distances; of one place the worst share is that place."""
-    twins = None if found.twins is None else photo_scores(found.twins, top)
-    return Voter(name, photo_scores(found.photos, top), twins, photo_scores(found.held, top), good)
+    twins = None if distances.twins is None else photo_scores(distances.twins, top)
+    return Voter(name, photo_scores(distances.photos, top), twins, photo_scores(distances.held, top), good)
 
 
 def _not(ids: Sequence[str], known: frozenset[str]) -> Flags:
@@ -286,7 +286,7 @@ def _spread(distances: Distances, good: Flags) -> float:
     photos, twins = np.log(distances.photos[both]), np.log(distances.twins[both])
     usual = np.median(photos, axis=0)
     unit = ROBUST * np.median(np.abs(photos - usual), axis=0) + 1e-9
-    odd, with_defect = (((found - usual) / unit > ODD).mean(axis=1) for found in (photos, twins))
+    odd, with_defect = (((values - usual) / unit > ODD).mean(axis=1) for values in (photos, twins))
     added = max(float(np.median(with_defect - odd)), 1 / photos.shape[1])
     return float(np.median(odd)) / added
 

@@ -64,9 +64,9 @@ class PlacesExtractor:
 
     def _chunk(self, images: torch.Tensor) -> torch.Tensor:
         grid = self.settings.grid
-        found = self.engine(resize(images, self.settings.side).expand(-1, 3, -1, -1))
-        pooled = [part for maps in found for part in mean_and_deviation(maps)]
-        places = torch.cat([F.adaptive_avg_pool2d(maps, grid) for maps in found], dim=1)
+        outputs = self.engine(resize(images, self.settings.side).expand(-1, 3, -1, -1))
+        pooled = [part for maps in outputs for part in mean_and_deviation(maps)]
+        places = torch.cat([F.adaptive_avg_pool2d(maps, grid) for maps in outputs], dim=1)
         reduced = places.flatten(2).transpose(1, 2) @ self.reduction
         return torch.cat([reduced.flatten(1), *pooled], dim=1)
 

@@ -48,8 +48,8 @@ def drawn(model: Gaussians, maps: Maps, files: Sequence[Path]) -> np.ndarray:
     distances = model.distances(maps) / maps.shape[2]
     if (~model.seen).any():
         distances = distances[:, _nearest(model.seen)]
-    found = [enlarged(row, _size(file)) for row, file in zip(distances, files, strict=True)]
-    return np.stack(found) if found else np.zeros((0, 1, 1), np.float32)
+    sized = [enlarged(row, _size(file)) for row, file in zip(distances, files, strict=True)]
+    return np.stack(sized) if sized else np.zeros((0, 1, 1), np.float32)
 
 
 def _nearest(seen: Flags) -> npt.NDArray[np.int64]:

@@ -84,12 +84,12 @@ class OutOfFold:
         return Distances(self._without_fold(asked.ids), twins, np.exp(np.mean(each, axis=0)))
 
     def _without_fold(self, ids: Sequence[str]) -> Array:
-        found = np.full((len(ids), len(self.models[0].mean)), np.nan)
+        scores = np.full((len(ids), len(self.models[0].mean)), np.nan)
         named = np.array([name != "" for name in ids])
         for fold, model in enumerate(self.models):
             inside = named & (self.folds == fold)
-            found[inside] = np.maximum(model.distances(self.read(_of(ids, inside))), _LEAST)
-        return found
+            scores[inside] = np.maximum(model.distances(self.read(_of(ids, inside))), _LEAST)
+        return scores
 
 
 def folds_of(ids: Sequence[str], seed: int, parts: Mapping[str, str] = MappingProxyType({})) -> Numbers:

@@ -132,7 +132,7 @@ class Gaussians:
         """
         import torch
 
-        lower, found = torch.from_numpy(self.lower), np.empty(maps.shape[:2])
+        lower, squared = torch.from_numpy(self.lower), np.empty(maps.shape[:2])
         away = np.zeros((_MEASURED, *maps.shape[1:]))
         with one_core_each():
             for start in range(0, len(maps), _MEASURED):
@@ -140,8 +140,8 @@ class Gaussians:
                 away[: len(rows)] = (rows.astype(np.float64) - self.mean) / self.scale
                 columns = torch.from_numpy(away).permute(1, 2, 0)  # (p, d, m)
                 white = torch.linalg.solve_triangular(lower, columns, upper=False)
-                found[start : start + len(rows)] = (white**2).sum(dim=1).T.numpy()[: len(rows)]
-        return found
+                squared[start : start + len(rows)] = (white**2).sum(dim=1).T.numpy()[: len(rows)]
+        return squared
 
     def log_density(self, maps: Maps) -> Array:
         """Natural logarithm (m, p) of the density of maps (m, p, d), in the maps' units."""

@@ -33,13 +33,13 @@ def variants(store: Store, ids: Sequence[str], strength: Array) -> frozenset[str
     middle = np.median(usual, axis=0)
     unit = _ROBUST * np.median(np.abs(usual - middle), axis=0) + 1e-6
     others = _directions(store.maps([ids[place] for place in like]), middle, unit)
-    found = set()
+    members = set()
     for place in asked:
         own = others[np.searchsorted(like, place)]
         shares = (np.einsum("npd,pd->np", others, own) > ALIKE).mean(axis=1)
         if (shares >= MANY).sum() - 1 >= OTHERS:  # it resembles itself
-            found.add(ids[place])
-    return frozenset(found)
+            members.add(ids[place])
+    return frozenset(members)
 
 
 def _directions(maps: np.ndarray, middle: np.ndarray, unit: np.ndarray) -> np.ndarray:

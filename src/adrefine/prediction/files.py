@@ -23,9 +23,9 @@ def named(arguments: Iterable[str]) -> Iterator[Path]:
         if path.is_file():
             yield path
             continue
-        found = _below(path) if path.is_dir() else map(Path, sorted(glob.iglob(text, recursive=True)))
+        files = _below(path) if path.is_dir() else map(Path, sorted(glob.iglob(text, recursive=True)))
         nothing = True
-        for file in found:
+        for file in files:
             if file.is_file() and (path.is_dir() is False or _is_photo(file)):
                 nothing = False
                 yield file

@@ -129,10 +129,10 @@ class Model:
 
     def _maps(self, seen: Images, files: list[Path]) -> npt.NDArray[np.float32] | None:
         if self.usual is None:
-            found = self.detector.maps(seen, files)
+            maps = self.detector.maps(seen, files)
         else:
-            found = drawn(self.usual, open_places(seen.prepared / PLACES_INPUT).maps(seen.ids), files)
-        return found if found is None or self.region is None else self.region.cleared(found)
+            maps = drawn(self.usual, open_places(seen.prepared / PLACES_INPUT).maps(seen.ids), files)
+        return maps if maps is None or self.region is None else self.region.cleared(maps)
 
     def _unlike(self, photo: Ready) -> Iterator[str]:
         """How a photo differs from those that trained."""

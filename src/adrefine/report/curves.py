@@ -35,9 +35,9 @@ def scores(data: ReportData) -> pd.DataFrame:
     """Of training photos that were scored, the most suspicious first: rank, and score in units of the limit
     (of the median where the strategy has none)."""
     train = data.train[np.isfinite(data.train["score"].to_numpy(float))]
-    found, limit = train["score"].to_numpy(float), train["threshold"].to_numpy(float)
-    units = np.where(np.isfinite(limit) & (limit > 0), limit, np.median(found) if len(found) else 1.0)
-    ordered = np.sort(found / units)[::-1]
+    values, limit = train["score"].to_numpy(float), train["threshold"].to_numpy(float)
+    units = np.where(np.isfinite(limit) & (limit > 0), limit, np.median(values) if len(values) else 1.0)
+    ordered = np.sort(values / units)[::-1]
     return pd.DataFrame({"rank": np.arange(1, len(ordered) + 1), "score": ordered})
 
 

@@ -137,15 +137,15 @@ def render(
 
 
 def _plots(data: ReportData, folder: Path) -> list[Plot]:
-    found = []
+    plots = []
     for name, (title, caption, wide) in _PLOTS.items():
         path = folder / f"{name}.png"
         if path.is_file():
             source = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
             if name == "distillation" and data.throughput:
                 caption = f"{caption} It was done at {data.throughput:g} images a second."
-            found.append(Plot(source, title, caption, _alt(name, data), wide))
-    return found
+            plots.append(Plot(source, title, caption, _alt(name, data), wide))
+    return plots
 
 
 def _alt(name: str, data: ReportData) -> str:
@@ -177,17 +177,17 @@ def _metrics(data: ReportData) -> Table | None:
 
 def _decisions(data: ReportData) -> Table | None:
     """What the refined detector decides at each threshold, side by side."""
-    found = data.metrics.get("thresholds", {}).get("refined", {})
+    decisions = data.metrics.get("thresholds", {}).get("refined", {})
     names = {**{name: _METRICS[name] for name in ("mcc", "recall", "fpr")}, "precision": ("precision", "")}
     counts = {"tp": "caught", "fn": "missed", "fp": "false alarms", "tn": "passed"}
     rows = [
         [
             title,
-            *(_three(words.figure(found, at, name)) for name in names),
-            *(f"{found[at][name]:,}" for name in counts),
+            *(_three(words.figure(decisions, at, name)) for name in names),
+            *(f"{decisions[at][name]:,}" for name in counts),
         ]
         for at, title in _THRESHOLDS.items()
-        if at in found
+        if at in decisions
     ]
     heads = [(title, "at that threshold") for title, _ in names.values()]
     heads = [("threshold from", ""), *heads, *((title, "photos") for title in counts.values())]
@@ -204,8 +204,8 @@ def _review(data: ReportData) -> Table | None:
     }
     rows = []
     for name, title in names.items():
-        found = [words.figure(data.metrics, "review", f"{name}_at_{share}pct") for share in SHARES]
-        shares = [words.percent(share) for share in found if share is not None]
+        within = [words.figure(data.metrics, "review", f"{name}_at_{share}pct") for share in SHARES]
+        shares = [words.percent(share) for share in within if share is not None]
         rows += [[title, *shares]] if shares else []
     heads = [(f"first {share} %", "") for share in SHARES]
     return Table([("share that is found in the", ""), *heads], rows) if rows else None

@@ -32,11 +32,11 @@ WHOLE = Interest()
 
 def find(ingested: Path) -> Interest:
     """From what ingest left in its folder."""
-    found, shown = region.find(ingested), pictures.thumbnail(ingested / PHOTO, _SIDE)
-    if found is None or shown is None:
+    roi, shown = region.find(ingested), pictures.thumbnail(ingested / PHOTO, _SIDE)
+    if roi is None or shown is None:
         return WHOLE
     size = (shown.shape[1], shown.shape[0])
-    inside = np.asarray(found.picture().resize(size, Image.Resampling.NEAREST)) > 0
+    inside = np.asarray(roi.picture().resize(size, Image.Resampling.NEAREST)) > 0
     dimmed = np.where(inside[..., None], shown, _DIM * shown).round().astype(np.uint8)
     border = pictures.outline_of(inside)
     dimmed[border] = _EDGE

@@ -68,13 +68,13 @@ class Originals:
                 data = sources.read_bytes(
                     self.root.resolve(), str(row["source"]), self.max_megapixels, self.follow_links
                 )
-                found = decode.read(data, self.max_megapixels, SIDES[0])
+                decoded = decode.read(data, self.max_megapixels, SIDES[0])
             except BadPhoto:
                 return None
-            if not isinstance(found, decode.Decoded):
+            if not isinstance(decoded, decode.Decoded):
                 scale = str(row.get("scale") or scales.EIGHT_BIT)
-                found = decode.on_scale(found, scales.parse(scale))
-            return _shrunk(found.image, SIDES[0])
+                decoded = decode.on_scale(decoded, scales.parse(scale))
+            return _shrunk(decoded.image, SIDES[0])
         try:
             with Image.open(str(row.get("path") or "")) as image:
                 return _shrunk(image.convert("L" if image.mode == "L" else "RGB"), SIDES[0])

@@ -159,12 +159,12 @@ def _removal(data: ReportData) -> Figure | None:
     if removed.empty or not total:
         return None
     count = np.arange(len(removed) + 1)
-    found, lost = (np.concatenate([[0], np.cumsum(of(removed))]) for of in (hidden, good))
+    hits, lost = (np.concatenate([[0], np.cumsum(of(removed))]) for of in (hidden, good))
     drawn = Figure(figsize=_SQUARE, layout="constrained")
     axes = drawn.subplots()
     steps: dict[str, Any] = {"lw": 2.4, "drawstyle": "steps-post", "clip_on": False}
     axes.plot(count, np.minimum(count, total), label="ideal: first all the defects", **_LINES["oracle"])
-    axes.plot(count, found, color=ORANGE, label=f"hidden defects found (of {total})", **steps)
+    axes.plot(count, hits, color=ORANGE, label=f"hidden defects found (of {total})", **steps)
     axes.plot(count, lost, color=BLUE, label="good photos lost", **steps)
     axes.set(title="What each removal brought", xlabel="photos removed, in order", ylabel="photos")
     axes.set(xlim=(0, len(removed)), ylim=(0, None))

@@ -23,9 +23,9 @@ def summary_lines(
     known = "removed_defects" in cleaned  # without labels nobody knows how many hide
     hidden = round(noise["realised"] * noise["n_train"]) if known else "unknown"
     lines = [f"training photos     {noise['n_train']}, hidden defects {hidden}"]
-    found = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
+    hits = f", {cleaned['removed_defects']} of them hidden defects" if "removed_defects" in cleaned else ""
     rounds = counted(cleaned["rounds"], "round")
-    lines.append(f"removed             {cleaned['removed']}{found}, in {rounds}")
+    lines.append(f"removed             {cleaned['removed']}{hits}, in {rounds}")
     if cleaned.get("light"):
         lines.append(f"count for less      {cleaned['light']} more suspicious photos, less than half")
     if "outcome" in cleaned:

@@ -44,8 +44,8 @@ def find(ingested: Path) -> Turned:
         "Each photo was turned and cropped to its part, the thicker end to the right "
         f"({summary['fit_reason']}).{stretched} Left as it was, right as it is used."
     )
-    found = (_pair(path, ingested / "images" / path.name) for path in examples)
-    return Turned(intro, tuple(pair for pair in found if pair))
+    pairs = (_pair(path, ingested / "images" / path.name) for path in examples)
+    return Turned(intro, tuple(pair for pair in pairs if pair))
 
 
 def _pair(before: Path, after: Path) -> Pair | None:

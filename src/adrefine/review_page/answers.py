@@ -133,7 +133,7 @@ class Answers:
 
     def _stamp(self) -> _Stamp:
         try:
-            found = os.stat(followed(self.path))
+            status = os.stat(followed(self.path))
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_size

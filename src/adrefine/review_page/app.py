@@ -89,13 +89,13 @@ def create(room: Room, run: Run, title: str) -> FastAPI:
 
     @app.get("/picture/{kind}/{image_id}")
     def picture(kind: Literal["photo", "native", "thumbnail", "map"], image_id: str) -> Response:
-        found = room.picture(kind, image_id)
-        if found is None:
+        image = room.picture(kind, image_id)
+        if image is None:
             return Response(status_code=404)
         headers = {} if kind == "map" else _KEEP  # a map changes with the answers
-        if isinstance(found[0], Path):
-            return FileResponse(found[0], media_type=found[1], headers=headers)
-        return Response(found[0], media_type=found[1], headers=headers)
+        if isinstance(image[0], Path):
+            return FileResponse(image[0], media_type=image[1], headers=headers)
+        return Response(image[0], media_type=image[1], headers=headers)
 
     _add_answers(app, room)
     _add_runs(app, room, run)

@@ -23,9 +23,9 @@ class Cards:
 
     def __init__(self, review: Review, photos: Photos) -> None:
         self.review, self.photos = review, photos
-        found = review.session.photos.evidence
-        self.trained, self.loudest = len(found.ids), found.loudest()
-        self.similar = Similar(open_places(paths.PREPARED / paths.PLACES), found.ids)
+        evidence = review.session.photos.evidence
+        self.trained, self.loudest = len(evidence.ids), evidence.loudest()
+        self.similar = Similar(open_places(paths.PREPARED / paths.PLACES), evidence.ids)
         self.ways = _transforms()
         sizes = review.noisy[["width", "height"]].to_numpy(float)
         self.sizes = dict(zip(review.noisy["image_id"], sizes.tolist(), strict=True))

@@ -43,9 +43,9 @@ class Photos:
         table = noisy.set_index("image_id").loc[order]
         kept, weight = np.full(len(order), np.nan), np.full(len(order), np.nan)
         if decided is not None:
-            found = decided.set_index("image_id").reindex(order)
-            kept = found["kept"].to_numpy(float, copy=True)
-            weight = found["weight"].to_numpy(float) if "weight" in found else weight
+            rows = decided.set_index("image_id").reindex(order)
+            kept = rows["kept"].to_numpy(float, copy=True)
+            weight = rows["weight"].to_numpy(float) if "weight" in rows else weight
         names = [
             source or Path(path).name for source, path in zip(table["source"], table["path"], strict=True)
         ]

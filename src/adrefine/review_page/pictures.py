@@ -46,12 +46,12 @@ def native(params: Dataset, source: str, scale: str) -> bytes | None:
     try:
         root = datasets.place(params).resolve()
         data = sources.read_bytes(root, source, params.max_megapixels, params.follow_links)
-        found = decode.read(data, params.max_megapixels)
+        decoded = decode.read(data, params.max_megapixels)
     except BadPhoto:
         return None
-    if not isinstance(found, decode.Decoded):
-        found = decode.on_scale(found, scales.parse(scale) if ".." in scale else scales.EIGHT_BIT)
-    return _jpeg(found.image, _QUALITY["JPEG"])
+    if not isinstance(decoded, decode.Decoded):
+        decoded = decode.on_scale(decoded, scales.parse(scale) if ".." in scale else scales.EIGHT_BIT)
+    return _jpeg(decoded.image, _QUALITY["JPEG"])
 
 
 def heat(distances: Array, size: tuple[int, int]) -> bytes:

@@ -47,11 +47,11 @@ class Room:
 
     def _enter(self, review: Review) -> None:
         self.review = review
-        found = review.session.photos.evidence
+        evidence = review.session.photos.evidence
         file = paths.REFINED / paths.MANIFEST
         decided = manifest.read(file) if file.exists() else None
-        self.photos = Photos.of(review.noisy, decided, [*found.ids, *found.held])
-        self.trained = len(found.ids)
+        self.photos = Photos.of(review.noisy, decided, [*evidence.ids, *evidence.held])
+        self.trained = len(evidence.ids)
         self.table = review.noisy.set_index("image_id")
         self.lists = {
             "duplicates": listing.duplicates(self.photos),

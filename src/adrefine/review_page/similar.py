@@ -25,8 +25,8 @@ class Similar:
         """The photos (n, 2) along their two principal components, each from -1 to 1."""
         centred = (self.vectors - self.vectors.mean(axis=0)).astype(np.float64)
         _, directions = np.linalg.eigh(centred.T @ centred)  # ascending
-        found = centred @ directions[:, :-3:-1]
-        turned = found * np.where(found.sum(axis=0) < 0, -1, 1)  # a sign of its own each time means nothing
+        points = centred @ directions[:, :-3:-1]
+        turned = points * np.where(points.sum(axis=0) < 0, -1, 1)  # a sign of its own each time means nothing
         return np.asarray(turned / (np.abs(turned).max(axis=0) + 1e-12))
 
     def to(self, row: int, among: Flags, count: int) -> list[int]:

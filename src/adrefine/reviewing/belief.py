@@ -63,12 +63,12 @@ class Belief:
 
     def slips(self) -> Array:
         """Chance (n,) that a photo's answer is wrong; 0 without an answer."""
-        found, chance = np.zeros(len(self.strength)), self.fitted
+        slips, chance = np.zeros(len(self.strength)), self.fitted
         right = np.where(self.defect, chance, 1 - chance)
         wrong = SLIP * (1 - right)
         answered = ~self.open
-        found[answered] = (wrong / (wrong + (1 - SLIP) * right))[answered]
-        return found
+        slips[answered] = (wrong / (wrong + (1 - SLIP) * right))[answered]
+        return slips
 
     def after(self, count: int) -> Hidden:
         """What is expected to hide when the `count` most suspicious of the other photos are answered, too."""
@@ -102,11 +102,11 @@ def _quantile(weights: Array, means: Array, level: float, most: int) -> int:
     `level`."""
     from scipy.special import pdtr
 
-    under, found = -1, most
-    while found - under > 1:
-        middle = (under + found) // 2
+    under, over = -1, most
+    while over - under > 1:
+        middle = (under + over) // 2
         if weights @ pdtr(middle, means) >= level:
-            found = middle
+            over = middle
         else:
             under = middle
-    return found
+    return over

@@ -112,11 +112,11 @@ class Review:
         """Unlabelled held-out photos without an answer that stand out, the strongest first."""
         from adrefine.manifest import UNKNOWN
 
-        found, answers = self.session.photos.evidence, read(paths.REVIEW)
+        evidence, answers = self.session.photos.evidence, read(paths.REVIEW)
         unlabelled = set(self.noisy.loc[self.noisy["label"] == UNKNOWN, "image_id"]) - set(answers)
         rows = [
             {"image_id": name, "path": self.files[name], "score": round(float(strength), 4)}
-            for name, strength in zip(found.held, found.held_strength, strict=True)
+            for name, strength in zip(evidence.held, evidence.held_strength, strict=True)
             if strength > self.limit and name in unlabelled
         ]
         return sorted(rows, key=lambda row: (-row["score"], row["image_id"]))

@@ -48,10 +48,10 @@ class Ranking:
         models = evidence.learn(store, ids, seed, parts=parts)
         made = evidence.twins_of(store, ids) if twins else None
         asked = Asked(tuple(ids), made, tuple(held))
-        found = models.distances(asked)
+        distances = models.distances(asked)
         self.good = np.ones(len(ids), bool)
-        self.evidence = evidence.with_variants(store, evidence.weighed(asked, found, self.good))
-        self.live = [_Live(model, one.photos, ids) for model, one in zip(models, found, strict=True)]
+        self.evidence = evidence.with_variants(store, evidence.weighed(asked, distances, self.good))
+        self.live = [_Live(model, one.photos, ids) for model, one in zip(models, distances, strict=True)]
         self.strength = self.evidence.strength
 
     def confirm(self, place: int) -> None:
@@ -72,9 +72,9 @@ class Ranking:
         """Squared distances (p,) at the places of the photo at `place` of the ids, over their channels;
         outside the region of interest the median of those inside."""
         live = self.live[0]
-        found = np.asarray(live.distances[place] / live.parts[0].mean.shape[1])
+        squared = np.asarray(live.distances[place] / live.parts[0].mean.shape[1])
         seen = live.parts[0].mean.any(axis=1)
-        return found if seen.all() else np.where(seen, found, np.median(found[seen]))
+        return squared if seen.all() else np.where(seen, squared, np.median(squared[seen]))
 
     def _change(self, place: int, sign: float) -> None:
         if self.good[place] == (sign == ADD):

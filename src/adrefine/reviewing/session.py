@@ -136,11 +136,11 @@ class Session:
 
     def estimate(self, more: int = 10) -> Estimate:
         """What still hides, and what `more` answers would make of it."""
-        belief, found = self.belief(), int(self._are(REMOVE).sum())
+        belief, removed = self.belief(), int(self._are(REMOVE).sum())
         return Estimate(
             len(self.place),
             len(self.answers),
-            found,
+            removed,
             belief.hidden(),
             more,
             belief.after(more),
@@ -169,9 +169,9 @@ class Session:
 
     def _are(self, verdict: str) -> np.ndarray:
         """(n,) bool: photos with this answer."""
-        found = np.zeros(len(self.place), bool)
-        found[[self.place[name] for name, one in self.answers.items() if one.verdict == verdict]] = True
-        return found
+        flags = np.zeros(len(self.place), bool)
+        flags[[self.place[name] for name, one in self.answers.items() if one.verdict == verdict]] = True
+        return flags
 
     def _again(self, belief: Belief) -> list[Asked]:
         """Photos whose answer the others speak against, the most doubtful first, each once."""
@@ -181,8 +181,8 @@ class Session:
         return [replace(self._asked(belief, place, None), again=True) for place in doubtful]
 
     def _how(self, image_id: str) -> str:
-        found = self.answers.get(image_id)
-        return found.asked if found else ""
+        answer = self.answers.get(image_id)
+        return answer.asked if answer else ""
 
     def _draw(self, belief: Belief, free: np.ndarray, number: int) -> tuple[int, float] | None:
         """The photo that is answer `number`, and its probability, if that one is to be drawn."""
@@ -213,10 +213,10 @@ def unbiased(answers: Mapping[str, Answer]) -> float | None:
     Args:
         answers: in the order in which they were given.
     """
-    found, parts = 0, []
+    defects, parts = 0, []
     for answer in answers.values():
         defect = answer.verdict == REMOVE
         if (drawn := answer.drawn()) is not None:
-            parts.append(found + defect / drawn)
-        found += defect
+            parts.append(defects + defect / drawn)
+        defects += defect
     return float(np.mean(parts)) if parts else None

@@ -36,8 +36,8 @@ def accumulate(
     for weight in weights:
         weight.grad = None
     all_told = []
-    for told, found in in_order(pool, one, chunks):
+    for told, gradients in in_order(pool, one, chunks):
         all_told.append(told)
-        for weight, gradient in zip(weights, found, strict=True):
+        for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
     return all_told

@@ -21,10 +21,10 @@ def opened(make: Callable[..., T], mark: Path, *arguments: Hashable) -> T:
             what to run.
     """
     try:
-        found = mark.stat()
+        status = mark.stat()
     except FileNotFoundError:
         return make(*arguments)
-    kept: T = _made(make, arguments, (found.st_dev, found.st_ino, found.st_mtime_ns))
+    kept: T = _made(make, arguments, (status.st_dev, status.st_ino, status.st_mtime_ns))
     return kept
 
 

@@ -67,11 +67,11 @@ class Candidate:
 
 def listed(settings: Params) -> dict[str, Path]:
     """What is kept of the refined model and its dataset, by the path in its folder."""
-    found = {paths.MANIFEST: paths.REFINED / paths.MANIFEST, "params.yaml": Path("params.yaml")}
-    found |= {"dvc.lock": _LOCK} if _LOCK.exists() else {}
+    kept = {paths.MANIFEST: paths.REFINED / paths.MANIFEST, "params.yaml": Path("params.yaml")}
+    kept |= {"dvc.lock": _LOCK} if _LOCK.exists() else {}
     bundle = paths.MODELS / "bundle"
     files = sorted(path for path in bundle.rglob("*") if path.is_file())
-    return found | {path.relative_to(bundle).as_posix(): path for path in files}
+    return kept | {path.relative_to(bundle).as_posix(): path for path in files}
 
 
 def digest(files: dict[str, Path]) -> str:

@@ -187,16 +187,16 @@ def _fingerprint(path: Path) -> str:
 
 
 def _state(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _by_size(root: Path) -> dict[int, list[Path]]:
     """The photos of a dataset by their size in bytes: only those of the same size can be the same."""
-    found: dict[int, list[Path]] = {}
+    by_size: dict[int, list[Path]] = {}
     for path in _photos(root):
-        found.setdefault(path.stat().st_size, []).append(path)
-    return found
+        by_size.setdefault(path.stat().st_size, []).append(path)
+    return by_size
 
 
 def _photos(folder: Path, *without: str, suffixes: Set[str] = SUFFIXES) -> Iterator[Path]:

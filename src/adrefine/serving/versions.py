@@ -61,10 +61,10 @@ def current(folder: Path) -> str | None:
 
 def decision(folder: Path, name: str) -> dict[str, Any]:
     """promotion.json of a version."""
-    found: dict[str, Any] = read_json(folder / name / DECISION)
-    if not isinstance(found, dict) or not {"best", "inputs", "candidate"} <= found.keys():
+    content: dict[str, Any] = read_json(folder / name / DECISION)
+    if not isinstance(content, dict) or not {"best", "inputs", "candidate"} <= content.keys():
         raise Damaged(folder / name / DECISION, "no promotion")
-    return found
+    return content
 
 
 def best(folder: Path) -> Record | None:

@@ -23,8 +23,8 @@ def main() -> None:
         manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)
     )
     with timed(paths.REPORTS / "timing.json", "pretrain_pdn", lambda: seen):
-        found = region.find(paths.INGESTED)
-        index.write(out, ingested, synthetic, images.find(Path(section.images)), found)
+        roi = region.find(paths.INGESTED)
+        index.write(out, ingested, synthetic, images.find(Path(section.images)), roi)
         photos, cache = pretrain.sources(ingested), paths.side_cache("pdn")
         done = pretrain.pretrain(photos, section, out, cache, settings.runtime)
         seen.update(steps=done["steps"], images_per_second=done["images_per_second"])

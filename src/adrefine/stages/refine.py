@@ -22,41 +22,41 @@ def main() -> None:
     for line in review.warnings(paths.REVIEW, answers, asked):
         print(f"refine: warning: {line}", file=sys.stderr)
     with timed(paths.REPORTS / "timing.json", "refine"):
-        found = refinement.run(
+        result = refinement.run(
             settings,
             manifest.unlabelled(noisy),
             paths.PREPARED,
             paths.MODELS / "initial",
             review.verdicts(answers),
         )
-    outcome = found.outcome
+    outcome = result.outcome
     notes = [answers[name].note if name in answers else "" for name in outcome.images["image_id"]]
-    images = outcome.images.assign(review_note=notes, reason=found.reasons(settings.refine.strategy))
-    images["recycled"] = images["image_id"].isin(found.recycled).astype(int)
-    refined = refinement.with_held_out(noisy.merge(images, on="image_id", how="left"), found.verdicts)
+    images = outcome.images.assign(review_note=notes, reason=result.reasons(settings.refine.strategy))
+    images["recycled"] = images["image_id"].isin(result.recycled).astype(int)
+    refined = refinement.with_held_out(noisy.merge(images, on="image_id", how="left"), result.verdicts)
     manifest.write(paths.REFINED / paths.MANIFEST, refined)
     for number, rows in refinement.cleaned_versions(noisy, outcome).items():
         manifest.write(paths.REFINED / "rounds" / f"{number:02d}.csv", rows)
     write_csv(paths.REFINED / "history.csv", outcome.history)
-    write_csv(paths.REFINED / "round_scores.csv", found.round_scores)
-    asked_for = images.assign(variant=images["image_id"].isin(found.waiting).astype(int))
+    write_csv(paths.REFINED / "round_scores.csv", result.round_scores)
+    asked_for = images.assign(variant=images["image_id"].isin(result.waiting).astype(int))
     write_csv(paths.REVIEW_QUEUE, review_queue(asked_for.merge(noisy[["image_id", "path"]], on="image_id")))
-    if found.evidence is not None:
-        write_csv(paths.REFINED / "evidence.csv", found.evidence.table())
-    summary = found.summary()
+    if result.evidence is not None:
+        write_csv(paths.REFINED / "evidence.csv", result.evidence.table())
+    summary = result.summary()
     write_json(paths.REFINED / "summary.json", summary)
-    found.model.save(paths.MODELS / "refined")
+    result.model.save(paths.MODELS / "refined")
     by_hand = int(((images["kept"] == 0) & (images["reviewed"] == review.REMOVE)).sum())
     print(
-        f"refine: {found.removed} of {len(images)} training images removed"
+        f"refine: {result.removed} of {len(images)} training images removed"
         + (f", {by_hand} of them by you," if by_hand else "")
         + f" in {counted(outcome.rounds, 'round')}; {outcome.stop_reason}"
     )
-    if found.recycled:
-        print(f"refine: {counted(len(found.recycled), 'removed photo')} taught the model what a defect is")
-    if found.waiting:
-        print(f"refine: {finding.waiting(len(found.waiting))}")
-    print(f"refine: {finding.sentence(summary, found.removed, len(images))}")
+    if result.recycled:
+        print(f"refine: {counted(len(result.recycled), 'removed photo')} taught the model what a defect is")
+    if result.waiting:
+        print(f"refine: {finding.waiting(len(result.waiting))}")
+    print(f"refine: {finding.sentence(summary, result.removed, len(images))}")
 
 
 if __name__ == "__main__":

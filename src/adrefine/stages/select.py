@@ -12,10 +12,10 @@ def main() -> None:
     """Read the folders of data/prepared, write data/prepared/selected.json."""
     settings = params.load()
     reads = settings.chosen_detector.reads
-    found: dict[str, object] = {"reads": inputs.digests(paths.PREPARED, reads)}
+    selected: dict[str, object] = {"reads": inputs.digests(paths.PREPARED, reads)}
     if package := DETECTORS.added(settings.detector):
-        found["package"] = origin(package)
-    write_json(paths.SELECTED, found)
+        selected["package"] = origin(package)
+    write_json(paths.SELECTED, selected)
     print(f"select: {settings.detector} reads {', '.join(reads)}")
 
 

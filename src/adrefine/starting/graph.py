@@ -41,8 +41,8 @@ def graph() -> str:
     for line in template("graph.yaml").splitlines():
         if line.startswith("#") or _DEPENDENCY.fullmatch(line):
             continue
-        if found := _STAGE.fullmatch(line):
-            stage = found[1]
+        if match := _STAGE.fullmatch(line):
+            stage = match[1]
         lines.append(line)
         if line.startswith("    params:"):
             lines.append(f"      - {CODE}: [{stage}]")
@@ -54,10 +54,10 @@ def digests() -> dict[str, str]:
     used: dict[str, list[Path]] = {}
     stage = ""
     for line in template("graph.yaml").splitlines():
-        if found := _STAGE.fullmatch(line):
-            stage = found[1]
-        elif found := _DEPENDENCY.fullmatch(line):
-            used.setdefault(stage, []).append(_PACKAGE / found[1])
+        if match := _STAGE.fullmatch(line):
+            stage = match[1]
+        elif match := _DEPENDENCY.fullmatch(line):
+            used.setdefault(stage, []).append(_PACKAGE / match[1])
     return {name: _digest(places) for name, places in used.items()}
 
 

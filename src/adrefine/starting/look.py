@@ -111,9 +111,9 @@ def look(params: Dataset, seconds: float) -> Look:
     Raises:
         UserError: the photos are not laid out as `params` says.
     """
-    root, table, warnings, found = datasets.read(params)
+    root, table, warnings, account = datasets.read(params)
     labels = Counter(table["label"].tolist())
-    counted = found.line()
+    counted = account.line()
     names = table["source"].tolist()
     order = np.random.default_rng(0).permutation(len(names))
     seen = _opened(root, (names[place] for place in order), params, seconds)
@@ -125,7 +125,7 @@ def look(params: Dataset, seconds: float) -> Look:
         len(names),
         labels[GOOD],
         labels[DEFECT],
-        found.masks,
+        account.masks,
         seen.count,
         dict(sizes),
         sorted(seen.unreadable),
@@ -164,9 +164,9 @@ def _opened(root: Path, names: Iterable[str], params: Dataset, seconds: float) -
 def _twice(contents: dict[str, bytes]) -> list[tuple[str, str]]:
     """Files of the same content among those that were opened: the later by name, and the first."""
     first: dict[bytes, str] = {}
-    found = []
+    twice = []
     for name in sorted(contents):
         other = first.setdefault(contents[name], name)
         if other != name:
-            found.append((name, other))
-    return found
+            twice.append((name, other))
+    return twice

@@ -48,10 +48,10 @@ def expanded(path: str) -> str:
     Raises:
         UserError: a variable is not set.
     """
-    found = os.path.expandvars(os.path.expanduser(path))
-    if missing := _UNSET.search(found):
+    folder = os.path.expandvars(os.path.expanduser(path))
+    if missing := _UNSET.search(folder):
         raise UserError(f"{path}: the environment variable {missing[0]} is not set")
-    return found
+    return folder
 
 
 def refuse(root: Path) -> None:

@@ -111,8 +111,8 @@ class WorstShare(Strategy):
         self.share, self.images = share, images
 
     def step(self, scores: pd.Series, floor: int) -> Removal:
-        found = self.images - len(scores)  # what a human removed is not scored
-        count = min(max(round(self.share * self.images) - found, 0), len(scores))
+        removed = self.images - len(scores)  # what a human removed is not scored
+        count = min(max(round(self.share * self.images) - removed, 0), len(scores))
         ordered = scores.sort_values(ascending=False, kind="stable")
         around = ordered.iloc[max(count - 1, 0) : count + 1]
         stop = f"one shot: refine.contamination = {self.share:g} of {self.images} photos"

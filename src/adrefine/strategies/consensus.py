@@ -64,24 +64,24 @@ class ConsensusScorer(Scorer):
     robust deviations (see `evidence`).
 
     Args:
-        found: the evidence on all training photos.
+        evidence: the evidence on all training photos.
         verdicts: a human's: photos that they decided on are none of those that may go.
         contamination: see `share.number`.
     """
 
     def __init__(
-        self, found: Evidence, verdicts: Verdicts, contamination: share.Contamination = None
+        self, evidence: Evidence, verdicts: Verdicts, contamination: share.Contamination = None
     ) -> None:
         super().__init__()
-        self.evidence = found
+        self.evidence = evidence
         decided = verdicts.keep | verdicts.remove
-        self.waiting = found.among(found.variants - decided)  # only a human can say what they are
-        free = ~(found.among(decided) | self.waiting)
-        self.border = share.limit(found)
+        self.waiting = evidence.among(evidence.variants - decided)  # only a human can say what they are
+        free = ~(evidence.among(decided) | self.waiting)
+        self.border = share.limit(evidence)
         if free.any():
-            known, cleared = (found.among(chosen) for chosen in (verdicts.remove, verdicts.keep))
-            count = share.number(found, free, known, contamination, cleared)
-            self.border = share.border(found.strength[free], count, self.border)
+            known, cleared = (evidence.among(chosen) for chosen in (verdicts.remove, verdicts.keep))
+            count = share.number(evidence, free, known, contamination, cleared)
+            self.border = share.border(evidence.strength[free], count, self.border)
 
     def scores(self, model: Detector, kept: Images) -> pd.Series:
         import pandas as pd

@@ -51,8 +51,8 @@ class Refinement:
     @property
     def waiting(self) -> frozenset[str]:
         """Photos that may be a rare but good variant, and that no human answered for."""
-        found = self.evidence.variants if self.evidence else frozenset()
-        return found - self.verdicts.keep - self.verdicts.remove
+        variants = self.evidence.variants if self.evidence else frozenset()
+        return variants - self.verdicts.keep - self.verdicts.remove
 
     def summary(self) -> dict[str, Any]:
         """Why it ended, its rounds, what can be said of the set (see `finding`), how many `held_out` photos
@@ -99,22 +99,24 @@ def run(
     recycling = Recycling(params.chosen_detector, model, images, verdicts)
     chosen = params.chosen_strategy
     strategy, learning = strategies.create(params, len(images)), chosen.training(params.refine)
-    found = evidence.of(images, held, verdicts, params.refine.seed)
-    scorer = chosen.scorer(params.refine, model, images, verdicts, learning, found)
+    gathered = evidence.of(images, held, verdicts, params.refine.seed)
+    scorer = chosen.scorer(params.refine, model, images, verdicts, learning, gathered)
     columns: dict[str, object] = {"image_id": list(watched.ids)}
 
     def watch(number: int, current: Detector) -> None:
         columns[f"round_{number:03d}"] = current.score(watched).image if len(watched) else []
 
-    if params.weighs and found is not None:
+    if params.weighs and gathered is not None:
         out = _decided(strategy, scorer, model, images, params.refine, verdicts)
-        rounds = weighing.weigh(open_places(prepared / PLACES), images, found, verdicts, params.refine, out)
+        rounds = weighing.weigh(
+            open_places(prepared / PLACES), images, gathered, verdicts, params.refine, out
+        )
         outcome = weighing.refine(model, images, rounds, params.refine, watch, verdicts)
     else:
         outcome = engine.refine(
             model, images, strategy, scorer, params.refine, watch, verdicts, learning, recycling
         )
-    return Refinement(outcome, model, pd.DataFrame(columns), found, verdicts, recycling.ids)
+    return Refinement(outcome, model, pd.DataFrame(columns), gathered, verdicts, recycling.ids)
 
 
 def training_images(noisy: pd.DataFrame, prepared: Path) -> tuple[Images, tuple[str, ...]]:
@@ -135,9 +137,9 @@ def foreseen(
     if params.refine.strategy != "consensus":
         return None
     images, held = training_images(noisy, prepared)
-    found = evidence.of(images, held, verdicts, params.refine.seed)
+    gathered = evidence.of(images, held, verdicts, params.refine.seed)
     chosen, unused = params.chosen_strategy, detectors.create(params)
-    scorer = chosen.scorer(params.refine, unused, images, verdicts, chosen.training(params.refine), found)
+    scorer = chosen.scorer(params.refine, unused, images, verdicts, chosen.training(params.refine), gathered)
     engine.start(images, verdicts)
     strategy = strategies.create(params, len(images))
     out = _decided(strategy, scorer, unused, images, params.refine, verdicts)

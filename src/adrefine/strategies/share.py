@@ -57,8 +57,8 @@ def estimate_share(evidence: Evidence) -> Share | None:
     """
     if not (evidence.spread < MIXED and isfinite(evidence.width)) or len(evidence.ids) < FEWEST:
         return None
-    found = min(max(AT_STEP + PER_STEP * evidence.width, 0.0), MOST)
-    return Share(found, max(found - OVER, 0.0), min(found + UNDER, MOST))
+    share = min(max(AT_STEP + PER_STEP * evidence.width, 0.0), MOST)
+    return Share(share, max(share - OVER, 0.0), min(share + UNDER, MOST))
 
 
 def belief(evidence: Evidence, known: Flags, cleared: Flags) -> Belief | None:
@@ -78,8 +78,8 @@ def answered_share(evidence: Evidence, known: Flags, cleared: Flags) -> Share | 
     told = belief(evidence, known, cleared)
     if told is None:
         return estimate_share(evidence)
-    hidden, found, n = told.hidden(), int(known.sum()), len(known)
-    return Share((found + hidden.expected) / n, (found + hidden.low) / n, (found + hidden.high) / n)
+    hidden, defects, n = told.hidden(), int(known.sum()), len(known)
+    return Share((defects + hidden.expected) / n, (defects + hidden.low) / n, (defects + hidden.high) / n)
 
 
 def number(
@@ -97,15 +97,15 @@ def number(
         contamination: a share: so many go, with those known; bounds: so many at least and at most.
         cleared: (n,) photos that a human keeps; None: none.
     """
-    n, found = len(free), int(known.sum())
+    n, defects = len(free), int(known.sum())
     if isinstance(contamination, float):
-        return min(max(round(contamination * n) - found, 0), int(free.sum()))
+        return min(max(round(contamination * n) - defects, 0), int(free.sum()))
     cleared = np.zeros(n, bool) if cleared is None else cleared
     chosen = _by_the_rule(evidence, free, free | known | cleared)
     if told := belief(evidence, known, cleared):
         chosen = max(chosen, int((told.fitted[free] > LIKELY).sum()))
     if contamination:
-        low, high = ceil(contamination[0] * n - 1e-9) - found, floor(contamination[1] * n + 1e-9) - found
+        low, high = ceil(contamination[0] * n - 1e-9) - defects, floor(contamination[1] * n + 1e-9) - defects
         chosen = max(min(chosen, high), low, 0)
     return min(chosen, int(free.sum()))
 

@@ -38,7 +38,7 @@ HALF = 0.5  # weight under which a photo is said to count for less
 def weigh(
     store: Store,
     images: Images,
-    found: Evidence,
+    gathered: Evidence,
     verdicts: Verdicts,
     params: Refine,
     out: frozenset[str] = frozenset(),
@@ -50,31 +50,31 @@ def weigh(
     What the rule takes weighs 0 in the end; until then as much as the others say.
 
     Args:
-        found: the evidence where all photos weigh the same.
+        gathered: the evidence where all photos weigh the same.
         out: what the rule takes.
     """
-    known, cleared = found.among(verdicts.remove), found.among(verdicts.keep | found.variants)
-    floor, strength, weights = engine.fewest(params, images), found.strength, np.ones(len(images))
-    half, rounds = centre(found, known, found.among(verdicts.keep)), []
+    known, cleared = gathered.among(verdicts.remove), gathered.among(verdicts.keep | gathered.variants)
+    floor, strength, weights = engine.fewest(params, images), gathered.strength, np.ones(len(images))
+    half, rounds = centre(gathered, known, gathered.among(verdicts.keep)), []
     for number in range(ROUNDS):
         if number:
-            strength = _strength(store, images, found, weights, ~known, params.seed)
+            strength = _strength(store, images, gathered, weights, ~known, params.seed)
         weights = 1 / (1 + np.exp(np.clip((strength - half) / WIDTH, -50, 50)))
         weights = np.where(known, 0.0, np.where(cleared, 1.0, weights))
         stay = np.argsort(-weights, kind="stable")[:floor]
         weights[stay] = np.where(known[stay], 0.0, np.maximum(weights[stay], HALF))
-        said = np.where(found.among(out), 0.0, weights)
+        said = np.where(gathered.among(out), 0.0, weights)
         rounds.append(pd.DataFrame({"over": strength - half, "weight": said}, index=list(images.ids)))
     return rounds
 
 
-def centre(found: Evidence, known: Flags, cleared: Flags) -> float:
+def centre(gathered: Evidence, known: Flags, cleared: Flags) -> float:
     """Robust deviations at which a photo weighs a half, by the share that still hides as far as can be told.
 
     Args:
         known, cleared: (n,) photos that a human removed, and kept.
     """
-    share = answered_share(found, known, cleared)
+    share = answered_share(gathered, known, cleared)
     if share is None:
         return UNKNOWN
     left = max(share.estimate - float(known.mean()), 0.0)
@@ -125,12 +125,12 @@ def versions(rows: pd.DataFrame, history: pd.DataFrame) -> dict[int, pd.DataFram
     """The training rows that weigh anything after each round, with their `weight`; in round 0 all weigh 1."""
     confirmed = set(history.loc[history["round"] == 0, "image_id"])
     start = rows[~rows["image_id"].isin(confirmed)]
-    found = {0: start.assign(weight=1.0)}
+    tables = {0: start.assign(weight=1.0)}
     for number, part in history[history["round"] > 0].groupby("round"):
         weights = part.set_index("image_id")["weight"]
         weighed = start.assign(weight=start["image_id"].map(weights))
-        found[int(str(number))] = weighed[weighed["weight"] > 0]
-    return found
+        tables[int(str(number))] = weighed[weighed["weight"] > 0]
+    return tables
 
 
 def _learn(model: Detector, images: Images, weights: Mapping[str, float], seed: int) -> None:
@@ -142,11 +142,13 @@ def _learn(model: Detector, images: Images, weights: Mapping[str, float], seed: 
     model.fit(weighted)
 
 
-def _strength(store: Store, images: Images, found: Evidence, weights: Array, good: Flags, seed: int) -> Array:
+def _strength(
+    store: Store, images: Images, gathered: Evidence, weights: Array, good: Flags, seed: int
+) -> Array:
     """How far photos (n,) stand out from models in which they weigh so; the voters' units stay."""
     models = evidence.learn(store, images.ids, seed, parts=images.parts, weights=weights)
     both = models.distances(Asked(images.ids, None, ()))
     scores = [photo_scores(one.photos, evidence.TOP) for one in both]
-    photos = evidence.together(found.voters, found.weights, scores)
+    photos = evidence.together(gathered.voters, gathered.weights, scores)
     middle, unit = evidence.robust(photos[good])
     return (photos - middle) / unit

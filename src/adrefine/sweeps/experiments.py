@@ -57,12 +57,12 @@ def plan(base: Mapping[str, Any], wanted: Iterable[Overrides]) -> list[Experimen
     Raises:
         UserError: a key is unknown, a value is impossible; names the key.
     """
-    found: dict[str, Experiment] = {}
+    planned: dict[str, Experiment] = {}
     for given in wanted:
         overrides = typed(base, given)
         name = name_of(overrides)
-        found.setdefault(name, Experiment(name, overrides, with_overrides(base, overrides)))
-    return list(found.values())
+        planned.setdefault(name, Experiment(name, overrides, with_overrides(base, overrides)))
+    return list(planned.values())
 
 
 def name_of(overrides: Mapping[str, Any]) -> str:
@@ -107,22 +107,22 @@ def results(root: Path, commit: str) -> dict[str, Result]:
 
 def parse_show(text: str) -> dict[str, Result]:
     """As `results`, from what `dvc exp show --json` prints."""
-    found = {}
+    by_name = {}
     for baseline in json.loads(text):
         for experiment in baseline.get("experiments") or []:
             data = (experiment.get("revs") or [{}])[0].get("data") or {}
             settings = _content(data.get("params"), "params.yaml")
             metrics = _content(data.get("metrics"), "reports/metrics.json")
             if experiment.get("name") and settings and metrics:
-                found[experiment["name"]] = Result(experiment["name"], settings, metrics)
-    return found
+                by_name[experiment["name"]] = Result(experiment["name"], settings, metrics)
+    return by_name
 
 
 def _content(files: Any, name: str) -> dict[str, Any]:
     return ((files or {}).get(name) or {}).get("data") or {}
 
 
-def done(planned: Iterable[Experiment], found: Mapping[str, Result]) -> set[str]:
+def done(planned: Iterable[Experiment], by_name: Mapping[str, Result]) -> set[str]:
     """Names of the planned experiments that exist, with these settings in full.
 
     Raises:
@@ -130,9 +130,9 @@ def done(planned: Iterable[Experiment], found: Mapping[str, Result]) -> set[str]
     """
     names = set()
     for experiment in planned:
-        if experiment.name not in found:
+        if experiment.name not in by_name:
             continue
-        if not _same(found[experiment.name].settings, experiment.settings):
+        if not _same(by_name[experiment.name].settings, experiment.settings):
             raise UserError(
                 f"there is an experiment `{experiment.name}` of this commit with other settings: "
                 f"`dvc exp rename {experiment.name} OTHER`, or `dvc exp remove {experiment.name}`"
@@ -141,9 +141,9 @@ def done(planned: Iterable[Experiment], found: Mapping[str, Result]) -> set[str]
     return names
 
 
-def _same(found: Any, wanted: Any) -> bool:
+def _same(value: Any, wanted: Any) -> bool:
     """Whether they mean the same to the stages: DVC's YAML and ours write some numbers in other ways."""
     try:
-        return params.parse(found) == params.parse(wanted)
+        return params.parse(value) == params.parse(wanted)
     except UserError:  # of an experiment with other keys
         return False

@@ -138,7 +138,7 @@ def _has_identity() -> bool:
 
 def end_all(folder: Path) -> int:
     """End every program that runs in `folder` or below: what a killed sweep left. How many they were."""
-    found = _running_in(folder.resolve())
+    processes = _running_in(folder.resolve())
     for number in (signal.SIGINT, signal.SIGKILL):
         for process in _running_in(folder.resolve()):
             with suppress(Exception):
@@ -146,17 +146,17 @@ def end_all(folder: Path) -> int:
         end = time.monotonic() + _GRACE
         while _running_in(folder.resolve()) and time.monotonic() < end:
             time.sleep(0.1)
-    return len(found)
+    return len(processes)
 
 
 def _running_in(folder: Path) -> list[Any]:
     import psutil
 
-    found = []
+    processes = []
     for process in psutil.process_iter(["cwd", "pid", "status"]):
         cwd = process.info["cwd"]  # None: another user's
         if cwd and process.info["pid"] != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE:
             inside = Path(cwd.removesuffix(" (deleted)"))
             if inside == folder or folder in inside.parents:
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes

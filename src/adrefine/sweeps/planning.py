@@ -79,8 +79,8 @@ def _training(settings: Mapping[str, Any]) -> str:
 
 def reached(line: str) -> str | None:
     """The stage that DVC says it has come to, ran or skipped."""
-    found = _STAGE.search(line)
-    return found[1] if found else None
+    match = _STAGE.search(line)
+    return match[1] if match else None
 
 
 def worth_reading(line: str) -> bool:

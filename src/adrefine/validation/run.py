@@ -18,7 +18,7 @@ EXAMPLES = 5  # photos named for a failed check
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """How a check went: `observed` counts or values, `examples` the sources of the first offending photos."""
 
     check: Check
@@ -27,7 +27,9 @@ class Outcome:
     examples: list[dict[str, str]]
 
 
-def run(tables: Mapping[str, pd.DataFrame], checks: list[Check], docs: Path | None = None) -> list[Outcome]:
+def run(
+    tables: Mapping[str, pd.DataFrame], checks: list[Check], docs: Path | None = None
+) -> list[CheckOutcome]:
     """Run every check; with `docs`, also write Great Expectations' Data Docs (HTML) there.
 
     Returns:
@@ -54,7 +56,7 @@ def run(tables: Mapping[str, pd.DataFrame], checks: list[Check], docs: Path | No
     return sorted(outcomes, key=lambda outcome: _key(outcome.check))
 
 
-def summary(tables: Mapping[str, pd.DataFrame], outcomes: list[Outcome]) -> dict[str, Any]:
+def summary(tables: Mapping[str, pd.DataFrame], outcomes: list[CheckOutcome]) -> dict[str, Any]:
     """The outcomes as JSON: no ids, times or paths of this machine, so equal data gives equal bytes."""
     return {
         "success": all(outcome.success for outcome in outcomes),
@@ -75,14 +77,14 @@ def summary(tables: Mapping[str, pd.DataFrame], outcomes: list[Outcome]) -> dict
     }
 
 
-def explain(outcomes: list[Outcome]) -> UserError:
+def explain(outcomes: list[CheckOutcome]) -> UserError:
     """The failed checks as an error for people: what, how many, which first, what to do."""
     failed = [outcome for outcome in outcomes if not outcome.success]
     lines = [f"  - {outcome.check.says}{_where(outcome)}: {outcome.check.remedy}" for outcome in failed]
     return UserError("\n".join([f"{len(failed)} of {len(outcomes)} checks of the photos failed", *lines]))
 
 
-def _where(outcome: Outcome) -> str:
+def _where(outcome: CheckOutcome) -> str:
     """The first offending photos, or the value and its limits, in brackets."""
     observed, arguments = outcome.observed, outcome.check.arguments
     if outcome.examples:
@@ -129,17 +131,17 @@ def _detail(table: pd.DataFrame) -> dict[str, Any]:
     return {"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES, **index}
 
 
-def _outcomes(checks: list[Check], results: Any) -> list[Outcome]:
+def _outcomes(checks: list[Check], results: Any) -> list[CheckOutcome]:
     """Match results, which come in any order, with their checks; a check that could not run has failed."""
-    found = {
+    matched = {
         (result.expectation_config.type, result.expectation_config.kwargs.get("column", "")): result
         for result in results
     }
     outcomes = []
     for check in checks:
-        result = found[_snake(check.expectation), check.arguments.get("column", "")]
+        result = matched[_snake(check.expectation), check.arguments.get("column", "")]
         details = result.result
-        outcomes.append(Outcome(check, bool(result.success), _observed(details), _examples(details)))
+        outcomes.append(CheckOutcome(check, bool(result.success), _observed(details), _examples(details)))
     return outcomes
 
 

@@ -243,8 +243,8 @@ class DifferNet(OnFeatures):
         flat = torch.cat([flat, torch.zeros(missing, flat.shape[1])])
         with hardware.one_core_each():
             values = [value(*self._flow_of(part.to(self.device))).cpu() for part in flat.split(_ROWS)]
-        found = torch.cat(values)[: len(flat) - missing]
-        return found.view(vectors.shape[:2]).double().mean(dim=1).numpy()
+        means = torch.cat(values)[: len(flat) - missing]
+        return means.view(vectors.shape[:2]).double().mean(dim=1).numpy()
 
 
 def _on_cpu(value: Any) -> Any:

@@ -83,11 +83,11 @@ class EfficientAD(Detector):
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """H of each image at the size of its file."""
-        found = []
+        maps = []
         for fused, file in zip(self._fused(images), files, strict=True):
             size = size_of(file)
-            found.append(resized(torch.from_numpy(fused)[None, None], size)[0, 0].numpy())
-        return np.stack(found) if found else np.zeros((0, 1, 1), np.float32)
+            maps.append(resized(torch.from_numpy(fused)[None, None], size)[0, 0].numpy())
+        return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
 
     def apply(self, evaluate: Evaluate) -> None:
         self.alpha = evaluate.alpha  # EAD eq. 4.12

@@ -57,10 +57,10 @@ def collaborative_discrepancy(
     Normal positions weigh (d / mean d)^γ, defective ones (d / mean d)^−γ: the tails count. The weights are
     constants to the gradient, as those of a focal loss; the ratio counts as 0.01 at least.
     """
-    found = discrepancy(teacher, student)
+    discrepancies = discrepancy(teacher, student)
 
     def of_image(index: int) -> torch.Tensor:
-        normal, defective = found[index][~mask[index]], found[index][mask[index]]
+        normal, defective = discrepancies[index][~mask[index]], discrepancies[index][mask[index]]
         pull, push = _weights(normal, gamma), _weights(defective, -gamma)
         total = (pull * normal).sum() - (push * defective).sum()
         return total / (pull.sum() + push.sum())

@@ -65,15 +65,15 @@ class Scale:
 
         Of large maps every n-th pixel counts, so that memory stays small.
         """
-        pixels = np.concatenate([_thinned(found) for found in maps], axis=1)
+        pixels = np.concatenate([_thinned(one) for one in maps], axis=1)
         low, high = np.quantile(pixels, [q_a, q_b], axis=1).tolist()
         return Scale((low[0], low[1]), (high[0], high[1]))
 
     def fused(self, maps: Maps, alpha: float) -> Maps:
         """H = α · student + (1 − α) · autoencoder (eq. 4.12), (h, w), of raw maps (2, h, w)."""
         local, overall = (
-            TARGET * (found - low) / max(high - low, 1e-12)
-            for found, low, high in zip(maps, self.low, self.high, strict=True)
+            TARGET * (one - low) / max(high - low, 1e-12)
+            for one, low, high in zip(maps, self.low, self.high, strict=True)
         )
         return (alpha * local + (1 - alpha) * overall).astype(np.float32)
 

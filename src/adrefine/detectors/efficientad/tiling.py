@@ -47,12 +47,12 @@ def blend(
     total: NDArray[np.float32] | None = None
     weights = np.zeros(shape, np.float32)
     for top, left in places(height, width, tile, overlap):
-        found = maps_of(top, left)
+        own = maps_of(top, left)
         if total is None:
-            total = np.zeros((len(found), height, width), np.float32)
+            total = np.zeros((len(own), height, width), np.float32)
         weight = np.outer(_ramp(top, height, tile), _ramp(left, width, tile))
         window = (slice(top, top + tile), slice(left, left + tile))
-        total[:, *window] += found * weight
+        total[:, *window] += own * weight
         weights[window] += weight
     assert total is not None
     total /= weights

@@ -51,17 +51,17 @@ class Trainer:
         """
         s = self.settings
         optimizer = torch.optim.Adam(self.weights, lr=s.learning_rate, weight_decay=s.weight_decay)
-        found: list[dict[str, float]] = []
+        log: list[dict[str, float]] = []
         jobs = enumerate(batches(ids, s.batch_size, steps, s.seed), start=first)
         bar = progress.bar(total=steps, label="efficientad", unit="step", transient=True)
         with bar, workers() as pool, ThreadPoolExecutor(hardware.cores()) as readers:
             for items in in_order(readers, self._items, jobs, hardware.cores() + 1):
-                slow = first > 0 or len(found) >= steps - round(s.decay * steps)
+                slow = first > 0 or len(log) >= steps - round(s.decay * steps)
                 for group in optimizer.param_groups:
                     group["lr"] = s.learning_rate * (0.1 if slow else 1.0)
-                found.append(self._learn(items, optimizer, pool))
+                log.append(self._learn(items, optimizer, pool))
                 bar.update()
-        return log_of(found)
+        return log_of(log)
 
     def _items(self, job: tuple[int, Sequence[str]]) -> list[Item]:
         step, ids = job
@@ -116,10 +116,10 @@ class Trainer:
         return torch.stack([self.teacher.of_window(self.photos, window) for window in windows])
 
     def _ood(self, items: list[Item], like: torch.Tensor) -> torch.Tensor:
-        found = [item.generic for item in items if item.generic is not None]
-        if not found:
+        generic = [item.generic for item in items if item.generic is not None]
+        if not generic:
             return like.new_zeros(())
-        images = self._to_device(torch.stack(found))
+        images = self._to_device(torch.stack(generic))
         with self._autocast():
             out = self.networks.student(images.contiguous(memory_format=torch.channels_last)).float()
         return losses.out_of_distribution(out[:, :CHANNELS])

@@ -33,12 +33,12 @@ class GlassNet(Standardized):
 
     def adapted(self, maps: torch.Tensor) -> torch.Tensor:
         """u (b · places, channels) of maps (b, places, channels)."""
-        found: torch.Tensor = self.adaptor(self.standard(maps).flatten(0, 1))
-        return found
+        adapted: torch.Tensor = self.adaptor(self.standard(maps).flatten(0, 1))
+        return adapted
 
     def values(self, maps: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.discriminator(self.adapted(maps)).view(maps.shape[:2])
-        return found
+        logits: torch.Tensor = self.discriminator(self.adapted(maps)).view(maps.shape[:2])
+        return logits
 
 
 class Glass(OnPlaces):
@@ -63,19 +63,19 @@ class Glass(OnPlaces):
             ],
             weight_decay=s.weight_decay,
         )
-        found: Log = []
+        log: Log = []
         bar = progress.bar(total=steps, label="glass", unit="step", transient=True)
         with bar, hardware.one_core_each():
             for ids in batches(images.ids, s.batch_size, steps, s.seed, first):
-                generator = _generator(s.seed, first + len(found), self.device)
+                generator = _generator(s.seed, first + len(log), self.device)
                 parts = self.losses(images, ids, generator)
                 optimizer.zero_grad()
                 torch.stack(list(parts.values())).sum().backward()
                 optimizer.step()
-                found.append({name: float(value.detach()) for name, value in parts.items()})
+                log.append({name: float(value.detach()) for name, value in parts.items()})
                 bar.update()
         net.eval()
-        return log_of(found)
+        return log_of(log)
 
     def losses(
         self, images: Images, ids: tuple[str, ...], generator: torch.Generator

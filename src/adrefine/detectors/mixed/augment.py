@@ -47,8 +47,8 @@ def patch(photo: torch.Tensor, centre: Point, side: int, change: Change) -> torc
     at = offsets + np.asarray(centre) - 0.5  # pixel k covers k to k + 1
     size = np.array(photo.shape[1:])
     grid = torch.from_numpy(((2 * at + 1) / size - 1)[..., ::-1].astype(np.float32))
-    found = F.grid_sample(photo[None], grid[None], padding_mode="reflection", align_corners=False)[0]
-    lit = found * change.brightness
+    cut = F.grid_sample(photo[None], grid[None], padding_mode="reflection", align_corners=False)[0]
+    lit = cut * change.brightness
     return ((lit - lit.mean()) * change.contrast + lit.mean()).clamp(0, 1)
 
 

@@ -90,8 +90,8 @@ class MixedHead(Detector):
         known = tuple(sorted(set(self.defects) - set(images.ids)))
         self.gaussians.asked, self.gaussians.found = known, None
         log = self.gaussians.fit(images, warm_start=warm_start)
-        if found := self.gaussians.found:
-            self.head, self.gaussians.found = self._learned(images, known, found), None
+        if evidence := self.gaussians.found:
+            self.head, self.gaussians.found = self._learned(images, known, evidence), None
         elif not warm_start:  # too few photos for the Gaussians' units
             self.head = None
         log[-1]["real_defects"] = float(len(known))
@@ -130,22 +130,22 @@ class MixedHead(Detector):
             self.gaussians.load(folder / _GAUSSIANS)
             self.gaussians.log = read_log(folder)
 
-    def _learned(self, images: Images, known: tuple[str, ...], found: Evidence) -> _Head:
+    def _learned(self, images: Images, known: tuple[str, ...], evidence: Evidence) -> _Head:
         """The head of the training photos, their twins and the `known` defects, of which `found` tells."""
         good = _pooled(images, images.ids)
         head = _Head.of(good, self.settings.components)
-        parts = {"good": (head.features(good, _says(found, "photos")), np.ones(len(good)))}
-        if found.voters[0].twins is not None:
-            there = ~np.isnan(found.voters[0].twins)
+        parts = {"good": (head.features(good, _says(evidence, "photos")), np.ones(len(good)))}
+        if evidence.voters[0].twins is not None:
+            there = ~np.isnan(evidence.voters[0].twins)
             made = [synthetic_id(name) for name, has in zip(images.ids, there, strict=True) if has]
-            x = head.features(_pooled(images, made), _says(found, "twins")[there])
+            x = head.features(_pooled(images, made), _says(evidence, "twins")[there])
             parts["synthetic"] = (x, np.ones(len(made)))
         if known:
-            x = head.features(_pooled(images, known), _says(found, "held"))
+            x = head.features(_pooled(images, known), _says(evidence, "held"))
             parts["real"] = (x, np.array([self.defects[image_id] for image_id in known]))
         if len(parts) > 1:
             head.slope = self._slope(parts)
-        x, far = parts["good"][0], _says(found, "photos") @ np.array(found.weights)
+        x, far = parts["good"][0], _says(evidence, "photos") @ np.array(evidence.weights)
         head.logit, head.far = robust(x @ head.slope), robust(far)
         head.both = robust(head.together(x, far, self.settings.density))
         return head
@@ -158,7 +158,7 @@ class MixedHead(Detector):
         shares = {"good": 1 - inject - synthetic, "synthetic": synthetic, "real": inject}
         mass = [shares[kind] * weight / weight.sum() for kind, (_, weight) in parts.items()]
         defect = [np.full(len(weight), float(kind != "good")) for kind, (_, weight) in parts.items()]
-        x = np.concatenate([found for found, _ in parts.values()])
+        x = np.concatenate([design for design, _ in parts.values()])
         return logistic.fit(x, np.concatenate(defect), np.concatenate(mass), s.penalty)[0]
 
 
@@ -166,9 +166,9 @@ def _pooled(images: Images, ids: Iterable[str]) -> Array:
     return open_places(images.prepared / PLACES).pooled(ids).astype(np.float64)
 
 
-def _says(found: Evidence, of: str) -> Array:
+def _says(evidence: Evidence, of: str) -> Array:
     """Both voters' scores (n, 2), out of fold and in their own units, of `photos`, `twins` or `held`."""
-    return np.column_stack([voter.standard(getattr(voter, of)) for voter in found.voters])
+    return np.column_stack([voter.standard(getattr(voter, of)) for voter in evidence.voters])
 
 
 def _units(values: Array, of: Pair) -> Array:

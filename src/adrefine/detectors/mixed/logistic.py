@@ -26,17 +26,17 @@ def fit(x: Array, defect: Array, weight: Array, penalty: float) -> tuple[Array, 
     def loss(b: Array) -> float:
         return float(weight @ np.logaddexp(0, -sign * (design @ b)) + 0.5 * ridge @ b**2)
 
-    found = np.zeros(design.shape[1])
-    value = loss(found)
+    coefficients = np.zeros(design.shape[1])
+    value = loss(coefficients)
     for _ in range(_STEPS):
-        chance = 1 / (1 + np.exp(-np.clip(design @ found, -500, 500)))
-        slope = design.T @ (weight * (chance - defect)) + ridge * found
+        chance = 1 / (1 + np.exp(-np.clip(design @ coefficients, -500, 500)))
+        slope = design.T @ (weight * (chance - defect)) + ridge * coefficients
         curve = (design.T * (weight * chance * (1 - chance))) @ design + np.diag(ridge)
         step, length = np.linalg.solve(curve, slope), 1.0
-        while length > _ENOUGH and loss(found - length * step) > value:
+        while length > _ENOUGH and loss(coefficients - length * step) > value:
             length /= 2
-        found = found - length * step
-        before, value = value, loss(found)
+        coefficients = coefficients - length * step
+        before, value = value, loss(coefficients)
         if before - value < _ENOUGH:
             break
-    return found[:-1], float(found[-1])
+    return coefficients[:-1], float(coefficients[-1])

@@ -44,8 +44,8 @@ class PatchNet(nn.Module):
         """Logits (b, h, w) of the positions of patches (b, 3, p, p) in 0..1."""
         seen = smoothed((patches * self.brightness).clamp(max=1), self.sigma)
         mean, std = (torch.tensor(values).view(1, 3, 1, 1).to(seen) for values in (_MEAN, _STD))
-        found = self.body((seen - mean) / std)
-        return F.conv2d(found, self.last.weight[..., None, None], self.last.bias)[:, 0]
+        maps = self.body((seen - mean) / std)
+        return F.conv2d(maps, self.last.weight[..., None, None], self.last.bias)[:, 0]
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """Logits (b,): over 0 is more likely defective than good."""
@@ -127,7 +127,7 @@ class MixedPatches(Trained):
     @torch.no_grad()
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Logits over the usual photo's, in its units, at least 0; where windows overlap their mean."""
-        photos, found = self._photos(images), []
+        photos, maps = self._photos(images), []
         for name in images.ids:
             whole = self._whole(photos, name)
             _, tops, grids = self._positions(photos, name)
@@ -138,8 +138,8 @@ class MixedPatches(Trained):
                 window = (slice(top, top + side), slice(left, left + side))
                 total[window] += logits
                 count[window] += 1
-            found.append(self.in_units(total / count).clip(min=0))
-        return np.stack(found).astype(np.float32) if found else np.zeros((0, 1, 1), np.float32)
+            maps.append(self.in_units(total / count).clip(min=0))
+        return np.stack(maps).astype(np.float32) if maps else np.zeros((0, 1, 1), np.float32)
 
     def _positions(self, photos: Photos, name: str) -> tuple[np.ndarray, list[tuple[int, int]], torch.Tensor]:
         """Logits (k,) of the windows of a photo, their places, and the logits (k, h, w) of positions; one
@@ -185,8 +185,8 @@ class MixedPatches(Trained):
     @torch.no_grad()
     def _loss(self, stream: Stream, count: int) -> float:
         """Mean loss of the first `count` batches."""
-        found = stream.batches(range(count), self.settings.batch_size)
-        return float(np.mean([float(self._bce(*batch)) for batch in found]))
+        batches = stream.batches(range(count), self.settings.batch_size)
+        return float(np.mean([float(self._bce(*batch)) for batch in batches]))
 
     def _bce(self, patches: torch.Tensor, defective: torch.Tensor) -> torch.Tensor:
         """Binary cross-entropy of logits, mean; in half precision on a GPU, as the document's."""
@@ -206,8 +206,8 @@ class MixedPatches(Trained):
     def _whole(self, photos: Photos, name: str) -> torch.Tensor:
         """(3, h, w) float32 in 0..1 of a photo at its working size."""
         path = photos.path(name)
-        found = photos.kept.get((path, "RGB"), lambda: decoded(path, "RGB", None, Image.Resampling.BILINEAR))
-        return found.expand(3, -1, -1).float().div(255)
+        photo = photos.kept.get((path, "RGB"), lambda: decoded(path, "RGB", None, Image.Resampling.BILINEAR))
+        return photo.expand(3, -1, -1).float().div(255)
 
 
 def windows(height: int, width: int, side: int, stride: int) -> list[tuple[int, int]]:

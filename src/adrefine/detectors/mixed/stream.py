@@ -47,9 +47,9 @@ class Stream:
 
     def batch(self, step: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Patches (size, 3, p, p) in 0..1 and which of them are defective (size,) float32."""
-        found = [self.item(step, slot) for slot in range(size)]
-        patches = torch.stack([pixels for _, pixels in found])
-        return patches, torch.tensor([float(kind != GOOD) for kind, _ in found])
+        items = [self.item(step, slot) for slot in range(size)]
+        patches = torch.stack([pixels for _, pixels in items])
+        return patches, torch.tensor([float(kind != GOOD) for kind, _ in items])
 
     def batches(self, steps: Sequence[int], size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The batches of these steps."""

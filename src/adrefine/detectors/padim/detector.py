@@ -188,7 +188,7 @@ class Padim(Detector):
             self.parts = {evidence.PLACES: self.parts[evidence.PLACES]}
             return
         s = self.settings
-        found = evidence.gather(
+        gathered = evidence.gather(
             store,
             ids,
             self.asked,
@@ -197,8 +197,8 @@ class Padim(Detector):
             top=s.top,
             parts=images.parts,
         )
-        self.found = found
-        for voter, weight in zip(found.voters, found.weights, strict=True):
+        self.found = gathered
+        for voter, weight in zip(gathered.voters, gathered.weights, strict=True):
             part = self.parts[voter.name]
             part.middle, part.unit, part.weight = voter.middle, voter.unit, weight
 

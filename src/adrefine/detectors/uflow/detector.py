@@ -106,23 +106,23 @@ class UFlow(OnPlaces):
     def _train(self, images: Images, steps: int, first: int, look: Callable[[], None] | None = None) -> Log:
         s, net = self.settings, self.ready()
         optimizer = torch.optim.Adam(trainable(net), lr=s.learning_rate, weight_decay=s.weight_decay)
-        found: Log = []
+        log: Log = []
         bar = progress.bar(total=steps, label="uflow", unit="step", transient=True)
         net.train()
         with bar, hardware.one_core_each():
             for ids in batches(images.ids, s.batch_size, steps, s.seed, first):
                 for group in optimizer.param_groups:
-                    group["lr"] = s.learning_rate * rate(first + len(found), s.steps)
+                    group["lr"] = s.learning_rate * rate(first + len(log), s.steps)
                 loss = negative_log_likelihood(*net(self.tensor(images, ids)))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                found.append({"nll": float(loss.detach())})
+                log.append({"nll": float(loss.detach())})
                 bar.update()
-                if look is not None and len(found) % _WATCH == 0:
+                if look is not None and len(log) % _WATCH == 0:
                     look()
         net.eval()
-        return log_of(found)
+        return log_of(log)
 
 
 def rate(step: int, steps: int) -> float:
