@@ -126,3 +126,18 @@ def test_no_process_outlives_the_main_one(tmp_path: Path):
 def _children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def test_a_script_that_every_process_would_run_again_is_named(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    start = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_parallel as t\n"
+    work = "list(t.stream(t.square, list(range(8)), batch=1, workers=2, **t.WORDS))\n"
+    guard = 'if __name__ == "__main__":'
+
+    script.write_text(f"{start}{work}")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert "UserError: a process died (out of memory?) while it worked on one of job 0 to " in done.stderr
+    assert f"In mine.py, what starts the work must stand below `{guard}`" in done.stderr
+
+    script.write_text(f"{start}{guard}\n    {work}")
+    assert not subprocess.run([sys.executable, script], capture_output=True, check=False).returncode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +80,7 @@ def _pooled(
         lost = lost or [jobs]
         raise UserError(
             f"a process died (out of memory?) while it worked on one of {name(lost[0][0])} to "
-            f"{name(lost[-1][-1])}: {remedy}"
+            f"{name(lost[-1][-1])}: {remedy}{_unguarded()}"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -91,6 +92,16 @@ def processes(work: Callable[[J], R], workers: int) -> ProcessPoolExecutor:
     if os.name != "nt":
         context.set_forkserver_preload([__name__, getattr(work, "func", work).__module__])
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start)
+
+
+def _unguarded() -> str:
+    """What else may be the reason in a person's own script, for every process imports it again."""
+    program = sys.modules["__main__"]
+    script = str(getattr(program, "__file__", ""))
+    if program.__spec__ is not None or not script.endswith(".py"):
+        return ""
+    guard = 'if __name__ == "__main__":'
+    return f". In {os.path.basename(script)}, what starts the work must stand below `{guard}`"
 
 
 def _batch(work: Callable[[J], R], jobs: Sequence[J]) -> list[R]:
