@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 import yaml
-from dvc.utils.serialize import modify_yaml
+from dvc.utils.hydra import apply_overrides
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,7 +57,7 @@ ODD = [
 ]
 
 
-@hypothesis.settings(deadline=None, max_examples=40)
+@hypothesis.settings(deadline=None, max_examples=20)
 @given(
     st.sampled_from(KEYS), st.one_of(st.sampled_from(ODD), st.floats(0, 1e9), st.integers(), st.booleans())
 )
@@ -88,8 +88,7 @@ def test_the_comment_stays_in_its_column() -> None:
 
 def test_the_committed_file_is_written_as_dvc_writes_it(file: Path) -> None:
     """So `dvc exp run -S refine.strategy=osr` changes one line."""
-    with modify_yaml(file) as content:
-        content["refine"]["strategy"] = "osr"
+    apply_overrides(file, ["refine.strategy=osr"])  # as `-S` does
     before, after = COMMITTED.read_text().splitlines(), file.read_text().splitlines()
     changed = [new for old, new in zip(before, after, strict=True) if old != new]
     assert [line.split("#")[0].strip() for line in changed] == ["strategy: osr"]
