@@ -146,6 +146,26 @@ def test_check_says_what_is_wrong_with_the_region_of_interest(tmp_path, monkeypa
         cli.run(["check"])
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (
+            "/elsewhere/net.pth",
+            "DVC watches data/weights for it: put the file there and name it data/weights/",
+        ),
+        ("data/weights/net.pth", "is missing: put the file there, or leave the key empty"),
+    ],
+)
+@pytest.mark.parametrize("section", ["embed", "pretrain_pdn"])
+def test_check_says_what_is_wrong_with_a_file_of_weights(tmp_path, monkeypatch, section, file, said):
+    before, found, after = (ROOT / "params.yaml").read_text().partition(f"\n{section}:\n")
+    changed = re.sub(r"(?m)^  weights:", f"  weights: {file}", after, count=1)
+    (tmp_path / "params.yaml").write_text(before + found + changed)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=rf"^{section}\.weights = {file}:? {said}"):
+        cli.run(["check"])
+
+
 def test_a_tilde_in_the_root_is_refused_with_the_full_path(tmp_path, monkeypatch):
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(re.sub(r"(?m)^  root: \S+", "  root: ~/photos", text, count=1))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from adrefine.errors import UserError
+
 ROI = Path("data/roi")  # masks and polygons that `dataset.roi` may name; the user's
+WEIGHTS = Path("data/weights")  # files that `embed.weights` and such may name; the user's
 INGESTED = Path("data/ingested")
 NOISY = Path("data/noisy")
 SYNTHETIC = Path("data/synthetic")
@@ -22,6 +25,30 @@ MANIFEST = "manifest.csv"
 PROMOTED = Path("promoted")  # models and datasets in use, one folder each; no stage's
 REVIEW = Path("data/review.csv")  # the user's, never written by a stage
 REVIEW_QUEUE = REFINED / "review_queue.csv"
+
+
+def refuse_elsewhere(key: str, name: str, folder: Path) -> None:
+    """Refuse a file that is not in the folder in which DVC would see it change.
+
+    Raises:
+        UserError: it is elsewhere; `key` is the setting that names it.
+    """
+    if folder.absolute() not in Path(os.path.abspath(name)).parents:
+        raise UserError(
+            f"{key} = {name}: DVC watches {folder} for it: put the file there and name it {folder}/…"
+        )
+
+
+def watched_weights(key: str, name: str) -> Path:
+    """The file of weights that the setting `key` names.
+
+    Raises:
+        UserError: it is not in WEIGHTS, or not there.
+    """
+    refuse_elsewhere(key, name, WEIGHTS)
+    if not Path(name).is_file():
+        raise UserError(f"{key} = {name} is missing: put the file there, or leave the key empty")
+    return Path(name)
 
 
 def side_cache(kind: str) -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from adrefine.errors import UserError
-from adrefine.paths import ROI
+from adrefine.paths import ROI, WEIGHTS
 
 PATIENCE = 20.0  # seconds in which a folder must give its next name
 ROOM = 200 * 2**20  # bytes: a run of the smallest data set writes about half of that
@@ -127,7 +127,10 @@ def _roots(project: Path) -> list[Path]:
         content: Any = yaml.safe_load((project / "params.yaml").read_bytes())
     except Exception:
         return []
-    named = [_setting(content, "dataset", "root"), str(ROI), _setting(content, "pretrain_pdn", "images")]
+    named = [
+        *(_setting(content, "dataset", "root"), _setting(content, "pretrain_pdn", "images")),
+        *(str(ROI), str(WEIGHTS)),
+    ]
     return [root for name in named if name and (root := project / name).is_dir()]
 
 

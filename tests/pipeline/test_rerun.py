@@ -6,6 +6,7 @@ that from its run cache, so "ran" is what the change itself costs.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "embed": {"embed", "select"} | LEARNING,
     "pretrain_pdn": {"pretrain_pdn"},
     "detector": {"synthesize", "embed", "pretrain_pdn", "select"} | LEARNING,
-    "differnet": LEARNING,
+    "differnet": {"select"} | LEARNING,
     "efficientad": set(),
     "padim": set(),
     "mixed": set(),
@@ -57,7 +58,7 @@ UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
         ({"refine.strategy": "osr"}, {"select", "refine", "evaluate"}),
         ({"refine.strategy": "consensus"}, {"select", "refine", "evaluate"}),
         ({"noise.level": 0.1, "noise.n_test": 2}, {"inject_noise", "train", "refine", "evaluate"}),
-        ({"differnet.learning_rate": 1e-3}, {"train", "refine", "evaluate"}),
+        ({"differnet.learning_rate": 1e-3}, {"select", "train", "refine", "evaluate"}),
         ({"osr.lambda": 3.0, "osr.keep": 0.7}, set()),
         ({"efficientad.steps": 3, "efficientad.coeff_cdo": 0.0}, set()),
         ({"mixed.fraction": 0.5, "mixed.recycle": "removed"}, set()),
@@ -123,6 +124,26 @@ def test_region_of_interest(ready: Project) -> None:
         mask.unlink()
 
 
+def test_file_of_weights(ready: Project) -> None:
+    """Another file under the name of `embed.weights` is another backbone; one that nobody names is none."""
+    file = ready.root / "data/weights/resnet18.pth"
+    try:
+        _random_weights(file, seed=0)
+        assert ready.repro().ran == {"embed", "pretrain_pdn", "select"}
+        ready.set({"embed.backbone": "resnet18", "embed.weights": "data/weights/resnet18.pth"})
+        assert ready.repro("select").ran == {"embed", "select"}
+        _random_weights(file, seed=1)
+        run = ready.repro("select")
+        assert run.ran == {"embed", "pretrain_pdn", "select"}
+        assert run.number(r"embed: \d+ images, (\d+) new") > 0
+        ready.set({"detector": "mixed", "mixed.weights": "data/weights/resnet18.pth"})
+        before = _selected(ready)
+        _random_weights(file, seed=2)
+        assert _selected(ready) != before
+    finally:
+        file.unlink()
+
+
 def test_answers_of_a_human(ready: Project) -> None:
     """They override the strategy, cost refine and evaluate alone, and no run touches them."""
     before = _decided(ready)
@@ -184,6 +205,19 @@ def _decided(project: Project) -> pd.DataFrame:
     project.repro()
     table = pd.read_csv(project.root / "data/refined/manifest.csv", dtype=str, keep_default_na=False)
     return table[table["split"] == "train"].set_index("image_id")
+
+
+def _selected(project: Project) -> str:
+    project.repro("select")
+    return (project.root / "data/prepared/selected.json").read_text()
+
+
+def _random_weights(file: Path, seed: int) -> None:
+    import torch
+    from torchvision.models import get_model
+
+    torch.manual_seed(seed)
+    torch.save(get_model("resnet18", weights=None).state_dict(), file)
 
 
 def _twins(project: Project, source: str) -> int:

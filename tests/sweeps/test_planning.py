@@ -66,11 +66,12 @@ def test_settings_of_a_detector_not_chosen_and_of_evaluate_share_the_training() 
 
 def test_the_sections_that_are_shared_are_those_of_the_graph() -> None:
     """INPUTS names all that the stages before `train` read, but for inject_noise's `noise`, the detector (all
-    share the photos, the synthetic defects and the places) and the strategy, whose name `select` checks."""
+    share the photos, the synthetic defects and the places), its section, in which `select` looks for files of
+    weights, and the strategy, whose name `select` checks."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     names = list(stages)
     before = {part for name in names[: names.index("train")] for part in stages[name]["params"]}
-    assert before == {*planning.INPUTS, "noise", "detector", "refine.strategy"}
+    assert before == {*planning.INPUTS, "noise", "detector", "${detector}", "refine.strategy"}
     assert set(stages["train"]["params"]) == {"detector", "${detector}"}
 
 

@@ -47,7 +47,7 @@ def check(chosen: argparse.Namespace) -> None:
         settings = params.load_whole()
         _refuse_home(settings.dataset.root)
         check_folders(Path(settings.inbox.folder), Path(settings.dataset.root))
-        _look_at_region(settings.dataset.roi)
+        _look_at_files(settings)
         seen = _look(settings)
         warnings = [*filter(None, [busy]), *health.advice(), *(seen.problems() if seen else [])]
     except UserError as error:
@@ -77,12 +77,18 @@ def _refuse_home(root: str) -> None:
         raise UserError(f"params.yaml: `dataset.root` = {root!r}: DVC does not know `~`: write {there!r}")
 
 
-def _look_at_region(name: str | None) -> None:
-    """Whether the file that `dataset.roi` names is a mask or polygons."""
-    if name is not None:
+def _look_at_files(settings: Params) -> None:
+    """Whether the file that `dataset.roi` names is a mask or polygons, and files of weights are there."""
+    from adrefine import paths
+
+    if settings.dataset.roi is not None:
         from adrefine.ingestion import roi
 
-        roi.drawn(name)
+        roi.drawn(settings.dataset.roi)
+    named = {"embed": settings.embed.weights, "pretrain_pdn": settings.pretrain_pdn.weights}
+    for section, weights in (named | {settings.detector: settings.chosen_detector.weights_file}).items():
+        if weights:
+            paths.watched_weights(f"{section}.weights", weights)
 
 
 def _look(settings: Params) -> Look | None:

@@ -97,6 +97,11 @@ class DetectorSettings(Section):
         """The detector with these settings, untrained. Its module is imported here, not before."""
 
     @property
+    def weights_file(self) -> str | None:
+        """A file of weights in data/weights that the section names by its key `weights`."""
+        return getattr(self, "weights", None)
+
+    @property
     def own_maps(self) -> bool:
         """Whether the report shows the detector's own maps, as published, and not those of places."""
         return getattr(self, "preset", None) == "paper"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from adrefine.ingestion.affine import Affine
 from adrefine.ingestion.decision import PART
 from adrefine.ingestion.decode import Decoded
 from adrefine.params import Dataset
-from adrefine.paths import ROI
+from adrefine.paths import ROI, refuse_elsewhere
 from adrefine.region import Flags, Region
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import derived_seed
@@ -53,8 +52,7 @@ def drawn(name: str | None) -> Drawn | None:
     if name in (None, AUTO):
         return None
     file = Path(name)
-    if ROI.absolute() not in Path(os.path.abspath(file)).parents:
-        raise UserError(f"{_KEY} = {name}: DVC watches {ROI} for it: put the file there and name it {ROI}/…")
+    refuse_elsewhere(_KEY, name, ROI)
     if not file.is_file():
         raise UserError(
             f"{_KEY} = {name} is not there: put a mask (.png) or polygons (.json) there, or write {AUTO}"

@@ -16,6 +16,7 @@ _OURS = (
         "data/review.csv",
         "data/roi",
         "data/synthetic",
+        "data/weights",
         "docs",
         "flows",
         "models",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from adrefine import inputs, params, paths, steady
 from adrefine.detectors import DETECTORS
-from adrefine.io import write_json
+from adrefine.io import sha256_file, write_json
 from adrefine.registry import origin
 
 
 def main() -> None:
     """Read the folders of data/prepared, write data/prepared/selected.json."""
     settings = params.load()
-    reads = settings.chosen_detector.reads
+    reads, weights = settings.chosen_detector.reads, settings.chosen_detector.weights_file
     selected: dict[str, object] = {"reads": inputs.digests(paths.PREPARED, reads)}
     if package := DETECTORS.added(settings.detector):
         selected["package"] = origin(package)
+    if weights:
+        selected["weights"] = sha256_file(paths.watched_weights(f"{settings.detector}.weights", weights))
     write_json(paths.SELECTED, selected)
     print(f"select: {settings.detector} reads {', '.join(reads)}")
 

@@ -20,6 +20,11 @@ CODE, GRAPH = Path("code.yaml"), Path("dvc.yaml")
 _PACKAGE = Path(adrefine.__file__).parent
 _DEPENDENCY = re.compile(r"      - src/adrefine/([\w./]+)( *#.*)?")
 _STAGE = re.compile(r"  (\w+):")
+_YOURS = {  # folders that stages depend on, whether or not there is a file in them
+    "data/generic": "Photos of anything, see section pretrain_pdn of params.yaml.\n",
+    "data/roi": "What dataset.roi may name: a mask (.png, white inside) or polygons (.json).\n",
+    "data/weights": "What embed.weights and such may name: files of weights, or links to them.\n",
+}
 _HEAD = """\
 # The graph, as `adrefine init` wrote it. code.yaml stands for the code of the installed package: a stage runs
 # again when an upgrade changed what it runs. `adrefine run` and `adrefine check` see to that.
@@ -62,7 +67,8 @@ def digests() -> dict[str, str]:
 
 
 def write(root: Path) -> None:
-    """Write dvc.yaml and code.yaml."""
+    """Write dvc.yaml, code.yaml and the folders of the user's that stages depend on."""
+    _write_folders(root)
     write_text(root / GRAPH, graph())
     write_text(root / CODE, _code())
 
@@ -85,10 +91,17 @@ def refresh(root: Path = Path()) -> str | None:
     edited = text != graph() and before.get("graph") != _of_text(text)
     if not edited:
         write_text(root / GRAPH, graph())
+        _write_folders(root)
     write_text(root / CODE, _code())
     which = f"the code of {', '.join(changed)} changed" if changed else "no stage's code changed"
     mine = "; dvc.yaml is yours and stays: compare it with that of `adrefine init` in an empty folder"
     return f"{CODE}: adrefine {adrefine.__version__}, {which}{mine if edited else ''}"
+
+
+def _write_folders(root: Path) -> None:
+    for folder, says in _YOURS.items():
+        if not (root / folder).exists():
+            write_text(root / folder / "README.md", says)
 
 
 def _code() -> str:

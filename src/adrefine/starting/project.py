@@ -22,6 +22,9 @@ _IGNORED = """\
 /data/*
 !/data/review.csv
 !/data/roi/
+!/data/weights/
+/data/weights/*
+!/data/weights/README.md
 !/data/generic/
 /data/generic/*
 !/data/generic/README.md
@@ -37,8 +40,6 @@ _DVC_IGNORED = """\
 # A photo of the inbox that was half copied when the run was killed; the next run removes it.
 .inbox-*.part
 """
-_GENERIC = "Photos of anything may go here: section pretrain_pdn of params.yaml says what they are for.\n"
-_ROI = "What dataset.roi of params.yaml may name: a mask (.png, white inside) or polygons (.json).\n"
 _UNSET = re.compile(r"\$(\w+|\{\w+\})")
 
 
@@ -93,8 +94,6 @@ def create(root: Path, layout: str, photos: Path | None, use_git: bool = True) -
     _init_dvc(root, use_git)
     write_text(root / ".gitignore", _with(root / ".gitignore", ignored))
     write_text(root / ".dvcignore", _DVC_IGNORED)
-    write_text(root / "data/generic/README.md", _GENERIC)
-    write_text(root / "data/roi/README.md", _ROI)
     write_text(root / "data/review.csv", "image_id,verdict,note\n")
     write_text(root / "params.yaml", settings)
     graph.write(root)
