@@ -21,7 +21,7 @@ from adrefine.errors import UserError
 from adrefine.params import Dataset
 from adrefine.serving import intake
 from adrefine.serving.intake import Taken, Watch, check_folders, look, settled, take
-from serving.killing import until_it_survives
+from serving.killing import alone, until_it_survives
 from trees import pixels, save
 
 SMALL = 1.0  # megapixels
@@ -243,18 +243,20 @@ def _many(place: Place) -> None:
     (place.inbox / "bad.png").write_bytes(b"no image")
 
 
-def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(tmp_path: Path) -> None:
     """SIGKILL at each line in turn of what takes photos and writes files; then once more, to the end."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # for power cuts; slow, and a kill does not need it
-    calm = Place(tmp_path / "calm")
+    alone(_kills, tmp_path)
+
+
+def _kills(root: Path) -> None:
+    os.fsync = lambda _: None  # for power cuts; slow, and a kill does not need it
+    calm = Place(root / "calm")
     there = calm.photos
     _many(calm)
     calm.take()
 
     def attempt(number: int) -> tuple[Callable[[], object], Callable[[], None]]:
-        place = Place(tmp_path / str(number))
+        place = Place(root / str(number))
         _many(place)
         dropped = set(place.everything().values())
 

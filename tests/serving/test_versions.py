@@ -17,7 +17,7 @@ from adrefine.serving import versions
 from adrefine.serving.candidate import Candidate, digest
 from adrefine.serving.promotion import Record, Verdict
 from adrefine.serving.versions import best, current, decision, history, settle
-from serving.killing import until_it_survives
+from serving.killing import alone, until_it_survives
 
 
 def candidate(folder: Path, content: str = "one", score: float = 1.0) -> Candidate:
@@ -139,11 +139,13 @@ def test_two_decisions_at_once_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verdict", [yes(), NO], ids=["promoted", "refused"])
-def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: Verdict
-) -> None:
+def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(tmp_path: Path, verdict: Verdict) -> None:
     """At each line a SIGKILL: what is in use is whole, and the decision again gives what one would have."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+    alone(_kills, tmp_path, verdict)
+
+
+def _kills(tmp_path: Path, verdict: Verdict) -> None:
+    os.fsync = lambda _: None
 
     def prepared(name: str) -> Path:
         folder = tmp_path / name
