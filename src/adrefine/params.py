@@ -11,10 +11,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
-from adrefine import strict_yaml
-from adrefine.backbones import BACKBONES
+from adrefine import backbones, strict_yaml
 from adrefine.datasets import LAYOUTS
 from adrefine.defects import GENERATORS
 from adrefine.detectors import DETECTORS, DetectorSettings
@@ -44,7 +51,7 @@ else:
     LayoutName = Literal[LAYOUTS.names()]
     DetectorName = Literal[DETECTORS.names()]
     StrategyName = Literal[STRATEGIES.names()]
-    BackboneName = Literal[BACKBONES.names()]
+    BackboneName = Annotated[str, AfterValidator(backbones.known)]
 M = TypeVar("M", bound=BaseModel)
 _LONGEST = 60  # characters of a value that a message repeats
 

@@ -79,8 +79,19 @@ def middle() -> np.ndarray:
 
 
 @cache
-def made(detector: str, fit: str = "stretch", deep: bool = False, region: bool = False) -> Made:
-    """The run, made once for each process; `region`: only the middle of the photos counts, see `middle`."""
+def made(
+    detector: str,
+    fit: str = "stretch",
+    deep: bool = False,
+    region: bool = False,
+    network: tuple[str, str] | None = None,
+) -> Made:
+    """The run, made once for each process.
+
+    Args:
+        region: only the middle of the photos counts, see `middle`.
+        network: `embed.backbone` and `embed.weights`.
+    """
     work = Path(mkdtemp(prefix="adrefine-test-"))
     root = work / "photos"
     for number in range(COUNT):
@@ -97,7 +108,7 @@ def made(detector: str, fit: str = "stretch", deep: bool = False, region: bool =
         ingest(dataset.model_copy(update=asked), ingested, workers=1)
     table = manifest.read(ingested / "manifest.csv")
     section = DETECTORS.get(detector)(**TINY[detector])
-    _prepare(table, prepared, section.reads, work / "cache", find(ingested))
+    _prepare(table, prepared, section.reads, work / "cache", find(ingested), network)
     trained = section.create()
     spotted = table["source"].str[:2].astype(int) >= COUNT - 2
     refined = table.assign(kept=((table["split"] == "train") & ~spotted).astype(int))
@@ -131,10 +142,16 @@ def made(detector: str, fit: str = "stretch", deep: bool = False, region: bool =
 
 
 def _prepare(
-    table: pd.DataFrame, prepared: Path, reads: tuple[str, ...], cache_folder: Path, region: Region | None
+    table: pd.DataFrame,
+    prepared: Path,
+    reads: tuple[str, ...],
+    cache_folder: Path,
+    region: Region | None,
+    network: tuple[str, str] | None,
 ) -> None:
     images = table[["image_id", "path"]]
-    section = Embed(scales=[64, 32], views=2, places=_PLACES)
+    named = dict(zip(("backbone", "weights"), network, strict=True)) if network else {}
+    section = Embed.model_validate({"scales": [64, 32], "views": 2, "places": _PLACES, **named})
     embed_places(images, section, prepared / PLACES, cache_folder, region=region)
     if FEATURES in reads:
         embed(images, section, prepared / FEATURES, cache_folder)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adrefine.registry import Registry
 
@@ -24,6 +26,40 @@ BACKBONES = Registry(
         "wide_resnet101_2": "adrefine.backbones.vision:Vision",
     },
 )
+# What `<library>/<network>` names, called in the same way.
+LIBRARIES = {
+    "timm": "adrefine.backbones.timm_nets:Timm",
+    "torchvision": "adrefine.backbones.torchvision_nets:Torchvision",
+    "transformers": "adrefine.backbones.transformers_nets:Transformers",
+}
+
+
+def known(name: str) -> str:
+    """`name`, if it may be a backbone's; of those of a library only the library is known before it is loaded.
+
+    Raises:
+        ValueError: it is no backbone's.
+    """
+    library, slash, network = name.partition("/")
+    if name in BACKBONES.names() or (slash and network and library in LIBRARIES):
+        return name
+    names = [*BACKBONES.names(), *(f"{library}/<network>" for library in LIBRARIES)]
+    near = difflib.get_close_matches(name, names, n=1)
+    raise ValueError(f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(names)}")
+
+
+def of_library(name: str) -> bool:
+    """Whether `name` is `<library>/<network>`."""
+    return name.partition("/")[0] in LIBRARIES and name not in BACKBONES.names()
+
+
+def files(name: str, weights: str | None) -> list[Path]:
+    """Files of the user's that decide what the backbone computes: weights, and what is read beside them."""
+    if not weights:
+        return []
+    beside = ("config.json", "preprocessor_config.json") if name.startswith("transformers/") else ()
+    there = [file for file in map(Path(weights).with_name, beside) if file.is_file()]
+    return [Path(weights), *there]
 
 
 def load(params: Embed) -> Backbone:
@@ -32,6 +68,13 @@ def load(params: Embed) -> Backbone:
     Raises:
         UserError: its weights are neither packaged nor at `params.weights` nor downloadable.
     """
-    make = BACKBONES.get(params.backbone)
+    make = _maker(params.backbone)
     made: Backbone = make(params.backbone, Path(params.weights) if params.weights else None)
     return made.freeze()
+
+
+def _maker(name: str) -> Any:
+    if not of_library(name):
+        return BACKBONES.get(name)
+    module, _, attribute = LIBRARIES[name.partition("/")[0]].partition(":")
+    return getattr(import_module(module), attribute)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -56,11 +57,11 @@ class Backbone(nn.Module):
 
 
 def read_weights(path: Path, key: str = "embed.weights") -> dict[str, torch.Tensor]:
-    """A state dict from a local file, read as data (`weights_only`), never as code; errors name `key`."""
+    """A state dict from a file of torch or safetensors, read as data, never as code; errors name `key`."""
     if not path.is_file():
-        raise UserError(f"{key}: {path} is missing: give the path of a torchvision weights file")
+        raise UserError(f"{key}: {path} is missing: give the path of a file of weights")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _read(path)
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{key}: {path} is not a weights file: {reason}") from None
@@ -68,3 +69,13 @@ def read_weights(path: Path, key: str = "embed.weights") -> dict[str, torch.Tens
     if not isinstance(state, dict):
         raise UserError(f"{key}: {path} holds no state dict")
     return state
+
+
+def _read(path: Path) -> Any:
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:] != b"{":  # the header of safetensors: its length in 8 bytes, then JSON
+        return torch.load(path, map_location="cpu", weights_only=True)
+    from safetensors.torch import load_file
+
+    return load_file(path)

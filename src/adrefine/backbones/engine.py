@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from adrefine import paths
+from adrefine.backbones.positions import resized_positions
 from adrefine.errors import UserError
 from adrefine.runtime import hardware
 
@@ -166,7 +167,8 @@ def traced(net: nn.Module, example: torch.Tensor) -> Any:
     """OpenVINO's graph of what `net` does to images of the shape of `example`."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of constants, and of a newer way that takes longer
-        script = torch.jit.trace(net, example, check_trace=False, strict=False)
+        with resized_positions(net, example):
+            script = torch.jit.trace(net, example, check_trace=False, strict=False)
         return openvino_package().convert_model(script, example_input=example, input=list(example.shape))
 
 

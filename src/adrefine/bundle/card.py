@@ -112,10 +112,10 @@ def _metrics(contents: Contents) -> str:
 def _backbones(contents: Contents) -> list[str]:
     lines = []
     for name, weights in sorted(contents.backbones.items()):
-        where = (
-            f"in `{weights.file}`"
-            if weights.file
-            else f"in the package `{weights.package}` {weights.version}"
-        )
+        where = f"in the package `{weights.package}` {weights.version}"
+        if weights.file:
+            where = f"in `{weights.file}`" + (
+                f", for {weights.package} {weights.version}" if weights.package else ""
+            )
         lines.append(f"The weights of the frozen network behind `inputs/{name}` are {where}.")
     return lines

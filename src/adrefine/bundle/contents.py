@@ -54,7 +54,8 @@ class MapScale(_Part):
 
 
 class Weights(_Part):
-    """Weights of a frozen network: `file` in the bundle, or of an installed `package`; with their hash."""
+    """Weights of a frozen network, with their hash: `file` in the bundle, or of an installed `package`; with
+    both, the package computes what the file holds."""
 
     file: str = ""
     package: str = ""

@@ -10,10 +10,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from adrefine import backbones
 from adrefine.backbones import origin
+from adrefine.backbones.library import LibraryNet
 from adrefine.bundle.contents import Weights
 from adrefine.errors import UserError
 from adrefine.io import read_json, sha256_file, write_json
+from adrefine.params import Embed
 from adrefine.paths import FEATURES, PIXELS, PLACES
 from adrefine.region import FILE as REGION
 
@@ -38,13 +41,31 @@ def freeze(prepared: Path, name: str, folder: Path) -> Weights | None:
             shutil.copyfile(prepared / name / file, folder / file)
         write_json(folder / "meta.json", meta | {"passing": True})
         return None
-    source = origin.of(meta["backbone"], meta["weights"])
     write_json(folder / "meta.json", meta | {"weights": None})
+    if backbones.of_library(meta["backbone"]):
+        return _of_library(meta["backbone"], meta["weights"], folder)
+    source = origin.of(meta["backbone"], meta["weights"])
     digest = sha256_file(source.file) if source.file else ""
     if source.package or source.file is None:
         return Weights(package=source.package, version=source.version, sha256=digest)
     shutil.copyfile(source.file, folder / WEIGHTS)
     return Weights(file=f"{folder.parent.name}/{name}/{WEIGHTS}", sha256=digest)
+
+
+def _of_library(name: str, given: str | None, folder: Path) -> Weights:
+    """The weights of a library's network and what it reads beside them: the user's, or as downloaded."""
+    net = backbones.load(Embed(backbone=name, weights=given))
+    assert isinstance(net, LibraryNet)
+    if given:
+        first, *beside = backbones.files(name, given)
+        file = folder / f"weights{'.safetensors' if first.suffix == '.safetensors' else '.pth'}"
+        for source, target in ((first, file), *((other, folder / other.name) for other in beside)):
+            shutil.copyfile(source, target)
+    else:
+        file = net.write(folder)
+    library, _, version = net.version.partition(" ")
+    place = file.relative_to(folder.parents[1]).as_posix()
+    return Weights(file=place, package=library, version=version, sha256=sha256_file(file))
 
 
 def weights_file(bundle: Path, name: str, weights: Weights) -> str | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from adrefine.backbones import files
 from adrefine.backbones.engine import Engine
 from adrefine.features.extract import Extractor, meta_of, read_image
 from adrefine.features.store import VectorCache, write_store
@@ -51,16 +52,16 @@ def embed(
     """
     extractor = Extractor(params, runtime)
     settings = params.model_dump(exclude={"preset", "weights", "places"})
-    config = configuration(CODE_VERSION, settings, params.weights, extractor)
+    config = configuration(CODE_VERSION, settings, params, extractor)
     vectors = through(extractor, images, config, cache)
     meta = {**meta_of(params), "dim": extractor.dim}
     write_store(out, vectors.ids, vectors.arrays, extractor.shape, meta)
     return {"images": len(vectors.ids), "computed": vectors.computed}
 
 
-def configuration(version: int, settings: Mapping[str, object], weights: str | None, network: Network) -> str:
+def configuration(version: int, settings: Mapping[str, object], params: Embed, network: Network) -> str:
     """Everything that decides what `network` makes of an image: what the cache's entries go by."""
-    digest = sha256_file(Path(weights)) if weights else "packaged"
+    digest = " ".join(map(sha256_file, files(params.backbone, params.weights))) or "packaged"
     return f"{version} {settings} {digest} {network.device.type} {network.engine.name}"
 
 

@@ -34,7 +34,7 @@ def embed_places(
     inside = None if region is None else region.places(params.places.grid)
     extractor = PlacesExtractor(params, runtime, inside)
     settings = {"backbone": params.backbone, **params.places.model_dump()}
-    config = configuration(CODE_VERSION, {"places": settings}, params.weights, extractor)
+    config = configuration(CODE_VERSION, {"places": settings}, params, extractor)
     rows = through(extractor, images, config, cache)
     shapes: dict[str, tuple[int, ...]] = {"maps": extractor.maps, "pooled": (extractor.pooled,)}
     meta = {**settings, "weights": params.weights, "channels": extractor.maps[1]}
