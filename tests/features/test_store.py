@@ -129,3 +129,15 @@ def test_a_transaction_that_breaks_leaves_the_cache_as_it_was(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         cache.put(broken())
     assert cache.missing(["k0", "k1"]) == ["k1"]
+
+
+def test_a_damaged_cache_is_made_anew_whatever_byte_of_its_table_was_hit(tmp_path):
+    """SQLite puts the damaged text into its message, which is then no text."""
+    stored = VectorCache(tmp_path, "config", (1, 2)).path
+    whole = stored.read_bytes()
+    start = whole.index(b"CREATE TABLE")
+    for place in range(start, start + 60):
+        stored.write_bytes(whole[:place] + b"\xe7" + whole[place + 1 :])
+        cache = VectorCache(tmp_path, "config", (1, 2))
+        cache.put([("a", np.ones((1, 2)))])
+        assert cache.missing(["a"]) == []

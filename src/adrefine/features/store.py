@@ -135,6 +135,9 @@ def _reserve(file: Path) -> None:
         os.posix_fallocate(made.fileno(), 0, file.stat().st_size)
 
 
+_TABLE = "vectors (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID"
+
+
 class VectorCache:
     """Content-addressed vectors, one SQLite file per configuration; a kill loses one transaction at most.
 
@@ -173,7 +176,10 @@ class VectorCache:
 
     def _create(self) -> None:
         with self._open() as db:
-            db.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+            db.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE}")
+            made = [sql for (sql,) in db.execute("SELECT CAST(sql AS BLOB) FROM sqlite_master")]
+        if made != [f"CREATE TABLE {_TABLE}".encode()]:
+            raise io.Damaged(self.path, "its table is not the one that was made")
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -182,5 +188,5 @@ class VectorCache:
                 yield db
         except sqlite3.OperationalError as error:  # full, read-only, locked
             raise UserError(f"{self.path}: {error}: make room there, or set ADREFINE_CACHE_DIR") from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # or its message is damaged, too
             raise io.Damaged(self.path, str(error)) from None
