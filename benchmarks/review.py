@@ -93,7 +93,7 @@ def policies(one: Case) -> dict[str, tuple[int, Chooser, float]]:
         "by fives": (live.EVERY, lambda session, _: session.next(5), 0.0),
         "at once": (live.EVERY, lambda session, _: session.next(ANSWERS[-1]), 0.0),
         "none drawn": (NEVER, lambda session, _: session.next(), 0.0),
-        "one in 10 drawn": (10, lambda session, _: session.next(), 0.0),
+        "one in 5 drawn": (5, lambda session, _: session.next(), 0.0),
         "one in 3 drawn": (3, lambda session, _: session.next(), 0.0),
         "slips": (live.EVERY, lambda session, _: session.next(), WRONG),
         "detector alone": (NEVER, partial(in_order, one, alone), 0.0),

@@ -10,7 +10,7 @@ from adrefine.report.style import BLUE, GREEN, GREY, INK, ORANGE, applied, png
 from adrefine.text import markdown
 
 PRICE = 0.02  # of the gap, that the drawn photos may cost
-DRAWN = {"one in 3 drawn": 3, "one by one": 5, "one in 10 drawn": 10}
+DRAWN = {"one in 3 drawn": 3, "one in 5 drawn": 5, "one by one": 10}
 SHOWN = {"one by one": BLUE, "by fives": GREEN, "at once": ORANGE, "detector alone": INK, "at random": GREY}
 
 

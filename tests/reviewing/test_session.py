@@ -50,9 +50,9 @@ def test_the_strongest_come_first_and_some_are_drawn() -> None:
 def test_a_batch_is_what_single_steps_without_answers_would_be() -> None:
     session = Session(Fixed(np.linspace(3, -1, 30)))
     batch = session.next(12)
-    assert EVERY == 5
+    assert EVERY == 10
     assert [one.image_id for one in batch[:4]] == ["im000", "im001", "im002", "im003"]
-    assert [one.drawn is None for one in batch] == ([True] * 4 + [False]) * 2 + [True] * 2
+    assert [one.drawn is None for one in batch] == [True] * 9 + [False] + [True] * 2
     assert len({one.image_id for one in batch}) == 12
     assert session.next(12) == batch
 

@@ -17,7 +17,7 @@ from adrefine.reviewing.belief import Belief, Hidden
 from adrefine.reviewing.ranking import Ranking
 from adrefine.runtime.seeds import derived_seed
 
-EVERY = 5  # of so many photos one is drawn; what that costs and tells: benchmarks/results/review.md
+EVERY = 10  # of so many photos one is drawn; what that costs and tells: benchmarks/results/review.md
 EVENLY = 0.2  # share of the draw that is the same for every photo; the rest favours suspicious ones
 DOUBTFUL = 0.3  # chance that an answer is wrong from which the photo is shown again
 SETTLED = 0.02  # of the photos: hardly more hide, by the upper bound, when it is enough
