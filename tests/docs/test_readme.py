@@ -31,8 +31,9 @@ def test_stages_are_those_of_the_graph() -> None:
 
 @pytest.mark.parametrize("page", GRAPHS)
 def test_drawn_graphs_have_all_stages_and_only_true_arrows(page: str) -> None:
-    """An arrow is true where its second stage reads an output of the first."""
-    arrows = [arrow for line in GRAPHS[page].splitlines()[1:] for arrow in _arrows(line)]
+    """An arrow is true where its second stage reads an output of the first. What is no stage is in ([ ])."""
+    lines = [line for line in GRAPHS[page].splitlines()[1:] if "([" not in line]
+    arrows = [arrow for line in lines for arrow in _arrows(line)]
     assert {stage for arrow in arrows for stage in arrow} == set(STAGES)
     for first, second in arrows:
         outs = [_path(out) for kind in ("outs", "metrics", "plots") for out in STAGES[first].get(kind, [])]
