@@ -35,6 +35,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "padim": set(),
     "mixed": set(),
     "glass": set(),
+    "ddad": set(),
     "uflow": set(),
     "refine": {"refine", "evaluate"},
     "irp": {"refine", "evaluate"},

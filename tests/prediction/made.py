@@ -36,6 +36,7 @@ TINY: dict[str, dict[str, Any]] = {
     "glass": {"steps": 100, "hidden": 32},
     "uflow": {"steps": 25, "blocks": 2},
     "differnet": {"hidden": 16, "blocks": 2, "epochs": 3},
+    "ddad": {"side": 32, "channels": 8, "levels": [1, 2], "steps": 25, "learning_rate": 2e-3, "start": 50},
     "efficientad": {"side": 64, "steps": 2, "batch_size": 1},
 }
 _PLACES = {"side": 64, "grid": 8, "components": 8}

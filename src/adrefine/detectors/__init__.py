@@ -21,6 +21,7 @@ DETECTORS = Registry(
         "mixed": "adrefine.detectors.mixed.settings:Settings",
         "glass": "adrefine.detectors.glass.settings:Settings",
         "uflow": "adrefine.detectors.uflow.settings:Settings",
+        "ddad": "adrefine.detectors.ddad.settings:Settings",
         "efficientad": "adrefine.detectors.efficientad.settings:Settings",
     },
 )

@@ -1,0 +1,1 @@
+"""DDAD: a diffusion model makes the photo anew, and what comes out differently is odd."""
