@@ -60,6 +60,24 @@ def test_a_wrong_setting_changes_and_runs_nothing(ran: list[bool], given: str, s
     assert ran == []
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (
+            "embed.weights=/elsewhere/net.pth",
+            r"embed\.weights = /elsewhere/net\.pth: DVC watches data/weights",
+        ),
+        ("dataset.roi=data/roi/none.png", r"data/roi/none\.png"),
+        ("inbox.folder=src", r"inbox\.folder"),
+    ],
+)
+def test_what_a_setting_names_is_looked_at_before_a_stage_is(ran: list[bool], given: str, says: str) -> None:
+    Path("src").mkdir()
+    with pytest.raises(UserError, match=says):
+        cli.run(["run", "-S", given])
+    assert ran == []
+
+
 def test_a_dvc_that_is_at_work_is_not_disturbed(ran: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "look", lambda: f"DVC is at work in this folder: process {os.getpid()}")
     with pytest.raises(UserError, match="DVC is at work"):

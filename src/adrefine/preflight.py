@@ -13,12 +13,15 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from adrefine.errors import UserError
-from adrefine.paths import ROI, WEIGHTS
+from adrefine.paths import ROI, WEIGHTS, watched_weights
+
+if TYPE_CHECKING:
+    from adrefine.params import Params
 
 PATIENCE = 20.0  # seconds in which a folder must give its next name
 ROOM = 200 * 2**20  # bytes: a run of the smallest data set writes about half of that
@@ -40,6 +43,29 @@ def check(project: Path = Path()) -> None:
     check_disk(project)
     for root in _roots(project):
         check_folder(root)
+
+
+def check_settings(settings: Params) -> None:
+    """Look at the files and folders that the settings name.
+
+    Raises:
+        UserError: one is not there, not what it must be, or where DVC does not see it.
+    """
+    from adrefine.serving.folders import check_folders
+
+    root = settings.dataset.root
+    if root.startswith("~"):  # a folder of that name to DVC, which reads params.yaml by itself
+        there = str(Path(root).expanduser())
+        raise UserError(f"params.yaml: `dataset.root` = {root!r}: DVC does not know `~`: write {there!r}")
+    check_folders(Path(settings.inbox.folder), Path(root))
+    if settings.dataset.roi is not None:
+        from adrefine.ingestion import roi
+
+        roi.drawn(settings.dataset.roi)
+    named = {"embed": settings.embed.weights, "pretrain_pdn": settings.pretrain_pdn.weights}
+    for section, weights in (named | {settings.detector: settings.chosen_detector.weights_file}).items():
+        if weights:
+            watched_weights(f"{section}.weights", weights)
 
 
 def check_disk(project: Path) -> None:

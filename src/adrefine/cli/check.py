@@ -36,7 +36,6 @@ def check(chosen: argparse.Namespace) -> None:
     """
     from adrefine import params, preflight
     from adrefine.dvc_driver import health
-    from adrefine.serving.folders import check_folders
 
     mended = health.mend()
     if not chosen.json:
@@ -45,9 +44,7 @@ def check(chosen: argparse.Namespace) -> None:
         busy = health.look()
         preflight.check()
         settings = params.load_whole()
-        _refuse_home(settings.dataset.root)
-        check_folders(Path(settings.inbox.folder), Path(settings.dataset.root))
-        _look_at_files(settings)
+        preflight.check_settings(settings)
         seen = _look(settings)
         warnings = [*filter(None, [busy]), *health.advice(), *(seen.problems() if seen else [])]
     except UserError as error:
@@ -68,27 +65,6 @@ def check(chosen: argparse.Namespace) -> None:
             print(f"{settings.dataset.root}: {seen.files}\n{seen.seen()}")
         for line in warnings:
             print(f"warning: {line}")
-
-
-def _refuse_home(root: str) -> None:
-    """`~` is a folder of that name to DVC, which reads `dataset.root` from params.yaml by itself."""
-    if root.startswith("~"):
-        there = str(Path(root).expanduser())
-        raise UserError(f"params.yaml: `dataset.root` = {root!r}: DVC does not know `~`: write {there!r}")
-
-
-def _look_at_files(settings: Params) -> None:
-    """Whether the file that `dataset.roi` names is a mask or polygons, and files of weights are there."""
-    from adrefine import paths
-
-    if settings.dataset.roi is not None:
-        from adrefine.ingestion import roi
-
-        roi.drawn(settings.dataset.roi)
-    named = {"embed": settings.embed.weights, "pretrain_pdn": settings.pretrain_pdn.weights}
-    for section, weights in (named | {settings.detector: settings.chosen_detector.weights_file}).items():
-        if weights:
-            paths.watched_weights(f"{section}.weights", weights)
 
 
 def _look(settings: Params) -> Look | None:

@@ -19,7 +19,7 @@ def lines(changes: Mapping[str, Value], force: bool = False) -> Generator[str]:
     Raises:
         UserError: something is wrong before; another DVC is at work. Failed: a stage failed.
     """
-    from adrefine import params
+    from adrefine import params, preflight
     from adrefine.dvc_driver import health, lockfile, settings
     from adrefine.dvc_driver.repro import events
 
@@ -29,7 +29,7 @@ def lines(changes: Mapping[str, Value], force: bool = False) -> Generator[str]:
     changes = {key: _without_home(key, value) for key, value in changes.items()}
     for key in settings.write(changes):
         yield f"params.yaml: {key} = {changes[key]}"
-    params.load_whole()
+    preflight.check_settings(params.load_whole())
     for event in events(force):
         yield event.line
     lockfile.keep()
