@@ -15,8 +15,10 @@ import torch
 from PIL import Image
 
 from adrefine import cli, load_model
+from adrefine.bundle import contents as bundles
+from adrefine.detectors import DETECTORS
 from adrefine.errors import UserError
-from adrefine.export import formats, int8, parity, photos
+from adrefine.export import formats, int8, parity, photos, scores
 from adrefine.export.graph import Graph
 from adrefine.export.photo import Given, Prepared
 from adrefine.export.run import Order, export
@@ -181,3 +183,10 @@ def test_photos_are_prepared_as_in_ingest(size: tuple[int, int], fit: str) -> No
     away = np.abs(made_here[0].permute(1, 2, 0).numpy() - np.asarray(wanted))
     assert away.max() <= 1
     assert (away > 0).mean() < 0.002
+
+
+@pytest.mark.parametrize("name", ["glass", "uflow", "ddad"])
+def test_a_detector_without_a_graph_is_refused(name: str, tmp_path: Path) -> None:
+    told = bundles.read(made("padim").bundle).model_copy(update={"detector": name})
+    with pytest.raises(UserError, match=f"this {name} cannot be exported: padim, mixed with preset fast"):
+        scores.of(DETECTORS.get(name)().create(), tmp_path, told, maps=False)
