@@ -9,6 +9,7 @@ from adrefine.export.formats import FILES
 from adrefine.export.photo import Given
 from adrefine.ingestion import scales
 from adrefine.ingestion.preparation import Preparation
+from adrefine.paths import FEATURES
 
 _TEXT = """# Model of `{dataset}` for {runtime}
 
@@ -145,7 +146,7 @@ def _inside(contents: Contents, given: Given, maps: bool) -> str:
     steps = [f"`{contents.preparation['fit']}` to the working size"] if given.whole else []
     steps += [
         "normalization",
-        "views and scales" if contents.detector == "differnet" else "resizing for the networks",
+        "views and scales" if FEATURES in contents.inputs else "resizing for the networks",
     ]
     steps += ["the frozen network", f"the detector `{contents.detector}` to its score"]
     if maps:
