@@ -36,6 +36,8 @@ class Room:
         self.reviewer, self.answers = reviewer, Answers()
         self.lock = threading.RLock()
         self.foreseeing = threading.Lock()
+        self.laying = threading.Lock()
+        self.laid: tuple[object, np.ndarray, str] = (None, np.empty((0, 2)), "")  # until somebody asks for it
         self.leaving: tuple[object, frozenset[str] | None] = (None, frozenset())
         self._enter(review)
 
@@ -58,7 +60,6 @@ class Room:
             "quarantined": listing.quarantined(),
         }
         self.cards = Cards(review, self.photos)
-        self.plane: np.ndarray | None = None  # until somebody asks for it
         review.session.follow(self.answers.given)
 
     def news(self, tab: str, since: int) -> dict[str, Any]:
@@ -161,17 +162,25 @@ class Room:
 
     def scatter(self) -> dict[str, Any]:
         """Where each training photo lies beside those that look like it, and what became of it."""
+        ids, at, axes = self._plane()
         with self.lock:
-            now, trained = self._now(), self.trained
-            if self.plane is None:
-                self.plane = self.cards.similar.plane().round(4)
-            answers = [now.answers.get(name) for name in self.photos.ids[:trained]]
-            out = self.photos.kept[:trained] == 0
-            states = [
-                one.verdict if one else "removed" if gone else ""
-                for one, gone in zip(answers, out, strict=True)
-            ]
-            return {"ids": self.photos.ids[:trained], "at": self.plane.tolist(), "states": states}
+            answers = self._now().answers
+            kept = dict(zip(self.photos.ids, self.photos.kept, strict=True))
+        states = [
+            answers[name].verdict if name in answers else "removed" if kept.get(name) == 0 else ""
+            for name in ids
+        ]
+        return {"ids": ids, "at": at.tolist(), "axes": axes, "states": states}
+
+    def _plane(self) -> tuple[list[str], np.ndarray, str]:
+        """Ids, points and axes; made once for the photos as they are, while answers go on."""
+        with self.laying:
+            with self.lock:
+                similar, ids = self.cards.similar, list(self.photos.ids[: self.trained])
+            if self.laid[0] is not similar:
+                at, axes = similar.plane()
+                self.laid = (similar, at.round(4), axes)
+            return ids, self.laid[1], self.laid[2]
 
     def foreseen(self) -> dict[str, Any]:
         """What the next `dvc repro` leaves out; None where only the detector can say."""

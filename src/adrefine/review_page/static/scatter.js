@@ -13,6 +13,7 @@ export function start(select, open) {
     if (!$("scatter").open) return;
     try {
       photos = await get("scatter");
+      $("axes").textContent = photos.axes;
     } catch (error) {
       notice(error.message);
     }
