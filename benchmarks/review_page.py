@@ -1,7 +1,7 @@
 """How quick the review's page is with 10,000 photos, in Chromium; and its pictures for docs/review.md.
 
     python -m benchmarks.review_page              # writes results/review_page.json
-    python -m benchmarks.review_page --pictures   # after a run of the demo: docs/review_{page,grid}.png
+    python -m benchmarks.review_page --pictures   # after a run of the demo: docs/review_{page,grid,phone}.png
 
 Maps and pooled vectors are made up, of the size that `embed` makes by default; photos are noise, 448 pixels a
 side. A key is `r`, each time on the photo that is shown, after the pause of a quick person. Needs Chromium.
@@ -32,6 +32,7 @@ from benchmarks import common
 from benchmarks.review_speed import CHANNELS, PLACES, POOLED, Store
 
 PHOTOS, KEYS, PAUSE = 10_000, 15, 700  # pause in milliseconds
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 DIFFERENT = 50  # pictures on disk; the others are links to them
 _PRESS = """async () => {
     const begin = performance.now();
@@ -74,7 +75,7 @@ def opened(folder: Path, **options: Any) -> Iterator[tuple[Any, float]]:
     try:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1200, "height": 820}, **options)
+            page = browser.new_page(**({"viewport": {"width": 1200, "height": 820}} | options))
             page.goto(address)
             page.locator("#name:not(:empty)").wait_for(timeout=60_000)
             yield page, began
@@ -107,11 +108,11 @@ def measured(folder: Path) -> dict[str, float]:
 
 
 def shoot(page: Any, name: str) -> None:
-    """The page as docs/`name`.png, of 128 colours: a fourth of the size."""
+    """The page as docs/`name`.png, of 256 colours that keep those of small buttons."""
     file = Path("docs") / f"{name}.png"
     page.screenshot(path=file)
     with Image.open(file) as picture:
-        few = picture.convert("RGB").quantize(128)
+        few = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
     few.save(file, optimize=True)
 
 
@@ -128,6 +129,9 @@ def write_pictures() -> None:
             page.keyboard.press("g")
             page.wait_for_timeout(2500)
             shoot(page, "review_grid")
+        with opened(Path(), **PHONE) as (page, _):
+            page.wait_for_timeout(2500)
+            shoot(page, "review_phone")
     finally:
         paths.REVIEW.unlink() if before is None else paths.REVIEW.write_bytes(before)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -40,6 +41,8 @@ def test_the_next_photos_are_those_of_the_session_and_say_why(page: Page) -> Non
     )
     alike = [one["id"] for one in first["alike"]]
     assert len(set(alike) - {first["id"]}) == 4
+    strength = page.room.review.session.photos.strength
+    assert strength[[page.room.photos.rows[name] for name in alike]].max() <= np.median(strength)
     assert not set(alike) & {name for name, hidden in zip(STORE.ids, STORE.hidden, strict=True) if hidden}
 
 

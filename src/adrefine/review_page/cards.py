@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from adrefine import paths
 from adrefine.ingestion.affine import Affine
 from adrefine.io import read_csv
+from adrefine.places.out_of_fold import Flags
 from adrefine.places.store import open_places
 from adrefine.review_page import listing
 from adrefine.review_page.listing import Now, Photos
@@ -32,10 +35,8 @@ class Cards:
 
     def of_training(self, asked: Asked, now: Now) -> dict[str, Any]:
         """All that is shown of a training photo."""
-        row, session = self.photos.rows[asked.image_id], self.review.session
-        among = (session.photos.strength <= self.review.limit) & session.photos.good
-        among &= ~(self.photos.kept[: self.trained] == 0)
-        alike = [self.photos.ids[place] for place in self.similar.to(row, among, ALIKE)]
+        row = self.photos.rows[asked.image_id]
+        alike = [self.photos.ids[place] for place in self.similar.to(row, self._normal(), ALIKE)]
         return {
             **listing.cell(self.photos, now, row),
             "asked": asked.asked,
@@ -44,6 +45,12 @@ class Cards:
             "map": True,
             "spot": self._spot(asked.image_id, row),
         }
+
+    def _normal(self) -> Flags:
+        """The calmer half (n,) of the photos that stay; just under the limit defects still hide."""
+        photos = self.review.session.photos
+        stay = (photos.strength <= self.review.limit) & photos.good & (self.photos.kept[: self.trained] != 0)
+        return stay & (photos.strength <= np.median(photos.strength[stay])) if stay.any() else stay
 
     def of_held_out(self, row: int, now: Now) -> dict[str, Any]:
         """All that is shown of a held-out photo."""
