@@ -54,6 +54,9 @@ def test_labels_that_lie_too_deep_or_alone_are_refused(tmp_path: Path) -> None:
     photos(tmp_path / "b", "NG", 3)
     with pytest.raises(UserError, match=r"b/good is missing: add it, or set dataset\.root to .*b/NG"):
         read("folder", tmp_path / "b")
+    photos(tmp_path / "b", "returned", 2)
+    with pytest.raises(UserError, match=r"\(what returned/ holds is not clear: rename it good or defect\)"):
+        read("folder", tmp_path / "b")
     trees.mvtec(tmp_path / "c", defects=("bad",))
     with pytest.raises(UserError, match=r"or dataset\.name to mvtec"):
         read("folder", tmp_path / "c")

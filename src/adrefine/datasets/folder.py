@@ -41,7 +41,7 @@ class Folder(Layout):
             other = _NAMES[DEFECT if places[there] == GOOD else GOOD]
             raise UserError(
                 f"{root / other} is missing: add it, or set dataset.root to {root / there} to clean its "
-                "photos without labels"
+                f"photos without labels{_unclear(root, places)}"
             )
         photos_of, masks = _labelled_photos(root, places)
         for name, photos in photos_of.items():
@@ -97,6 +97,14 @@ def _labelled(root: Path) -> dict[str, int]:
             inside = ((f"{name}/{child}", words.label_of(child)) for child in files.folders(root / name))
             labelled |= {path: label for path, label in inside if label is not None}
     return labelled
+
+
+def _unclear(root: Path, places: dict[str, int]) -> str:
+    """Which folders beside those of `places` hold photos, and that their names say nothing."""
+    tops = {name.partition("/")[0] for name in places}
+    others = [name for name in files.folders(root) if name not in tops and not words.is_mask_folder(name)]
+    named = [f"{name}/" for name in others if files.photos_below(root, name)]
+    return f" (what {files.listed(named)} holds is not clear: rename it good or defect)" if named else ""
 
 
 def _refuse_hidden_labels(root: Path) -> None:
