@@ -24,7 +24,7 @@ def test_settings_and_answers(ready: Project) -> None:
     assert (before["recycled"], before["recycled_wrong"]) == (0, 0)
 
     ready.set(CHOSEN | {"mixed.fraction": 0.0})
-    assert ready.repro().ran == {"train", "refine", "evaluate"}
+    assert ready.repro().ran == {"select", "train", "refine", "evaluate"}
     assert _metrics(ready)["supervision"] == before | {"used": 0}
 
     kept = _trained(ready)

@@ -127,7 +127,7 @@ def test_a_stopped_flow_leaves_nothing_running_and_the_workspace_sound(
 
     ready.set({"differnet.seed": 7})
     resumed = ready.repro()
-    assert resumed.ran == {"train", "refine", "evaluate"}
+    assert resumed.ran == {"select", "train", "refine", "evaluate"}
     lock = ready.lock
     again = ready.repro("--force", "--single-item", "train", "refine", "evaluate")
     assert again.ran == {"train", "refine", "evaluate"}
