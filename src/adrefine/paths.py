@@ -39,12 +39,14 @@ def refuse_elsewhere(key: str, name: str, folder: Path) -> None:
         )
 
 
-def watched_weights(key: str, name: str) -> Path:
-    """The file of weights that the setting `key` names.
+def watched_weights(key: str, name: str | None) -> Path | None:
+    """The file of weights that the setting `key` names, if it names one.
 
     Raises:
         UserError: it is not in WEIGHTS, or not there.
     """
+    if not name:
+        return None
     refuse_elsewhere(key, name, WEIGHTS)
     if not Path(name).is_file():
         raise UserError(f"{key} = {name} is missing: put the file there, or leave the key empty")

@@ -64,8 +64,7 @@ def check_settings(settings: Params) -> None:
         roi.drawn(settings.dataset.roi)
     named = {"embed": settings.embed.weights, "pretrain_pdn": settings.pretrain_pdn.weights}
     for section, weights in (named | {settings.detector: settings.chosen_detector.weights_file}).items():
-        if weights:
-            watched_weights(f"{section}.weights", weights)
+        watched_weights(f"{section}.weights", weights)
 
 
 def check_disk(project: Path) -> None:

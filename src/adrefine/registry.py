@@ -6,7 +6,7 @@ A package adds one by an entry point of the registry's group; `docs/extending.md
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -43,11 +43,10 @@ class Registry:
         if added := self.added(name):
             return _load(added, self.group)
         if name not in self.table:
-            near = difflib.get_close_matches(str(name), self.names(), n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(self.names())}"
-            raise UserError(f"params.yaml: `{self.key}` = {name!r} is unknown: {hint}")
-        module, _, attribute = self.table[name].partition(":")
-        return getattr(import_module(module), attribute)
+            raise UserError(
+                f"params.yaml: `{self.key}` = {name!r} is unknown: {hint(str(name), self.names())}"
+            )
+        return imported(self.table[name])
 
     def all(self, kind: type) -> dict[str, Any]:
         """Everything by its name, see `get`; each of them is a subclass of `kind`."""
@@ -78,6 +77,18 @@ class Registry:
 
     def _points(self) -> tuple[EntryPoint, ...]:
         return _points(self.group)
+
+
+def hint(name: str, names: Sequence[str]) -> str:
+    """Which of the `names` was meant, or all of them if none comes near."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(names)}"
+
+
+def imported(target: str) -> Any:
+    """What `module:attribute` names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def origin(point: EntryPoint | None) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adrefine.registry import Registry
+from adrefine.registry import Registry, hint, imported
 
 if TYPE_CHECKING:
     from adrefine.backbones.base import Backbone
@@ -32,6 +30,7 @@ LIBRARIES = {
     "torchvision": "adrefine.backbones.torchvision_nets:Torchvision",
     "transformers": "adrefine.backbones.transformers_nets:Transformers",
 }
+BESIDE = {"transformers": ("config.json", "preprocessor_config.json")}  # read beside a file of weights
 
 
 def known(name: str) -> str:
@@ -44,8 +43,7 @@ def known(name: str) -> str:
     if name in BACKBONES.names() or (slash and network and library in LIBRARIES):
         return name
     names = [*BACKBONES.names(), *(f"{library}/<network>" for library in LIBRARIES)]
-    near = difflib.get_close_matches(name, names, n=1)
-    raise ValueError(f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(names)}")
+    raise ValueError(hint(name, names))
 
 
 def of_library(name: str) -> bool:
@@ -57,8 +55,8 @@ def files(name: str, weights: str | None) -> list[Path]:
     """Files of the user's that decide what the backbone computes: weights, and what is read beside them."""
     if not weights:
         return []
-    beside = ("config.json", "preprocessor_config.json") if name.startswith("transformers/") else ()
-    there = [file for file in map(Path(weights).with_name, beside) if file.is_file()]
+    beside = map(Path(weights).with_name, BESIDE.get(name.partition("/")[0], ()))
+    there = [file for file in beside if file.is_file()]
     return [Path(weights), *there]
 
 
@@ -76,5 +74,4 @@ def load(params: Embed) -> Backbone:
 def _maker(name: str) -> Any:
     if not of_library(name):
         return BACKBONES.get(name)
-    module, _, attribute = LIBRARIES[name.partition("/")[0]].partition(":")
-    return getattr(import_module(module), attribute)
+    return imported(LIBRARIES[name.partition("/")[0]])

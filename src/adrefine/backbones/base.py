@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,25 @@ class Backbone(nn.Module):
         for parameter in self.parameters():
             parameter.requires_grad_(False)
         return self
+
+
+def chosen(
+    blocks: tuple[int, ...], widths: Sequence[int], whose: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """These blocks, counted from 0, ascending, and the channels of their maps.
+
+    Args:
+        widths: channels of each block that there is. whose: what has them, for the message.
+
+    Raises:
+        UserError: there is no such block.
+    """
+    if not set(blocks) <= set(range(len(widths))):
+        raise UserError(
+            f"embed.places.blocks = {list(blocks)}: the blocks of {whose} are 0 to {len(widths) - 1}"
+        )
+    layers = tuple(sorted(blocks))
+    return layers, tuple(widths[block] for block in layers)
 
 
 def read_weights(path: Path, key: str = "embed.weights") -> dict[str, torch.Tensor]:

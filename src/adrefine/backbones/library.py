@@ -8,14 +8,13 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from adrefine.backbones.base import Backbone, read_weights
+from adrefine.backbones.base import Backbone, chosen, read_weights
 from adrefine.errors import UserError
 
 WEIGHTS = "weights.safetensors"
@@ -36,20 +35,21 @@ class LibraryNet(Backbone):
     transformer), deep is two thirds of the way and the end, early one third of the way, too.
 
     Attributes:
+        net: the library's own network.
         levels: all that it can give.
-        version: of the library.
         multiple: image sides must be a multiple of it; they are resized to the nearest.
         side: the only size of image that it takes, to which all are resized; 0: any.
     """
 
+    net: Any
     levels: tuple[Level, ...]
     layers: tuple[int, ...]
     multiple = 1
     side = 0
 
-    def __init__(self, library: str, name: str) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
-        self.name, self.version = name, f"{library} {metadata.version(library)}"
+        self.name = name
 
     @abstractmethod
     def at(self, images: torch.Tensor, levels: tuple[int, ...]) -> list[torch.Tensor]:
@@ -63,13 +63,7 @@ class LibraryNet(Backbone):
 
     def choose(self, blocks: tuple[int, ...]) -> None:
         """See `Backbone.choose`; blocks are levels."""
-        if not set(blocks) <= set(range(len(self.levels))):
-            raise UserError(
-                f"embed.places.blocks = {list(blocks)}: the blocks of {self.name} are 0 to "
-                f"{len(self.levels) - 1}"
-            )
-        self.layers = tuple(sorted(blocks))
-        self.channels = tuple(self.levels[block].channels for block in self.layers)
+        self.layers, self.channels = chosen(blocks, [level.channels for level in self.levels], self.name)
 
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         height, width = (self._fitting(side) for side in images.shape[-2:])
@@ -86,13 +80,9 @@ class LibraryNet(Backbone):
         """Write the network's weights, and what else `create` needs beside them; the weights' file."""
         from safetensors.torch import save_file
 
-        state = {name: value.contiguous() for name, value in sorted(self.inner().state_dict().items())}
+        state = {name: value.contiguous() for name, value in sorted(self.net.state_dict().items())}
         save_file(state, folder / WEIGHTS)
         return folder / WEIGHTS
-
-    @abstractmethod
-    def inner(self) -> torch.nn.Module:
-        """The library's own network."""
 
 
 def _deep(strides: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -157,11 +147,11 @@ def fill(net: torch.nn.Module, file: Path, backbone: str, heads: tuple[str, ...]
     """
     what, state = f"embed.weights: {file} does not fit {backbone}", _plain(read_weights(file))
     try:
-        found = net.load_state_dict(state, strict=False)
+        told = net.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise UserError(f"{what}: {_reason(error)}") from None
-    odd = [f"it has no {name}" for name in found.missing_keys]
-    odd += [f"it has {name}" for name in found.unexpected_keys if not name.startswith(heads or ("\0",))]
+    odd = [f"it has no {name}" for name in told.missing_keys]
+    odd += [f"it has {name}" for name in told.unexpected_keys if not name.startswith(heads or ("\0",))]
     if odd:
         raise UserError(f"{what}: {odd[0]}")
 

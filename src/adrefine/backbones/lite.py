@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from adrefine.backbones.base import Backbone
-from adrefine.errors import UserError
+from adrefine.backbones.base import Backbone, chosen
 
 VERSIONS = {"efficientnet_lite0": 0, "efficientnet_lite1": 1}
 LAST = {0: 14, 1: 19}  # by version, the block whose maps pooled vectors are made of: the end of stride 32
@@ -47,13 +46,7 @@ class Lite(Backbone):
 
     def choose(self, blocks: tuple[int, ...]) -> None:
         """See `Backbone.choose`; blocks count from 0."""
-        if not set(blocks) <= set(range(len(self.widths))):
-            raise UserError(
-                f"embed.places.blocks = {list(blocks)}: the blocks of this backbone are 0 to "
-                f"{len(self.widths) - 1}"
-            )
-        self.layers = tuple(sorted(blocks))
-        self.channels = tuple(self.widths[block] for block in self.layers)
+        self.layers, self.channels = chosen(blocks, self.widths, "this backbone")
 
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         maps = []

@@ -24,7 +24,7 @@ class Timm(LibraryNet):
         name = backbone.partition("/")[2]
         if not timm.is_model(name):
             refuse_unknown(backbone, timm.list_models())
-        super().__init__("timm", name)
+        super().__init__(name)
         with downloading(backbone):
             self.net = _created(timm, name, weights is None)
         config = self.net.pretrained_cfg
@@ -48,14 +48,10 @@ class Timm(LibraryNet):
 
     def at(self, images: torch.Tensor, levels: tuple[int, ...]) -> list[torch.Tensor]:
         """See `LibraryNet.at`."""
-        found: list[torch.Tensor] = self.net.forward_intermediates(
+        maps: list[torch.Tensor] = self.net.forward_intermediates(
             images, indices=list(levels), norm=True, stop_early=True, intermediates_only=True
         )
-        return found
-
-    def inner(self) -> torch.nn.Module:
-        """See `LibraryNet.inner`."""
-        return self.net
+        return maps
 
 
 def _created(timm: Any, name: str, pretrained: bool) -> Any:

@@ -29,33 +29,29 @@ class Torchvision(LibraryNet):
 
         name = backbone.partition("/")[2]
         refuse_unknown(backbone, models.list_models(module=models))
-        super().__init__("torchvision", name)
+        super().__init__(name)
         with downloading(backbone):
             self.net = models.get_model(name, weights=None if weights else "DEFAULT").eval()
         if weights:
             fill(self.net, weights, backbone)
-        found = [] if hasattr(self.net, "transform_input") else _chain(self.net)
-        last = {level.stride: place for place, (_, level, _) in enumerate(found)}
+        chain = [] if hasattr(self.net, "transform_input") else _chain(self.net)
+        last = {level.stride: place for place, (_, level, _) in enumerate(chain)}
         if len(last) < 2:
             raise UserError(f"embed.backbone = {backbone} is no chain of blocks: take a network of timm/")
-        self.blocks = [block for block, _, _ in found]  # no modules of their own: the network has them
+        self.blocks = [block for block, _, _ in chain]  # no modules of their own: the network has them
         self.ends = tuple(sorted(last.values()))
-        self.rows = tuple(found[end][2] for end in self.ends)
-        self.offer(found[end][1] for end in self.ends)
+        self.rows = tuple(chain[end][2] for end in self.ends)
+        self.offer(chain[end][1] for end in self.ends)
 
     def at(self, images: torch.Tensor, levels: tuple[int, ...]) -> list[torch.Tensor]:
         """See `LibraryNet.at`."""
-        found, wanted = [], [self.ends[level] for level in levels]
+        maps, wanted = [], [self.ends[level] for level in levels]
         for place, block in enumerate(self.blocks[: max(wanted) + 1]):
             images = block(images)
             if place in wanted:
                 rows = self.rows[self.ends.index(place)]
-                found.append(images.permute(0, 3, 1, 2) if rows else images)
-        return found
-
-    def inner(self) -> nn.Module:
-        """See `LibraryNet.inner`."""
-        return self.net
+                maps.append(images.permute(0, 3, 1, 2) if rows else images)
+        return maps
 
 
 Step = tuple[nn.Module, Level, bool]  # a block, what it gives, and whether channels come last in it
@@ -76,20 +72,20 @@ def _chain(net: nn.Module) -> list[Step]:
         hook.remove()
     chain: list[Step] = []
     for block, given, made in seen:
-        found = _level(made)
-        if given is not image or found is None or isinstance(block, nn.AdaptiveAvgPool2d):
+        gives = _level(made)
+        if given is not image or gives is None or isinstance(block, nn.AdaptiveAvgPool2d):
             break
-        chain.append((block, *found))
+        chain.append((block, *gives))
         image = made
     return chain
 
 
 def _blocks(net: nn.Module) -> list[nn.Module]:
     """The parts of `net`; of those that are sequences, their parts."""
-    found = []
+    blocks: list[nn.Module] = []
     for part in net.children():
-        found += list(part.children()) if isinstance(part, nn.Sequential) else [part]
-    return found
+        blocks += list(part.children()) if isinstance(part, nn.Sequential) else [part]
+    return blocks
 
 
 def _level(made: torch.Tensor) -> tuple[Level, bool] | None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
+from adrefine.backbones import BESIDE
 from adrefine.backbones.base import read_weights
 from adrefine.backbones.library import Level, LibraryNet, downloading, package
 from adrefine.errors import UserError
 
-CONFIG, PIXELS = "config.json", "preprocessor_config.json"  # beside the weights
+CONFIG, PIXELS = BESIDE["transformers"]
 _PROBE = 224  # pixels a side of the image that shows the strides
 _PLAIN = {"dtype": torch.float32, "trust_remote_code": False}
 _UNUSED = "pooler."  # of no use to maps
@@ -34,7 +35,7 @@ class Transformers(LibraryNet):
 
     def __init__(self, backbone: str, weights: Path | None) -> None:
         transformers = package("transformers", backbone)
-        super().__init__("transformers", backbone.partition("/")[2])
+        super().__init__(backbone.partition("/")[2])
         if weights:
             self.net = _filled(transformers, backbone, weights)
             self.pixels = _read(weights.with_name(PIXELS)) if weights.with_name(PIXELS).is_file() else {}
@@ -71,8 +72,8 @@ class Transformers(LibraryNet):
 
     def _states(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """What each layer gives; the embedding before the first is none of them."""
-        found = self.net(pixel_values=images, output_hidden_states=True, return_dict=True, **self.freely)
-        states: tuple[torch.Tensor, ...] = found.hidden_states[1:]
+        told = self.net(pixel_values=images, output_hidden_states=True, return_dict=True, **self.freely)
+        states: tuple[torch.Tensor, ...] = told.hidden_states[1:]
         return states
 
     def _map(self, state: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -83,10 +84,6 @@ class Transformers(LibraryNet):
         state = norm(state) if norm is not None else state
         height, width = (side // self.patch for side in images.shape[-2:])
         return state[:, -height * width :].transpose(1, 2).unflatten(2, (height, width))
-
-    def inner(self) -> torch.nn.Module:
-        """See `LibraryNet.inner`."""
-        return self.net
 
     def write(self, folder: Path) -> Path:
         """See `LibraryNet.write`; with what says which network that is."""
@@ -135,9 +132,9 @@ def _filled(transformers: Any, backbone: str, weights: Path) -> Any:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text())
+        content = json.loads(file.read_text())
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        content = None
+    if not isinstance(content, dict):
         raise UserError(f"{file} is damaged: get it again")
-    return found
+    return content

@@ -7,6 +7,7 @@ this needs unless an installed package has them. A detector that reads what is t
 from __future__ import annotations
 
 import shutil
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,17 @@ def freeze(prepared: Path, name: str, folder: Path) -> Weights | None:
 
 def _of_library(name: str, given: str | None, folder: Path) -> Weights:
     """The weights of a library's network and what it reads beside them: the user's, or as downloaded."""
-    net = backbones.load(Embed(backbone=name, weights=given))
-    assert isinstance(net, LibraryNet)
     if given:
         first, *beside = backbones.files(name, given)
         file = folder / f"weights{'.safetensors' if first.suffix == '.safetensors' else '.pth'}"
         for source, target in ((first, file), *((other, folder / other.name) for other in beside)):
             shutil.copyfile(source, target)
     else:
+        net = backbones.load(Embed(backbone=name))
+        assert isinstance(net, LibraryNet)
         file = net.write(folder)
-    library, _, version = net.version.partition(" ")
-    place = file.relative_to(folder.parents[1]).as_posix()
-    return Weights(file=place, package=library, version=version, sha256=sha256_file(file))
+    library, place = name.partition("/")[0], file.relative_to(folder.parents[1]).as_posix()
+    return Weights(file=place, package=library, version=metadata.version(library), sha256=sha256_file(file))
 
 
 def weights_file(bundle: Path, name: str, weights: Weights) -> str | None:

@@ -15,8 +15,7 @@ def main() -> None:
     from adrefine.places.embed import embed_places
 
     settings, cache = params.load(), paths.side_cache("features")
-    if settings.embed.weights:
-        paths.watched_weights("embed.weights", settings.embed.weights)
+    paths.watched_weights("embed.weights", settings.embed.weights)
     tables = [manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)]
     images = pd.concat([table[["image_id", "path"]] for table in tables], ignore_index=True)
     with timed(paths.REPORTS / "timing.json", "embed"):

@@ -19,8 +19,7 @@ def main() -> None:
     from adrefine.distillation import images, index, pretrain
 
     section, seen = settings.pretrain_pdn, dict[str, float]()
-    if section.weights:
-        paths.watched_weights("pretrain_pdn.weights", section.weights)
+    paths.watched_weights("pretrain_pdn.weights", section.weights)
     ingested, synthetic = (
         manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)
     )

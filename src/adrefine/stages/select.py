@@ -11,12 +11,13 @@ from adrefine.registry import origin
 def main() -> None:
     """Read the folders of data/prepared, write data/prepared/selected.json."""
     settings = params.load()
-    reads, weights = settings.chosen_detector.reads, settings.chosen_detector.weights_file
+    chosen = settings.chosen_detector
+    reads, weights = chosen.reads, paths.watched_weights(f"{settings.detector}.weights", chosen.weights_file)
     selected: dict[str, object] = {"reads": inputs.digests(paths.PREPARED, reads)}
     if package := DETECTORS.added(settings.detector):
         selected["package"] = origin(package)
     if weights:
-        selected["weights"] = sha256_file(paths.watched_weights(f"{settings.detector}.weights", weights))
+        selected["weights"] = sha256_file(weights)
     write_json(paths.SELECTED, selected)
     print(f"select: {settings.detector} reads {', '.join(reads)}")
 

@@ -8,7 +8,6 @@ photos: the authors take it from the batch, so that a score depends on its neigh
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -137,9 +136,6 @@ class Ddad(Trained):
 
     def _photos(self, images: Images) -> Photos:
         return open_photos(images.prepared / PIXELS, self.settings.side, False, 0.0)
-
-    def clone(self) -> Ddad:
-        return copy.deepcopy(self)
 
 
 def _photo(photos: Photos, name: str) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 
 import torch
@@ -14,6 +15,7 @@ Noise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 _FIRST, _LAST = 1e-4, 0.02  # variance added in the first and in the last step (DDPM)
 
 
+@cache
 def kept() -> torch.Tensor:
     """ᾱ (STEPS + 1,) float64: which share of the photo's variance is left after t steps; 1 after none."""
     left = torch.cumprod(1 - torch.linspace(_FIRST, _LAST, STEPS, dtype=torch.float64), dim=0)
