@@ -95,7 +95,7 @@ def test_a_run_shows_its_tasks_and_what_became_of_them(
     there = page.get_by_role("link", name=run["name"]).first.get_attribute("href")
     page.goto(f"{server.address}{there}?tab=TaskRuns")
     counts = page.get_by_text(re.compile(r"^\(\d+ .*Ran.*\)$")).first.inner_text()
-    assert set(counts.strip("()").split(", ")) == {"2 Completed", "3 Ran", "6 Skipped", "1 Restored"}
+    assert set(counts.strip("()").split(", ")) == {"2 Completed", "4 Ran", "5 Skipped", "1 Restored"}
     assert page.locator("canvas").first.is_visible()  # the timeline
     picture("prefect_run.png")
     page.get_by_placeholder("Search by run name").fill("inject_noise")
@@ -112,7 +112,7 @@ def test_the_graph_is_drawn_in_the_colours_of_what_happened(
     page.wait_for_timeout(500)
     fill = "getComputedStyle(box.querySelector('rect')).fill"
     drawn = page.locator("svg .node").evaluate_all(f"all => all.map(box => [box.textContent, {fill}])")
-    ran, restored = {"train", "refine", "evaluate"}, {"inject_noise"}
+    ran, restored = {"select", "train", "refine", "evaluate"}, {"inject_noise"}
     assert len(drawn) == len(STAGES)
     for text, colour in drawn:
         name = next(stage for stage in STAGES if text.strip().startswith(stage))
