@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -104,7 +105,8 @@ def made(
         Image.fromarray(middle()).save(work / "roi.png")
     dataset = Dataset(name="folder", root=str(root), image_size=SIZE, fit=fit, val_fraction=0.3)
     ingested, prepared = work / "ingested", work / "prepared"
-    with patch.object(roi, "ROI", work):
+    cache_here = patch.dict(os.environ, ADREFINE_CACHE_DIR=str(work / "cache"))
+    with cache_here, patch.object(roi, "ROI", work):
         asked = {"roi": str(work / "roi.png")} if region else {}
         ingest(dataset.model_copy(update=asked), ingested, workers=1)
     table = manifest.read(ingested / "manifest.csv")

@@ -105,3 +105,11 @@ def test_the_package_is_light_until_it_loads_a_model() -> None:
     script = "import sys, adrefine; assert adrefine.load_model; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_run_made_for_a_test_leaves_nothing_where_the_tests_were_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made.__wrapped__("padim")
+    assert list(tmp_path.iterdir()) == []

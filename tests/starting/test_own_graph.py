@@ -58,6 +58,14 @@ def test_an_upgrade_is_followed_and_said(project: Path) -> None:
     assert health.mend() == []
 
 
+@pytest.mark.parametrize("damaged", ["refine: 2026-13-45\n", "[" * 60_000, "\0", "- a\n", ""])
+def test_a_damaged_list_of_code_is_written_anew(project: Path, damaged: str) -> None:
+    whole = (project / "code.yaml").read_text()
+    (project / "code.yaml").write_text(damaged)
+    assert "changed" in str(graph.refresh())
+    assert (project / "code.yaml").read_text() == whole
+
+
 def test_a_graph_of_an_older_version_is_replaced_and_ones_own_is_not(project: Path) -> None:
     fresh = (project / "dvc.yaml").read_text()
     before = yaml.safe_load((project / "code.yaml").read_text())
@@ -81,6 +89,12 @@ def test_a_stage_fails_if_the_package_is_upgraded_while_it_runs(project: Path) -
     assert "code.yaml" in before
     (project / "code.yaml").write_text("validate: other\n")
     assert steady.fingerprints("validate") != before
+
+
+def test_nothing_is_in_git_that_git_ignores() -> None:
+    """Side caches, results and environments, wherever a command was started."""
+    command = ["git", "ls-files", "--ignored", "--cached", "--exclude-per-directory=.gitignore"]
+    assert subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout == ""
 
 
 def test_dvc_finds_one_pipeline_in_the_repository() -> None:
