@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,6 +49,31 @@ def test_an_empty_one_and_a_link_are_refused(tmp_path: Path) -> None:
     (tmp_path / NAME).symlink_to("elsewhere")
     with pytest.raises(UserError, match="cannot be read"):
         credentials(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe:\x00", b"word", b":", b"user:", b"a:b\nc:d", b"9" * 10**6]
+)
+def test_one_that_holds_no_password_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / NAME).touch(0o600)
+    (tmp_path / NAME).write_bytes(content)
+    with pytest.raises(UserError, match="holds no `user:password`: delete it"):
+        credentials(tmp_path)
+    told("a:b", tmp_path)
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir(0o700)
+    with pytest.raises(UserError, match=f"{NAME} cannot be read"):
+        credentials(tmp_path)
+    assert told("a:b", tmp_path) == "as PREFECT_SERVER_API_AUTH_STRING says"
+    (tmp_path / NAME).rmdir()
+    os.mkfifo(tmp_path / NAME, 0o600)
+    with pytest.raises(UserError, match="holds no"):
+        credentials(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"no password can be kept in .*: set PREFECT_HOME"):
+        credentials(tmp_path / "file" / "prefect")
 
 
 def test_a_log_does_not_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

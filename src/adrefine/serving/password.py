@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import stat
 import sys
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from adrefine.errors import UserError
 
 NAME = "adrefine.password"  # in Prefect's folder, ~/.prefect: all servers there share one database
 _OTHERS = 0o077  # rights of everybody but the owner
+_LONGEST = 4096  # bytes of the file
+_SECRET = re.compile(r"[^\s:]+:\S.*")  # one line
 
 
 def credentials(home: Path) -> str:
@@ -20,22 +24,36 @@ def credentials(home: Path) -> str:
         home: Prefect's folder (PREFECT_HOME).
 
     Raises:
-        UserError: others can read the file, or it holds none.
+        UserError: others can read the file, or it holds none; or no file can be made there.
     """
     path = home / NAME
-    if not path.exists():
-        _make(path)
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        if not path.exists():
+            _make(path)
+    except OSError as error:
+        raise UserError(f"no password can be kept in {path} ({error.strerror}): set PREFECT_HOME") from None
+    try:
+        return _read(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): delete it; a new one is made") from None
-    with os.fdopen(handle) as file:
-        about, text = os.fstat(handle), file.read().strip()
-    if os.name != "nt" and (about.st_mode & _OTHERS or about.st_uid != os.getuid()):
-        raise UserError(
-            f"others can read the password in {path}: delete it; a new one is made at the next start"
-        )
-    if ":" not in text:
+
+
+def _read(path: Path) -> str:
+    """The file's content, if it is one that we would have written."""
+    flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK"))  # a pipe would let us wait
+    handle = os.open(path, os.O_RDONLY | sum(flags))
+    with os.fdopen(handle, "rb") as file:
+        about = os.fstat(handle)
+        if os.name != "nt" and (about.st_mode & _OTHERS or about.st_uid != os.getuid()):
+            raise UserError(
+                f"others can read the password in {path}: delete it; a new one is made at the next start"
+            )
+        content = file.read(_LONGEST).strip() if stat.S_ISREG(about.st_mode) else b""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not _SECRET.fullmatch(text):
         raise UserError(f"{path} holds no `user:password`: delete it; a new one is made")
     return text
 
@@ -43,7 +61,10 @@ def credentials(home: Path) -> str:
 def told(secret: str, home: Path) -> str:
     """Where the password is, for people; the password itself only in a terminal: a log is read by others."""
     path = home / NAME
-    kept = path.exists() and path.read_text().strip() == secret
+    try:
+        kept = path.read_bytes().strip() == secret.encode()
+    except OSError:
+        kept = False
     where = f"in {path}" if kept else "as PREFECT_SERVER_API_AUTH_STRING says"
     return f"{secret}  ({where})" if sys.stdout.isatty() else where
 
