@@ -50,7 +50,22 @@ def test_settings_are_written_and_the_lines_shown(
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [("noise.level", "write KEY=VALUE"), ("noise.level=2", "noise.level"), ("nois.level=0", "no key `nois")],
+    [
+        ("noise.level", "write KEY=VALUE"),
+        ("noise.level=2", "noise.level"),
+        ("nois.level=0", "no key `nois"),
+        ("noise.level=[", "-S noise.level is not valid YAML"),
+        ("noise.seed=2026-13-45", "cannot be read as timestamp"),
+        ("noise.seed=2026-01-31", "`noise.seed`.*valid integer"),
+        ("noise.seed=!!bool x", "cannot be read as bool"),
+        ("noise.seed=" + "9" * 5000, "cannot be read as int"),
+        ("noise.seed=" + "[" * 500, "over 20 deep"),
+        ("noise.seed=&a [*a]", "alias of itself"),
+        ("noise.seed=010", "without leading 0"),
+        ("noise.seed=1\n---\n2", "not valid YAML"),
+        ("=1", "no key ``"),
+        ("noise=1", "is a section"),
+    ],
 )
 def test_a_wrong_setting_changes_and_runs_nothing(ran: list[bool], given: str, says: str) -> None:
     before = Path("params.yaml").read_bytes()

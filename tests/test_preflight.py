@@ -77,6 +77,22 @@ def test_a_disk_that_does_not_answer_is_not_waited_for(root: Path, monkeypatch: 
     assert time.monotonic() - start < 5
 
 
+def test_folders_without_end_and_an_error_on_the_way_are_one_line(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    for _ in range(300):
+        os.mkdir("d")
+        os.chdir("d")
+    with pytest.raises(UserError, match=r"folders in each other, over 100 deep: .*take it out of"):
+        preflight.check_folder(root)
+    monkeypatch.setattr(preflight, "_problem", lambda _: 1 / 0)
+    start = time.monotonic()
+    with pytest.raises(UserError, match=r"cannot be looked through \(ZeroDivisionError"):
+        preflight.check_folder(root)
+    assert time.monotonic() - start < 5
+
+
 def test_the_folders_are_those_of_params_yaml(tmp_path: Path, root: Path) -> None:
     (tmp_path / "params.yaml").write_text("dataset: {root: photos}\npretrain_pdn: {images: generic}\n")
     (tmp_path / "generic").mkdir()

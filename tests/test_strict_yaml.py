@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -142,6 +143,26 @@ def test_any_value_in_place_of_one_of_ours_is_read_or_one_line(tmp_path, line, v
     only_a_line(tmp_path / "params.yaml", "\n".join(lines).encode(errors="surrogatepass"))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("key: [", "a: 2026-13-45", "a: !!bool x", "a: " + "9" * 5000, "[" * 100_000, "a: &a [*a]", LAUGHS),
+        *("a: !!python/object:os.system x", "a: \x00", "- a", "text", "", b"\xff\xfe", "a: 1\n---\nb: 2\n"),
+        *("{[a]: 1}", "%YAML 3.0\n--- 1\n", "\ud800"),
+    ],
+)
+def test_what_a_program_wrote_and_cannot_be_read_holds_nothing(content):
+    start = time.perf_counter()
+    assert strict_yaml.mapping(content) == {}
+    assert time.perf_counter() - start < 20
+
+
+def test_what_a_program_wrote_may_be_long():
+    text = yaml.safe_dump({f"stage{n}": {"deps": [{"path": "p", "md5": "a" * 32}]} for n in range(4_000)})
+    assert len(text) > 256 * 1024
+    assert len(strict_yaml.mapping(text)) == 4_000
+
+
 TREES = st.recursive(
     st.none()
     | st.booleans()
@@ -158,3 +179,13 @@ TREES = st.recursive(
 def test_what_pyyaml_writes_is_read_back_as_it_does(tree):
     text = yaml.safe_dump(tree, allow_unicode=True)
     assert strict_yaml.loads(text) == yaml.safe_load(text)
+    if text.isascii():  # libyaml takes some other signs for ends of lines
+        assert strict_yaml.mapping(text) == (tree if isinstance(tree, dict) else {})
+
+
+def test_no_other_module_reads_yaml():
+    """Every reader is bounded, and answers whatever stands in a file."""
+    package = Path(strict_yaml.__file__).parent
+    readers = re.compile(r"yaml\.(safe_load|load|full_load|unsafe_load|compose|parse)\b")
+    files = [*package.rglob("*.py"), *(package.parents[1] / "flows").rglob("*.py")]
+    assert [file.name for file in files if readers.search(file.read_text())] == ["strict_yaml.py"]

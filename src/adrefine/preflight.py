@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from adrefine import strict_yaml
 from adrefine.errors import UserError
 from adrefine.paths import ROI, WEIGHTS, watched_weights
 
@@ -31,7 +30,9 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-_DEPTH = 40  # of links to folders in each other
+_LINKS = 40  # to folders, in each other
+_DEPTH = 100  # of folders in each other
+_SHOWN = 80  # characters of so long a path
 
 
 def check(project: Path = Path()) -> None:
@@ -85,11 +86,15 @@ def check_folder(root: Path, patience: float = PATIENCE) -> None:
             read, a name that is no text; or the disk does not answer.
     """
     seen, problems, done = [0], list[str](), threading.Event()
+    failed: list[Exception] = []
 
     def look() -> None:
-        for problem in _problems(root, seen):
-            problems.append(problem)
-        done.set()
+        try:
+            problems.extend(_problems(root, seen))
+        except Exception as error:
+            failed.append(error)
+        finally:
+            done.set()
 
     threading.Thread(target=look, daemon=True).start()
     before = -1
@@ -97,13 +102,18 @@ def check_folder(root: Path, patience: float = PATIENCE) -> None:
         if seen[0] == before:
             raise UserError(f"{root} does not answer for {patience:.0f} seconds: is its disk there?")
         before = seen[0]
+    if failed:
+        raise UserError(f"{root} cannot be looked through ({type(failed[0]).__name__}: {failed[0]})")
     if problems:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise UserError(f"{problems[0]}{more}: DVC cannot read that: take it out of {root}")
 
 
-def _problems(folder: Path, seen: list[int], depth: int = 0) -> Iterator[str]:
+def _problems(folder: Path, seen: list[int], links: int = 0, depth: int = 0) -> Iterator[str]:
     """Of everything in `folder` and below, as DVC goes through it: links are followed."""
+    if depth > _DEPTH:
+        yield f"{_shown(str(folder)[:_SHOWN])}…: folders in each other, over {_DEPTH} deep"
+        return
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
@@ -118,11 +128,11 @@ def _problems(folder: Path, seen: list[int], depth: int = 0) -> Iterator[str]:
             yield f"{_shown(entry.path)}: {problem}"
         elif entry.is_dir():
             if not entry.is_symlink():
-                yield from _problems(path, seen, depth)
-            elif folder.resolve().is_relative_to(path.resolve()) or depth > _DEPTH:
+                yield from _problems(path, seen, links, depth + 1)
+            elif folder.resolve().is_relative_to(path.resolve()) or links > _LINKS:
                 yield f"{_shown(entry.path)}: a link to a folder that it lies in"
             else:
-                yield from _problems(path, seen, depth + 1)
+                yield from _problems(path, seen, links + 1, depth + 1)
 
 
 def _problem(entry: os.DirEntry[str]) -> str:
@@ -149,8 +159,8 @@ def _shown(path: str) -> str:
 def _roots(project: Path) -> list[Path]:
     """The folders outside the graph that its stages read; what is wrong with params.yaml others tell."""
     try:
-        content: Any = yaml.safe_load((project / "params.yaml").read_bytes())
-    except Exception:
+        content = strict_yaml.mapping((project / "params.yaml").read_bytes())
+    except OSError:
         return []
     named = [
         *(_setting(content, "dataset", "root"), _setting(content, "pretrain_pdn", "images")),
@@ -159,7 +169,7 @@ def _roots(project: Path) -> list[Path]:
     return [root for name in named if name and (root := project / name).is_dir()]
 
 
-def _setting(content: Any, section: str, key: str) -> str:
-    inner = content.get(section) if isinstance(content, dict) else None
+def _setting(content: dict[str, Any], section: str, key: str) -> str:
+    inner = content.get(section)
     value = inner.get(key) if isinstance(inner, dict) else None
     return value if isinstance(value, str) and "\0" not in value else ""

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from adrefine import strict_yaml
 from adrefine.dvc_driver import lockfile
 from adrefine.errors import UserError, exit_cleanly
 
@@ -109,7 +108,6 @@ def _value(settings: Mapping[str, Any], key: str) -> Any:
 def _content(path: Path) -> dict[str, Any]:
     """A YAML file; nothing, if it cannot be read: who needs it says so."""
     try:
-        content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except Exception:
+        return strict_yaml.mapping(path.read_bytes())
+    except OSError:
         return {}
-    return content if isinstance(content, dict) else {}

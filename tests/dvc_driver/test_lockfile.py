@@ -49,6 +49,17 @@ def test_cut_at_any_byte_it_is_put_back(made: Path) -> None:
         assert (made / LOCK).read_bytes() == whole
 
 
+@pytest.mark.parametrize("damaged", ["a: 2026-13-45\n", "[" * 60_000 + "\n", "schema: &a [*a]\n", "\0\n"])
+def test_whatever_stands_in_it_or_in_the_graph_it_is_put_back(made: Path, damaged: str) -> None:
+    whole, graph = (made / LOCK).read_bytes(), (made / "dvc.yaml").read_text()
+    (made / LOCK).write_text(damaged)
+    assert "put back" in str(lockfile.mend(made))
+    assert (made / LOCK).read_bytes() == whole
+    (made / "dvc.yaml").write_text(damaged)  # DVC says what is wrong with it
+    lockfile.mend(made)
+    (made / "dvc.yaml").write_text(graph)
+
+
 def test_while_it_is_torn_no_stage_keeps_it(made: Path) -> None:
     whole = (made / LOCK).read_bytes()
     for length in (0, len(whole) // 2, whole.index(b"  second")):

@@ -72,6 +72,8 @@ def test_a_file_that_says_nothing_clear_is_refused(tmp_path: Path, content: str,
         (["noise.level"], "neither key=value nor a YAML file"),
         (["noise.level="], "gives no value"),
         (["noise.level=[0.1"], "as in YAML"),
+        (["noise.seed=2026-13-45"], "as in YAML.*cannot be read as timestamp"),
+        (["noise.seed=&a [*a]"], "alias of itself"),
         (["noise.level=0.1", "noise.level=0.2"], "`noise.level` appears twice"),
     ],
 )

@@ -29,8 +29,7 @@ def repro(chosen: argparse.Namespace) -> None:
     Raises:
         UserError: something is wrong before; another DVC is at work. Failed: a stage failed.
     """
-    import yaml
-
+    from adrefine import strict_yaml
     from adrefine.dvc_driver import checked
 
     changes = {}
@@ -38,6 +37,6 @@ def repro(chosen: argparse.Namespace) -> None:
         key, equals, text = given.partition("=")
         if not equals:
             raise UserError(f"-S {given}: write KEY=VALUE, as in -S detector=padim")
-        changes[key] = yaml.safe_load(text)
+        changes[key] = strict_yaml.parsed(text, f"-S {key}")
     for line in checked.lines(changes, chosen.force):
         print(line, flush=True)

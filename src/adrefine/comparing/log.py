@@ -4,12 +4,11 @@ files; neither DVC's cache nor a remote is asked."""
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from adrefine import paths
+from adrefine import paths, strict_yaml
 from adrefine.comparing.settings import changed
 from adrefine.comparing.version import WORKSPACE
 from adrefine.dvc_driver.left import git
@@ -81,7 +80,7 @@ def _commit(name: str, revision: str, kind: str) -> Entry:
 def _changes(revision: str) -> str:
     """The settings that an experiment has otherwise than the commit that it began from."""
     texts = [git(Path(), "show", f"{name}:./{_PARAMS}") or "" for name in (f"{revision}^", revision)]
-    return ", ".join(f"{key}={value}" for key, _, value in changed(*map(_mapping, texts)))
+    return ", ".join(f"{key}={value}" for key, _, value in changed(*map(strict_yaml.mapping, texts)))
 
 
 def _workspace() -> list[Entry]:
@@ -111,10 +110,11 @@ def _promoted() -> list[Entry]:
 
 
 def _entry(name: str, kind: str, date: str, texts: list[str], subject: str) -> Entry:
-    lock, metrics, settings = (_mapping(text) for text in texts)
-    outs = _deep(lock, "stages", "refine", "outs") or []
+    lock, metrics, settings = map(strict_yaml.mapping, texts)
+    outs = _deep(lock, "stages", "refine", "outs")
+    outs = outs if isinstance(outs, list) else []
     digests = [out.get("md5", "") for out in outs if isinstance(out, dict) and out.get("path") == REFINE_OUT]
-    trained, removed = _deep(metrics, "noise", "n_train"), _deep(metrics, "cleaning", "removed")
+    trained, removed = _number(metrics, "noise", "n_train"), _number(metrics, "cleaning", "removed")
     return Entry(
         name=name,
         kind=kind,
@@ -123,22 +123,19 @@ def _entry(name: str, kind: str, date: str, texts: list[str], subject: str) -> E
         detector=str(settings.get("detector") or ""),
         kept=None if trained is None or removed is None else int(trained) - int(removed),
         removed=None if removed is None else int(removed),
-        auroc=_deep(metrics, "detection", "refined", "auroc"),
-        gain=_deep(metrics, "cleaning", "oracle_gap_closed"),
+        auroc=_number(metrics, "detection", "refined", "auroc"),
+        gain=_number(metrics, "cleaning", "oracle_gap_closed"),
         digest=str(digests[0]).removesuffix(".dir")[:8] if digests else "",
         subject=subject,
     )
+
+
+def _number(content: Any, *keys: str) -> float | None:
+    value = _deep(content, *keys)
+    return value if isinstance(value, int | float) and isfinite(value) else None
 
 
 def _deep(content: Any, *keys: str) -> Any:
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    try:
-        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from adrefine import manifest, paths
+from adrefine import manifest, paths, strict_yaml
 from adrefine.dvc_driver.left import git
 from adrefine.errors import UserError
 
@@ -58,13 +57,13 @@ def find(name: str) -> Version:
     if path.is_dir() and (path / paths.MANIFEST).is_file():
         folder = Path() if name == WORKSPACE else path
         measured = [folder / _METRICS, path / "promotion.json"]
-        texts = [file.read_text() for file in measured if file.is_file()]
+        texts = [file.read_bytes() for file in measured if file.is_file()]
         settings = folder / _PARAMS
         return _made(
             name,
             manifest.read(path / paths.MANIFEST),
-            _mapping(texts[0] if texts else ""),
-            _mapping(settings.read_text() if settings.is_file() else ""),
+            strict_yaml.mapping(texts[0] if texts else ""),
+            strict_yaml.mapping(settings.read_bytes() if settings.is_file() else ""),
         )
     if path.is_file():
         return _made(name, manifest.read(path), {}, {})
@@ -81,7 +80,7 @@ def _of_revision(name: str) -> Version:
         table = manifest.read(file)
     commit = resolved(name)
     texts = [git(Path(), "show", f"{commit}:./{path}") or "" for path in (_METRICS, _PARAMS)]
-    return _made(name, table, _mapping(texts[0]), _mapping(texts[1]))
+    return _made(name, table, *map(strict_yaml.mapping, texts))
 
 
 def resolved(name: str) -> str:
@@ -143,11 +142,3 @@ def _tested(table: pd.DataFrame) -> pd.DataFrame:
     if not {"in_test", "label", "mask_path", "defect_type"} <= set(table.columns):
         return table.iloc[:0]
     return table[(table["in_test"] == 1) & (table["label"] != manifest.UNKNOWN)]
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -41,7 +41,9 @@ def _newest_stash(root: Path) -> bool:
 def git(root: Path, *arguments: str) -> str | None:
     """What git says; None: it refused, or there is no git."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, errors="replace", check=False
+        )
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

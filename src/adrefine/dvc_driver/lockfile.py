@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from adrefine import strict_yaml
 from adrefine.io import write_durably
 
 LOCK, COPY = Path("dvc.lock"), Path(".dvc/tmp/adrefine/dvc.lock")
@@ -83,11 +82,8 @@ def _names(content: Any, place: str = "") -> Iterator[str]:
 
 def _stages(content: bytes) -> dict[str, Any] | None:
     """The entries by stage; None: the file is not whole."""
-    try:
-        lock = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return None
-    if not isinstance(lock, dict) or not isinstance(lock.get("schema"), str):
+    lock = strict_yaml.mapping(content)
+    if not isinstance(lock.get("schema"), str):
         return None
     stages = lock.get("stages")
     if not isinstance(stages, dict):
@@ -114,11 +110,8 @@ def _has_hash(item: Any) -> bool:
 
 def _graph(root: Path) -> set[str]:
     """Names of the stages in dvc.yaml."""
-    try:
-        graph = yaml.safe_load((root / GRAPH).read_bytes())
-        return set(graph["stages"])
-    except (OSError, yaml.YAMLError, TypeError, KeyError):
-        return set()
+    stages = strict_yaml.mapping(_read(root / GRAPH) or b"").get("stages")
+    return set(stages) if isinstance(stages, dict) else set()
 
 
 def _committed(root: Path) -> bytes | None:

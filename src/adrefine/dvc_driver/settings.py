@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from adrefine import params
+from adrefine import params, strict_yaml
 from adrefine.errors import UserError
 from adrefine.io import changing, followed, write_text
 
@@ -64,7 +64,7 @@ def write(changes: Mapping[str, Value], path: Path = FILE) -> list[str]:
             if edited != text:
                 changed.append(key)
             text = edited
-        params.parse(yaml.safe_load(text), str(path))
+        params.parse(strict_yaml.parsed(text, str(path)), str(path))
         if text != before:
             write_text(followed(path), text)
         return changed
@@ -100,7 +100,7 @@ def replaced(text: str, key: str, value: Value) -> str:
 
 
 def _reader_sees(text: str, keys: tuple[str, ...]) -> object:
-    value = yaml.safe_load(text)
+    value = strict_yaml.parsed(text, str(FILE))
     for name in keys:
         value = value[name]
     return value

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 import adrefine
+from adrefine import strict_yaml
 from adrefine.io import write_text
 
 CODE, GRAPH = Path("code.yaml"), Path("dvc.yaml")
@@ -78,12 +79,7 @@ def refresh(root: Path = Path()) -> str | None:
     dvc.yaml that somebody edited stays as it is."""
     if not (root / CODE).is_file():
         return None
-    try:
-        before = yaml.safe_load((root / CODE).read_bytes())
-    except yaml.YAMLError:
-        before = None
-    before = before if isinstance(before, dict) else {}
-    now = yaml.safe_load(_code())
+    before, now = strict_yaml.mapping((root / CODE).read_bytes()), strict_yaml.mapping(_code())
     if before == now:
         return None
     changed = [name for name in digests() if before.get(name) != now[name]]

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from adrefine import params, strict_yaml
 from adrefine.errors import UserError
 
@@ -39,13 +37,11 @@ def read(arguments: Iterable[str]) -> list[Overrides]:
 
 
 def _values(argument: str, text: str) -> list[Any]:
-    try:
-        values = yaml.safe_load(f"[{text}]")
-    except yaml.YAMLError:
-        raise UserError(f"`{argument}`: after = come values with commas between, as in YAML") from None
-    if not values:
+    where = f"`{argument}`: after = come values with commas between, as in YAML: this"
+    values = strict_yaml.parsed(f"[{text}]", where)
+    if not isinstance(values, list) or not values:
         raise UserError(f"`{argument}` gives no value")
-    return list(values)
+    return values
 
 
 def _of_file(path: Path) -> list[Overrides]:

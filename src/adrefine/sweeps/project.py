@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from adrefine import strict_yaml
 from adrefine.dvc_driver.processes import output
 from adrefine.errors import UserError
 from adrefine.io import locked
@@ -36,7 +35,8 @@ def commit(root: Path) -> str:
 
 def settings(root: Path, revision: str) -> dict[str, Any]:
     """params.yaml as committed."""
-    content = yaml.safe_load(output(["git", "show", f"{revision}:params.yaml"], folder=root))
+    text = output(["git", "show", f"{revision}:params.yaml"], folder=root)
+    content = strict_yaml.parsed(text, f"params.yaml of {revision[:8]}")
     return content if isinstance(content, dict) else {}
 
 
