@@ -120,25 +120,38 @@ def answered(
     one: Case, session: Session, policy: str, choose: Chooser, wrong: float
 ) -> Iterator[dict[str, object]]:
     """A row for each number of ANSWERS."""
+    return (row(one, session, policy, given) for given, _ in answers_of(one, session, choose, wrong, ANSWERS))
+
+
+def answers_of(
+    one: Case, session: Session, choose: Chooser, wrong: float, stops: Sequence[int]
+) -> Iterator[tuple[int, Session]]:
+    """The session after each number of answers in `stops`, ascending; so many of them are wrong."""
     rng = np.random.default_rng(derived_seed("slips", one.seed))
-    yield row(one, session, policy, 0)
     given = 0
-    while given < ANSWERS[-1]:
+    if given in stops:
+        yield given, session
+    while given < stops[-1]:
         for asked in choose(session, given):
             defect = bool(one.hidden[session.place[asked.image_id]]) != (rng.random() < wrong)
             session.answer(asked, REMOVE if defect else KEEP)
             given += 1
-            if given in ANSWERS:
-                yield row(one, session, policy, given)
+            if given in stops:
+                yield given, session
+
+
+def left_out(one: Case, session: Session) -> tuple[np.ndarray, np.ndarray, Belief]:
+    """Places of the photos that go, those of them that the rule takes, and what the answers told."""
+    belief = session.belief()
+    gathered = replace(one.found, strength=session.photos.strength)
+    count = share.number(gathered, belief.open, belief.defect, None, belief.good)
+    order = np.argsort(-np.where(belief.open, gathered.strength, -np.inf), kind="stable")
+    return np.concatenate([np.flatnonzero(belief.defect), order[:count]]), order[:count], belief
 
 
 def row(one: Case, session: Session, policy: str, answers: int) -> dict[str, object]:
     """What has come of the answers so far."""
-    told, belief = session.estimate(), session.belief()
-    gathered = replace(one.found, strength=session.photos.strength)
-    count = share.number(gathered, belief.open, belief.defect, None, belief.good)
-    order = np.argsort(-np.where(belief.open, gathered.strength, -np.inf), kind="stable")
-    out = np.concatenate([np.flatnonzero(belief.defect), order[:count]])
+    told, (out, taken, belief) = session.estimate(), left_out(one, session)
     before = one.without(np.array([], int))
     oracle = one.without(np.flatnonzero(one.hidden)) if one.hidden.any() else before
     left = int(one.hidden[belief.open].sum())
@@ -146,7 +159,7 @@ def row(one: Case, session: Session, policy: str, answers: int) -> dict[str, obj
         "product": one.product, "photos": one.photos, "level": one.level, "seed": one.seed,
         "policy": policy, "answers": answers, "hidden": int(one.hidden.sum()), "auroc": before,
         "gain": one.without(out) - before, "gap": oracle - before,
-        "weighed": _weighed(one, belief, order[:count]) - before if policy in WEIGHED else float("nan"),
+        "weighed": _weighed(one, belief, taken) - before if policy in WEIGHED else float("nan"),
         "confirmed": int(one.hidden[belief.defect].sum()), "removed": len(out),
         "good_lost": int((~one.hidden[out]).sum()), "left": left, "expected": told.hidden.expected,
         "low": told.hidden.low, "high": told.hidden.high,

@@ -162,6 +162,7 @@ def test_a_run_is_started_from_the_form_and_cancelled_by_click(
         page.get_by_role("option", name="osr").wait_for()
         assert page.get_by_role("option").all_inner_texts() == list(get_args(StrategyName))
         page.get_by_role("option", name="osr").click()
+        page.get_by_role("option").first.wait_for(state="hidden")  # a click beneath the list would be lost
         page.get_by_role("button", name="Submit").click()
         of_it = {"deployments": {"id": {"any_": [deployment]}}}
         until(lambda: server.ask("flow_runs/filter", **of_it), "the server has the run that was submitted")

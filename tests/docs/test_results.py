@@ -1,0 +1,22 @@
+"""Tables of docs/results.md are those that the benchmarks wrote."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from benchmarks.products import table
+from pipeline.project import REPOSITORY
+
+PAGE = (REPOSITORY / "docs/results.md").read_text()
+REPORT = table.report(pd.read_csv(REPOSITORY / "benchmarks/results/products.csv"))
+ROWS = [line for line in REPORT.splitlines() if line.startswith("| ") and "hidden" not in line]
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "product" not in row and row.count("|") > 4])
+def test_every_row_of_the_products_is_in_the_page(row: str) -> None:
+    assert row in PAGE
+
+
+def test_the_committed_table_is_that_of_the_committed_runs() -> None:
+    assert (REPOSITORY / "benchmarks/results/products_table.md").read_text() == REPORT
