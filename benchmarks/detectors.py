@@ -4,7 +4,7 @@
     python -m benchmarks.detectors --data ../data --detectors efficientad --seeds 0
 
 Tiles (mtd, all shots of a part on one side), commutators (ksdd), pills and bottles; 100 photos train. Preset
-`fast`, defaults of params.yaml, nothing tuned on these photos. `clean`: no hidden defect; `before`: a tenth
+`fast`, defaults of params.yaml, nothing tuned on these photos; `instant` is a preset of efficientad. `clean`: no hidden defect; `before`: a tenth
 are hidden defects; `after`: cleaned by the default rule and trained again. `mixed` knows the defects that are
 left over, the others none. Rows that results/detectors.csv has are not repeated; several processes may share
 it.
@@ -42,8 +42,12 @@ PRODUCTS: dict[str, dict[str, Any]] = {
     "pills": {"name": "folder", "root": "pill"},
     "bottles": {"name": "folder", "root": "bottle"},
 }
-DETECTORS = ("padim", "differnet", "mixed", "glass", "uflow", "efficientad")
-NAMES = {"glass": "GLASS on EfficientNet-Lite", "uflow": "U-Flow on EfficientNet-Lite"}
+DETECTORS = ("padim", "differnet", "mixed", "glass", "uflow", "instant", "efficientad")
+NAMES = {
+    "glass": "GLASS on EfficientNet-Lite",
+    "uflow": "U-Flow on EfficientNet-Lite",
+    "instant": "efficientad, instant",
+}
 TRAINED = 100  # photos
 LEVEL = 0.1
 MAPPED = 16  # test photos whose maps are measured, half of them defective
@@ -78,7 +82,9 @@ def main() -> None:
 def case(data: Path, product: str, detector: str, seed: int) -> Iterator[dict[str, Any]]:
     """The rows of one product, detector and seed."""
     product_settings = PRODUCTS[product]
-    section = {"seed": seed} if detector != "padim" else {}
+    section: dict[str, Any] = {"seed": seed} if detector != "padim" else {}
+    if detector == "instant":
+        detector, section = "efficientad", {"preset": "instant"}
     sections = {
         "dataset": product_settings | {"root": str(data / product_settings["root"])},
         "detector": detector,

@@ -185,8 +185,11 @@ def test_photos_are_prepared_as_in_ingest(size: tuple[int, int], fit: str) -> No
     assert (away > 0).mean() < 0.002
 
 
-@pytest.mark.parametrize("name", ["glass", "uflow", "ddad"])
-def test_a_detector_without_a_graph_is_refused(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [("glass", {}), ("uflow", {}), ("ddad", {}), ("efficientad", {"preset": "instant"})],
+)
+def test_a_detector_without_a_graph_is_refused(name: str, section: dict[str, str], tmp_path: Path) -> None:
     told = bundles.read(made("padim").bundle).model_copy(update={"detector": name})
     with pytest.raises(UserError, match=f"this {name} cannot be exported: padim, mixed with preset fast"):
-        scores.of(DETECTORS.get(name)().create(), tmp_path, told, maps=False)
+        scores.of(DETECTORS.get(name)(**section).create(), tmp_path, told, maps=False)

@@ -39,6 +39,7 @@ TINY: dict[str, dict[str, Any]] = {
     "differnet": {"hidden": 16, "blocks": 2, "epochs": 3},
     "ddad": {"side": 32, "channels": 8, "levels": [1, 2], "steps": 25, "learning_rate": 2e-3, "start": 50},
     "efficientad": {"side": 64, "steps": 2, "batch_size": 1},
+    "efficientad instant": {"preset": "instant", "side": 64},
 }
 _PLACES = {"side": 64, "grid": 8, "components": 8}
 
@@ -91,6 +92,7 @@ def made(
     """The run, made once for each process.
 
     Args:
+        detector: one of TINY.
         region: only the middle of the photos counts, see `middle`.
         network: `embed.backbone` and `embed.weights`.
     """
@@ -110,7 +112,8 @@ def made(
         asked = {"roi": str(work / "roi.png")} if region else {}
         ingest(dataset.model_copy(update=asked), ingested, workers=1)
     table = manifest.read(ingested / "manifest.csv")
-    section = DETECTORS.get(detector)(**TINY[detector])
+    name = detector.partition(" ")[0]
+    section = DETECTORS.get(name)(**TINY[detector])
     _prepare(table, prepared, section.reads, work / "cache", find(ingested), network)
     trained = section.create()
     spotted = table["source"].str[:2].astype(int) >= COUNT - 2
@@ -126,7 +129,7 @@ def made(
         ingested=ingested,
         refined=refined,
         manifest_file=refined_file,
-        detector=detector,
+        detector=name,
         section=section.model_dump(),
         reads=section.reads,
         own_maps=section.own_maps,

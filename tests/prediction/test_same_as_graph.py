@@ -25,6 +25,7 @@ from prediction.made import made
         ("differnet", "stretch", False),
         ("ddad", "stretch", False),
         ("efficientad", "stretch", False),
+        ("efficientad instant", "stretch", False),
         ("padim", "part", False),
         ("padim", "letterbox", True),
     ],

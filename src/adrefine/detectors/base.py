@@ -84,11 +84,14 @@ class DetectorSettings(Section):
         learns_twins: whether it learns from photos with a synthetic defect, and so needs one of every photo.
     """
 
-    learns_twins: ClassVar[bool] = False
     if TYPE_CHECKING:  # a class says it once, or a property for each preset
 
         @property
         def reads(self) -> tuple[str, ...]: ...
+
+    @property
+    def learns_twins(self) -> bool:
+        return False
 
     WEIGHS: ClassVar[bool] = False  # as its detector's `weighs`
 

@@ -62,7 +62,7 @@ def of(detector: Detector, bundle: Path, contents: Contents, maps: bool) -> nn.M
         )
     raise UserError(
         f"this {contents.detector} cannot be exported: padim, mixed with preset fast, differnet and "
-        "efficientad can"
+        "efficientad with teacher pdn can"
     )
 
 

@@ -12,7 +12,21 @@ from adrefine.sections import FROM_PRESET, AtLeastOne, NotNegative, Positive, Sh
 
 if TYPE_CHECKING:
     from adrefine.detectors.efficientad.detector import EfficientAD
+    from adrefine.detectors.efficientad.instant import Instant
     from adrefine.params import Evaluate
+
+
+_FAST: dict[str, Any] = {
+    "teacher": "pdn",
+    "side": 128,
+    "init": "teacher",
+    "steps": 200,
+    "batch_size": 4,
+    "learning_rate": 1e-3,
+    "decay": 0.3,
+    "augment": 0.5,
+    "finetune_steps": 10,
+}
 
 
 class Settings(DetectorSettings):
@@ -20,21 +34,15 @@ class Settings(DetectorSettings):
 
     `paper`: the document's; steps, rate and batch, which it does not name, are the original EfficientAD's.
     `fast`: a CPU trains it in minutes; half the size, few steps of a higher rate, low layers that need not be
-    learned.
+    learned. `instant`: no network is trained; `instant.py` has what is learned instead, and of the other keys
+    only `side` counts.
     """
 
     PRESETS: ClassVar = {
-        "fast": {
-            "side": 128,
-            "init": "teacher",
-            "steps": 200,
-            "batch_size": 4,
-            "learning_rate": 1e-3,
-            "decay": 0.3,
-            "augment": 0.5,
-            "finetune_steps": 10,
-        },
+        "fast": _FAST,
+        "instant": _FAST | {"teacher": "backbone", "side": 256},
         "paper": {
+            "teacher": "pdn",
             "side": 256,
             "init": "scratch",
             "steps": 70000,
@@ -46,9 +54,9 @@ class Settings(DetectorSettings):
         },
     }
     reads: ClassVar = (PIXELS,)
-    learns_twins: ClassVar = True
 
-    preset: Literal["fast", "paper"] = "fast"
+    preset: Literal["fast", "paper", "instant"] = "fast"
+    teacher: Literal["pdn", "backbone"] = FROM_PRESET
     side: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = FROM_PRESET
     padding: bool = True
     tiles: bool = False
@@ -83,16 +91,32 @@ class Settings(DetectorSettings):
             )
         return self
 
-    def create(self) -> EfficientAD:
+    @model_validator(mode="after")
+    def _whole_photos(self) -> Settings:
+        if self.tiles and self.teacher == "backbone":
+            raise ValueError("`efficientad.tiles` = true needs `efficientad.teacher` = pdn")
+        return self
+
+    @property
+    def learns_twins(self) -> bool:
+        return self.teacher == "pdn"
+
+    def create(self) -> EfficientAD | Instant:
+        if self.teacher == "backbone":
+            from adrefine.detectors.efficientad.instant import Instant
+
+            return Instant(self)
         from adrefine.detectors.efficientad.detector import EfficientAD
 
         return EfficientAD(self)
 
     def headline(self, evaluate: Evaluate) -> dict[str, Any]:
+        if self.teacher == "backbone":
+            return super().headline(evaluate)
         of_both = {"α of the rounds": self.alpha, "α of the maps": evaluate.alpha}
         return super().headline(evaluate) | of_both
 
     def remarks(self, evaluate: Evaluate) -> list[str]:
-        if self.alpha == evaluate.alpha:
+        if self.alpha == evaluate.alpha or self.teacher == "backbone":
             return []
         return [f"The rounds were scored with α = {self.alpha:g}, everything else with {evaluate.alpha:g}."]

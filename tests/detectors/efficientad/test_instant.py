@@ -1,0 +1,171 @@
+"""EfficientAD's preset `instant`: the closed form against its definition, exact rounds, defects, files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adrefine.detectors.base import Images
+from adrefine.detectors.efficientad import instant
+from adrefine.detectors.efficientad.instant import Instant, Student
+from adrefine.detectors.efficientad.settings import Settings
+from adrefine.errors import UserError
+from adrefine.params import parse
+from adrefine.region import Region
+
+LOW, DEEP = 3, 4
+
+
+def untrained() -> Instant:
+    detector = Settings(preset="instant", side=64).create()
+    assert isinstance(detector, Instant)
+    return detector
+
+
+@pytest.fixture(scope="module")
+def good(striped: Images) -> Images:
+    return striped.only(striped.ids[:10])
+
+
+@pytest.fixture(scope="module")
+def fitted(good: Images) -> Instant:
+    detector = untrained()
+    detector.fit(good)
+    return detector
+
+
+def drawn(count: int) -> np.ndarray:
+    """(count, LOW + DEEP): deep channels are mixtures of the low ones, and noise."""
+    rng = np.random.default_rng(5)
+    low = rng.normal(2, [1, 5, 0.2], (count, LOW))
+    deep = low @ rng.normal(size=(LOW, DEEP)) + rng.normal(0, [1, 2, 0.1, 4], (count, DEEP))
+    return np.hstack([low, deep])
+
+
+def of_rows(values: np.ndarray) -> Student:
+    row = np.hstack([np.ones((len(values), 1)), values])
+    return Student.of(row.T @ row, LOW)
+
+
+def test_the_student_is_the_ridge_regression_of_the_standardized_channels() -> None:
+    """By least squares on rows, with the ridge as further rows; errors whitened by their own covariance."""
+    values = drawn(400)
+    z = (values - values.mean(axis=0)) / values.std(axis=0)
+    ridge = np.sqrt(instant._RIDGE * len(z)) * np.eye(LOW)
+    further = np.vstack([z[:, LOW:], np.zeros((LOW, DEEP))])
+    weights = np.linalg.lstsq(np.vstack([z[:, :LOW], ridge]), further, rcond=None)[0]
+    errors = z[:, LOW:] - z[:, :LOW] @ weights
+    covariance = errors.T @ errors / len(errors)
+    power = np.trace(covariance) / DEEP
+    inverse = np.linalg.inv(covariance + instant._SHRUNK * power * np.eye(DEEP))
+    wanted = np.einsum("ni,ij,nj->n", errors, inverse, errors) / DEEP
+    student = of_rows(values)
+    got = np.square((values - student.mean) @ student.turn).mean(axis=1)
+    np.testing.assert_allclose(got, wanted, rtol=1e-6)
+    assert student.unexplained == pytest.approx(power)
+
+
+def test_errors_are_means_over_neighbours_in_rows() -> None:
+    values = drawn(25)
+    student = of_rows(drawn(400))
+    alone = np.square((values - student.mean) @ student.turn).mean(axis=1).reshape(5, 5)
+    assert student.errors(values)[2, 3] == pytest.approx(alone[1:4, 2:5].mean())
+    corner = np.pad(alone, 1, mode="edge")[:3, :3].mean()
+    assert student.errors(values)[0, 0] == pytest.approx(corner)
+
+
+def test_defects_stand_out_and_the_map_says_where(fitted: Instant, striped: Images) -> None:
+    scores = fitted.score(striped).image
+    assert scores[10:].min() > 3 * scores[:10].max()
+    files = [Path(f"{striped.prepared.parent}/own/{name}.png") for name in striped.ids[10:]]
+    maps = fitted.maps(striped.only(striped.ids[10:]), files)
+    assert maps is not None
+    assert maps.shape == (2, 64, 64)
+    for one in maps:
+        row, column = np.unravel_index(one.argmax(), one.shape)
+        assert 20 <= row < 36
+        assert 24 <= column < 40
+
+
+def test_a_photo_scores_the_same_alone_and_among_others(fitted: Instant, striped: Images) -> None:
+    together = fitted.score(striped).image
+    alone = [fitted.score(striped.only([name])).image[0] for name in striped.ids]
+    assert alone == together.tolist()
+
+
+def test_a_warm_fit_is_the_cold_one(fitted: Instant, good: Images, striped: Images) -> None:
+    warm = untrained()
+    warm.fit(striped)
+    assert warm.fit(good, warm_start=True)[0] == pytest.approx(fitted.log[0])
+    np.testing.assert_allclose(warm.score(striped).image, fitted.score(striped).image, rtol=1e-6)
+
+
+def test_a_defect_among_ten_photos_does_not_become_usual(fitted: Instant, striped: Images) -> None:
+    """The most odd tenth at each place has no say in what is usual there."""
+    dirty = untrained()
+    dirty.fit(striped.only((*striped.ids[:9], striped.ids[10])))
+    scores = dirty.score(striped).image
+    assert scores[10] > 2 * scores[:9].max()
+    assert scores[11] > 2 * scores[:9].max()
+
+
+def test_the_same_bytes_and_scores_come_back(
+    fitted: Instant, good: Images, striped: Images, tmp_path: Path
+) -> None:
+    again = untrained()
+    again.fit(good)
+    for detector, name in ((fitted, "a"), (again, "b")):
+        detector.save(tmp_path / name)
+    loaded = untrained()
+    loaded.load(tmp_path / "a")
+    loaded.save(tmp_path / "c")
+    files = {path.name for path in (tmp_path / "a").iterdir()}
+    assert files == {"efficientad.pt", "settings.json", "training_log.csv"}
+    for name in files:
+        assert len({(tmp_path / folder / name).read_bytes() for folder in "abc"}) == 1
+    assert loaded.score(striped).image.tolist() == fitted.score(striped).image.tolist()
+    loaded.fit(striped, warm_start=True)  # goes on from the sums in the file
+
+
+def test_a_clone_is_independent(fitted: Instant, good: Images, striped: Images) -> None:
+    before = fitted.score(good).image.tolist()
+    fitted.clone().fit(striped, warm_start=True)
+    assert fitted.score(good).image.tolist() == before
+
+
+def test_outside_the_region_nothing_counts(
+    fitted: Instant, striped: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = np.zeros((64, 64), bool)
+    inside[:, 48:] = True  # without the spot
+    photos = fitted._photos(striped.prepared)
+    everywhere = fitted.score(striped).image
+    monkeypatch.setattr(photos, "region", Region(inside))
+    within = fitted.score(striped).image
+    assert (within <= everywhere).all()
+    assert within[10:].max() < everywhere[10:].min()
+
+
+def test_a_model_of_other_backbone_weights_is_refused(fitted: Instant, good: Images) -> None:
+    other = fitted.clone()
+    other.digest = "0" * 64
+    with pytest.raises(UserError, match=r"other weights of EfficientNet-Lite0.*train it anew"):
+        other.score(good)
+
+
+def test_one_photo_or_no_training_is_told(striped: Images) -> None:
+    with pytest.raises(UserError, match="at least 2 training images, got 1"):
+        untrained().fit(striped.only(striped.ids[:1]))
+    with pytest.raises(UserError, match="not trained"):
+        untrained().score(striped)
+
+
+def test_settings_of_the_preset() -> None:
+    params = parse({"detector": "efficientad", "efficientad": {"preset": "instant"}})
+    assert not params.chosen_detector.learns_twins
+    assert params.efficientad.side == 256
+    assert Settings().learns_twins
+    with pytest.raises(UserError, match=r"efficientad\.tiles` = true needs `efficientad\.teacher` = pdn"):
+        parse({"efficientad": {"preset": "instant", "tiles": True}})
