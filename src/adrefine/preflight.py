@@ -66,6 +66,7 @@ def check_settings(settings: Params) -> None:
     named = {"embed": settings.embed.weights, "pretrain_pdn": settings.pretrain_pdn.weights}
     for section, weights in (named | {settings.detector: settings.chosen_detector.weights_file}).items():
         watched_weights(f"{section}.weights", weights)
+    settings.chosen_detector.check_needs()
 
 
 def check_disk(project: Path) -> None:

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -96,6 +96,18 @@ def origin(point: EntryPoint | None) -> str:
     if point is None:
         return "adrefine"
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+
+
+def installed(package: str) -> str:
+    """Version of a package that an extra of ours brings; it is not imported.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        raise UserError(f"{package} is not installed: pip install 'adrefine[{package}]'") from None
 
 
 @lru_cache

@@ -36,6 +36,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "mixed": set(),
     "glass": set(),
     "ddad": set(),
+    "anomalib": set(),
     "uflow": set(),
     "refine": {"refine", "evaluate"},
     "irp": {"refine", "evaluate"},

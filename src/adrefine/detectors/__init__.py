@@ -23,6 +23,7 @@ DETECTORS = Registry(
         "uflow": "adrefine.detectors.uflow.settings:Settings",
         "ddad": "adrefine.detectors.ddad.settings:Settings",
         "efficientad": "adrefine.detectors.efficientad.settings:Settings",
+        "anomalib": "adrefine.detectors.anomalib.settings:Settings",
     },
 )
 

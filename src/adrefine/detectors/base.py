@@ -105,6 +105,18 @@ class DetectorSettings(Section):
         return getattr(self, "weights", None)
 
     @property
+    def package(self) -> str | None:
+        """An installed package that the detector computes with, whose version decides what it learns."""
+        return None
+
+    def check_needs(self) -> None:
+        """Look before any stage runs at what only the detector can tell.
+
+        Raises:
+            UserError: a package, a model or one of its arguments is not there.
+        """
+
+    @property
     def own_maps(self) -> bool:
         """Whether the report shows the detector's own maps, as published, and not those of places."""
         return getattr(self, "preset", None) == "paper"

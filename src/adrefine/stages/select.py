@@ -5,7 +5,7 @@ from __future__ import annotations
 from adrefine import inputs, params, paths, steady
 from adrefine.detectors import DETECTORS
 from adrefine.io import sha256_file, write_json
-from adrefine.registry import origin
+from adrefine.registry import installed, origin
 
 
 def main() -> None:
@@ -16,6 +16,8 @@ def main() -> None:
     selected: dict[str, object] = {"reads": inputs.digests(paths.PREPARED, reads)}
     if package := DETECTORS.added(settings.detector):
         selected["package"] = origin(package)
+    if chosen.package:
+        selected["computes_with"] = f"{chosen.package} {installed(chosen.package)}"
     if weights:
         selected["weights"] = sha256_file(weights)
     write_json(paths.SELECTED, selected)
