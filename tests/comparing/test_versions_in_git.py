@@ -38,12 +38,14 @@ def run(root: Path, out: str, auroc: float, strategy: str) -> None:
     dvc(root, "repro")
     (root / "reports").mkdir(exist_ok=True)
     measured = {
-        "detection": {"refined": {"auroc": auroc}},
-        "cleaning": {"removed": len(out)},
+        "detection": {"initial": {"auroc": 0.75}, "refined": {"auroc": auroc}, "oracle": {"auroc": 0.97}},
+        "cleaning": {"removed": len(out), "oracle_gap_closed": (auroc - 0.75) / 0.22},
         "noise": {"n_train": 3},
     }
     (root / "reports/metrics.json").write_text(json.dumps(measured))
-    (root / "params.yaml").write_text(f"detector: padim\nrefine: {{strategy: {strategy}}}\n")
+    (root / "params.yaml").write_text(
+        f"detector: padim\nrefine: {{strategy: {strategy}}}\nnoise: {{level: 0.2}}\n"
+    )
     commit(root)
 
 
@@ -141,6 +143,28 @@ def test_log_lists_workspace_experiments_and_the_commits_that_changed_the_photos
     assert len(lines) == 4
 
 
+def test_exp_is_a_narrow_table_of_the_experiments(
+    capsys: pytest.CaptureFixture[str], repository: Path
+) -> None:
+    cli.run(["exp"])
+    lines = capsys.readouterr().out.splitlines()
+    head = git(repository, "log", "-1", "--format=%h").strip()
+    assert max(map(len, lines)) < 110
+    assert [line.split()[:8] for line in lines] == [
+        ["version", "strategy", "noise", "removed", "before", "after", "ceiling", "gain"],
+        ["workspace", "vanilla", "20%", "0", "0.750", "0.800", "0.970", "23%"],
+        [head, "vanilla", "20%", "0", "0.750", "0.800", "0.970", "23%"],
+        ["shiny", "osr", "20%", "2", "0.750", "0.950", "0.970", "91%"],
+    ]
+    assert lines[-1].endswith("  refine.strategy=osr")
+    cli.run(["exp", "--json"])
+    assert [one["kind"] for one in json.loads(capsys.readouterr().out)] == [
+        "workspace",
+        "commit",
+        "experiment",
+    ]
+
+
 @pytest.mark.parametrize("with_git", [True, False])
 def test_where_nothing_ran_yet_log_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], with_git: bool
@@ -151,3 +175,5 @@ def test_where_nothing_ran_yet_log_says_so(
         git(tmp_path, "init", "-q")
     cli.run(["log"])
     assert capsys.readouterr().out.splitlines()[-1] == "no version yet: run `dvc repro`, then commit dvc.lock"
+    cli.run(["exp"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("no experiment yet: run `dvc repro`, commit")

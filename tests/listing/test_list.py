@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from adrefine.datasets.mvtec import MVTec
 from adrefine.errors import UserError
 from adrefine.listing.photos import COLUMNS
 from adrefine.params import Dataset
+from adrefine.reviewing import tags
 
 NAN = float("nan")
 
@@ -121,6 +123,92 @@ def test_coco_has_an_annotation_for_each_photo(capsys: pytest.CaptureFixture[str
     }
     assert found["annotations"][0]["bbox"] == [0, 0, 40, 30]
     assert found["annotations"][1]["attributes"]["limit"] == 1.25
+
+
+def samples(project: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    said(capsys, "--all", "--format", "fiftyone", "--out", "fiftyone/samples.json")
+    content: dict[str, Any] = json.loads((project / "fiftyone/samples.json").read_text())
+    return content
+
+
+def test_fiftyone_has_tags_and_fields(capsys: pytest.CaptureFixture[str], project: Path) -> None:
+    found = {one["image_id"]: one for one in samples(project, capsys)["samples"]}
+    assert found["cc"]["filepath"] == str(project / "photos/train/cc.jpg")
+    assert {name: one["tags"] for name, one in found.items()} == {
+        "aa": ["kept"],
+        "bb": ["removed"],
+        "cc": ["removed", "remove"],
+    }
+    assert (found["bb"]["score"], found["bb"]["limit"], found["bb"]["round"]) == (3.0, 1.25, 2)
+
+
+@pytest.mark.skipif(find_spec("fiftyone") is None, reason="fiftyone is not installed")
+def test_fiftyones_own_code_reads_the_list_and_gives_it_back(
+    capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    """Without its database: what reads and writes its files."""
+    from fiftyone.utils.data.exporters import LegacyFiftyOneDatasetExporter
+    from fiftyone.utils.data.importers import LegacyFiftyOneDatasetImporter
+
+    samples(project, capsys)
+    given = LegacyFiftyOneDatasetImporter(str(project / "fiftyone"))
+    given.setup()
+    back = LegacyFiftyOneDatasetExporter(str(project / "tagged"), export_media=False)
+    back.setup()
+    for sample in given:
+        assert Path(sample.filepath).is_absolute()
+        if sample["image_id"] == "aa":
+            sample.tags.append("remove")
+        back.export_sample(sample)
+    (project / "tagged").mkdir()
+    (project / "tagged/samples.json").write_text(json.dumps({"samples": back._samples}))
+    told = tags.read(project / "tagged/samples.json")
+    assert told == {"aa": ("remove", ""), "bb": ("", ""), "cc": ("remove", "=1+1, a scratch")}
+
+
+def test_tags_become_answers(capsys: pytest.CaptureFixture[str], project: Path) -> None:
+    manifest.write(paths.NOISY / paths.MANIFEST, pd.DataFrame(ROWS))
+    content = samples(project, capsys)
+    by_id = {one["image_id"]: one for one in content["samples"]}
+    by_id["aa"]["tags"].append("Keep")
+    by_id["bb"].update(tags=["nice", "remove"], note="a  hole,\nat the rim")
+    by_id["cc"]["tags"].remove("remove")
+    content["samples"].append({"image_id": "gone", "tags": ["keep"]})
+    Path("samples.json").write_text(json.dumps(content))
+    cli.run(["review", "--tags", "samples.json"])
+    assert capsys.readouterr().out.splitlines() == [
+        "data/review.csv: 2 new answers, 0 changed. `dvc repro` applies them.",
+        "1 answered photos have no such tag there: their answers stay",
+        "1 photos there do not train: ignored",
+    ]
+    answers = review.read(paths.REVIEW)
+    assert {name: (one.verdict, one.note, one.reviewer) for name, one in answers.items()} == {
+        "cc": ("remove", "", "Ada"),
+        "aa": ("keep", "", "FiftyOne"),
+        "bb": ("remove", "a hole, at the rim", "FiftyOne"),
+    }
+    by_id["aa"]["tags"] = ["unsure"]
+    Path("samples.json").write_text(json.dumps(content))
+    cli.run(["review", "--tags", "samples.json", "--json"])
+    assert json.loads(capsys.readouterr().out) == {"new": 0, "changed": 1, "untagged": 1, "unknown": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"samples": [{"image_id": "aa", "tags": ["keep", "remove"]}]}', "aa has the tags keep and remove"),
+        ('{"samples": [{"tags": []}]}', "each sample needs `image_id`"),
+        ('{"samples": 3}', "each sample needs `image_id`"),
+        ("[]", "each sample needs `image_id`"),
+        ("no JSON", "each sample needs `image_id`"),
+        (None, "give the samples.json"),
+    ],
+)
+def test_tags_that_cannot_be_read(text: str | None, said: str) -> None:
+    if text:
+        Path("samples.json").write_text(text)
+    with pytest.raises(UserError, match=said):
+        cli.run(["review", "--tags", "samples.json"])
 
 
 def test_links_are_a_dataset_in_mvtecs_layout(capsys: pytest.CaptureFixture[str], project: Path) -> None:

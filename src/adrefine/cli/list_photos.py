@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adrefine.errors import UserError
 
-FORMATS = ("csv", "json", "coco", "anomalib")
+FORMATS = ("csv", "json", "coco", "fiftyone", "anomalib")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,7 +16,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "list",
         help="list the photos that a version keeps or removes, for other tools",
         description="Absolute path, score, limit, round, reason and a human's answer of each training photo. "
-        "A version is what `adrefine diff` takes. anomalib: a folder of links in MVTec's layout, with what "
+        "A version is what `adrefine diff` takes. fiftyone: samples.json, whose tags "
+        "`adrefine review --tags` takes back. anomalib: a folder of links in MVTec's layout, with what "
         "trains in train/good and the test photos beside it.",
         epilog="Example: adrefine list --removed --out removed.csv",
     )
@@ -43,7 +44,13 @@ def list_photos(chosen: argparse.Namespace) -> None:
         return
     version = find(chosen.version)
     listed = photos.of(version, chosen.which)
-    made = {"csv": formats.as_csv, "json": formats.as_json, "coco": formats.as_coco}[chosen.format](listed)
+    writers = {
+        "csv": formats.as_csv,
+        "json": formats.as_json,
+        "coco": formats.as_coco,
+        "fiftyone": formats.as_fiftyone,
+    }
+    made = writers[chosen.format](listed)
     if chosen.out is None:
         print(made, end="")
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from adrefine.cli.output import add_json, print_json
+from adrefine.cli.output import add_json, print_json, print_table
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,8 +43,6 @@ def log(chosen: argparse.Namespace) -> None:
         rows.append(
             (one.name, when, one.strategy, one.detector, *numbers, *shares, one.digest, one.subject[:60])
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
-    for row in rows:
-        print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(rows)
     if not versions:
         print("no version yet: run `dvc repro`, then commit dvc.lock")

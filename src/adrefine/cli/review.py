@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrefine import paths
@@ -49,6 +50,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--asked", default="", help="for programs: what --next --json said of how the photo was chosen"
     )
+    parser.add_argument(
+        "--tags",
+        type=Path,
+        metavar="SAMPLES.JSON",
+        help="take the tags keep, remove and unsure of FiftyOne's export as answers (see `adrefine list`)",
+    )
     parser.add_argument("--open", action="store_true", help="look and answer on a page in the browser")
     parser.add_argument(
         "--host",
@@ -67,6 +74,9 @@ def review(chosen: argparse.Namespace) -> None:
     """List the queue, or take an answer."""
     if chosen.image_id:
         answer(chosen)
+        return
+    if chosen.tags is not None:
+        take_tags(chosen)
         return
     if chosen.open:
         from adrefine.review_page import serve
@@ -105,6 +115,25 @@ def answer(chosen: argparse.Namespace) -> None:
     print(f"{paths.REVIEW}: {chosen.verdict} {image_id}{was}. `dvc repro` applies it.")
 
 
+def take_tags(chosen: argparse.Namespace) -> None:
+    """Add the answers that were given as tags."""
+    from adrefine.reviewing import tags
+
+    told = tags.read(chosen.tags)
+    with changing(paths.REVIEW) as answers:
+        taken = tags.taken(told, answers, frozenset(_learned_from()))
+        answers.update(taken.answers)
+    counts = {name: getattr(taken, name) for name in ("new", "changed", "untagged", "unknown")}
+    if chosen.json:
+        print_json(counts)
+        return
+    print(f"{paths.REVIEW}: {taken.new} new answers, {taken.changed} changed. `dvc repro` applies them.")
+    if taken.untagged:
+        print(f"{taken.untagged} answered photos have no such tag there: their answers stay")
+    if taken.unknown:
+        print(f"{taken.unknown} photos there do not train: ignored")
+
+
 def _show_queue(unanswered: pd.DataFrame, answered: int) -> None:
     """The first photos that have no answer yet, and how to answer."""
     print(f"{len(unanswered)} photos have no answer yet, {answered} have one. The most doubtful:")
@@ -134,10 +163,7 @@ def _cells(one: Answer) -> dict[str, str]:
 
 def _training_photo(beginning: str) -> str:
     """The one training photo, or held-out one, that has this id, or whose id begins so."""
-    from adrefine import manifest
-
-    noisy = manifest.read(paths.NOISY / paths.MANIFEST)
-    ids = sorted(noisy.loc[noisy["split"].isin(["train", "val"]), "image_id"])
+    ids = _learned_from()
     fitting = [name for name in ids if name == beginning] or [
         name for name in ids if name.startswith(beginning)
     ]
@@ -148,3 +174,11 @@ def _training_photo(beginning: str) -> str:
             f"{len(fitting)} training photos have an id that begins with {beginning!r}: give more of it"
         )
     return fitting[0]
+
+
+def _learned_from() -> list[str]:
+    """Ids of training photos and held-out ones, sorted."""
+    from adrefine import manifest
+
+    noisy = manifest.read(paths.NOISY / paths.MANIFEST)
+    return sorted(noisy.loc[noisy["split"].isin(["train", "val"]), "image_id"])

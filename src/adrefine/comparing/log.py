@@ -23,6 +23,8 @@ class Entry:
 
     Attributes:
         name: what `adrefine diff` takes. date: ISO 8601, "" for the workspace. digest: of data/refined.
+        noise: share of hidden defects. before, auroc, ceiling: on the test photos, AUROC of the model that
+            learned all photos, of the refined one, and of one without the hidden defects.
         gain: share of the possible one. Numbers are None where they are not known.
         subject: of a commit; of an experiment what it changes.
     """
@@ -34,7 +36,10 @@ class Entry:
     detector: str
     kept: int | None
     removed: int | None
+    noise: float | None
+    before: float | None
     auroc: float | None
+    ceiling: float | None
     gain: float | None
     digest: str
     subject: str
@@ -47,13 +52,19 @@ class Entry:
 def entries(most: int) -> list[Entry]:
     """The workspace, promoted versions, experiments and commits, the newest first of each, at most `most` of
     each kind. Of commits only those that changed data/refined."""
-    listed = _workspace() + _promoted()[:most]
-    refs = (
-        git(Path(), "for-each-ref", "--sort=-creatordate", "--format=%(refname)", "refs/exps") or ""
-    ).split()
-    names = [ref for ref in refs if "/exec/" not in ref and len(ref.split("/")) == 5]
-    listed += [_commit(ref.split("/")[-1], ref, "experiment") for ref in names[:most]]
-    return listed + _commits(most)
+    return _workspace() + _promoted()[:most] + _experiments(most) + _commits(most)
+
+
+def experiments(most: int) -> list[Entry]:
+    """The workspace, the present commit and the experiments, the newest first, at most `most` of these."""
+    head = (git(Path(), "log", "-1", "--format=%h") or "").split()
+    return _workspace() + [_commit(name, name, "commit") for name in head] + _experiments(most)
+
+
+def _experiments(most: int) -> list[Entry]:
+    refs = git(Path(), "for-each-ref", "--sort=-creatordate", "--format=%(refname)", "refs/exps") or ""
+    names = [ref for ref in refs.split() if "/exec/" not in ref and len(ref.split("/")) == 5]
+    return [_commit(ref.split("/")[-1], ref, "experiment") for ref in names[:most]]
 
 
 def _commits(most: int) -> list[Entry]:
@@ -123,7 +134,10 @@ def _entry(name: str, kind: str, date: str, texts: list[str], subject: str) -> E
         detector=str(settings.get("detector") or ""),
         kept=None if trained is None or removed is None else int(trained) - int(removed),
         removed=None if removed is None else int(removed),
+        noise=_number(settings, "noise", "level"),
+        before=_number(metrics, "detection", "initial", "auroc"),
         auroc=_number(metrics, "detection", "refined", "auroc"),
+        ceiling=_number(metrics, "detection", "oracle", "auroc"),
         gain=_number(metrics, "cleaning", "oracle_gap_closed"),
         digest=str(digests[0]).removesuffix(".dir")[:8] if digests else "",
         subject=subject,

@@ -41,6 +41,18 @@ def as_coco(photos: Sequence[Photo]) -> str:
     return _dumped({"images": images, "annotations": marks, "categories": names})
 
 
+def as_fiftyone(photos: Sequence[Photo]) -> str:
+    """samples.json of FiftyOne's LegacyFiftyOneDataset: `filepath`, `tags` (kept or removed, and a human's
+    verdict), and COLUMNS as fields."""
+    return _dumped({"samples": list(map(_sample, photos))})
+
+
+def _sample(photo: Photo) -> dict[str, Any]:
+    tags = ["kept" if photo["kept"] else "removed", *filter(None, [photo["verdict"]])]
+    fields = {name: photo[name] for name in ("image_id", "image", *_OWN) if name != "verdict"}
+    return {"filepath": photo["photo"] or photo["image"], "tags": tags, **fields}
+
+
 def _annotation(number: int, photo: Photo) -> dict[str, Any]:
     wide, high = photo["width"] or 0, photo["height"] or 0
     return {

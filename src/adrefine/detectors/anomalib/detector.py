@@ -64,7 +64,7 @@ class Anomalib(Trained):
 
     def learn(self, images: Images, steps: int, first: int = 0) -> Log:
         if first and library.at_once(self.net):
-            self.net, steps = self._new(), self.steps
+            self.net, steps, first = self._new(), self.steps, 0
         torch.manual_seed(derived_seed("anomalib", self.settings.seed, first))
         net = self.ready().train()
         log = library.train(net, self._files(images), self.settings, steps, self.device)
