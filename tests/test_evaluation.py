@@ -184,6 +184,16 @@ def test_the_gap_closed_is_the_share_of_the_possible_gain(inputs):
     assert metrics["cleaning"]["oracle_gap_closed"] == pytest.approx(share, abs=1e-5)
 
 
+def test_a_model_that_answers_taught_is_measured_beside_the_others(inputs):
+    """It changes nothing of them; its maps are those of the refined one, and are not measured again."""
+    plain, taught = measure(inputs), measure(replace(inputs, models=inputs.models | {"taught": Rated(0.2)}))
+    assert taught.metrics["detection"].pop("taught")["auroc"] > plain.metrics["detection"]["refined"]["auroc"]
+    assert {name: part.pop("taught", None) is not None for name, part in taught.metrics.items()} == {
+        name: name in ("thresholds", "recall_by_type") for name in plain.metrics
+    }
+    assert taught.metrics == plain.metrics
+
+
 @pytest.mark.parametrize("oracle", [None, Rated(0.05), Rated(0.0)])
 def test_without_a_higher_ceiling_there_is_no_gap(inputs, oracle):
     models = {name: model for name, model in inputs.models.items() if name != "oracle"}

@@ -19,6 +19,7 @@ PIXELS = "pixels"  # folder of PREPARED: the distilled PDN and lists of the phot
 SELECTED = PREPARED / "selected.json"  # what of these the chosen detector reads, made by select
 REFINED = Path("data/refined")
 MODELS = Path("models")
+TAUGHT = "taught"  # in models/refined: the model that a human's answers taught, if one was
 REPORTS = Path("reports")
 VALIDATION = REPORTS / "validation"
 MANIFEST = "manifest.csv"

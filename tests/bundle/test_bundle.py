@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adrefine import cli, load_model
+from adrefine import cli, load_model, paths
 from adrefine.bundle import contents
 from adrefine.bundle.write import write
 from adrefine.errors import UserError
@@ -35,6 +35,17 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     assert names == sorted(p.relative_to(first.bundle) for p in first.bundle.rglob("*") if p.is_file())
     assert all((again / name).read_bytes() == (first.bundle / name).read_bytes() for name in names)
     assert {"bundle.json", "README.md"} <= {str(name) for name in names}
+
+
+def test_what_answers_taught_beside_the_model_is_none_of_it(tmp_path: Path) -> None:
+    """Its folder lies in that of the refined model."""
+    run = made("padim").run
+    model = Path(shutil.copytree(run.model, tmp_path / "model"))
+    shutil.copytree(run.model, model / paths.TAUGHT)
+    assert (
+        write(replace(run, model=model), tmp_path / "bundle").files
+        == contents.read(made("padim").bundle).files
+    )
 
 
 def test_check_passes_a_whole_one_and_names_what_is_wrong(

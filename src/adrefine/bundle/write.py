@@ -19,6 +19,7 @@ from adrefine.bundle.contents import CARD, FILE, INPUTS, MODEL, PLACES, Contents
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, fresh_folder, read_json, sha256_file, write_json, write_text
 from adrefine.paths import PLACES as PLACES_INPUT
+from adrefine.paths import TAUGHT
 from adrefine.places.maps import usual
 from adrefine.places.sums import Sums
 from adrefine.region import FILE as REGION
@@ -62,7 +63,7 @@ class Run:
 def write(run: Run, out: Path) -> Contents:
     """Write the bundle to `out`, byte for byte the same for the same run; bundle.json comes last."""
     fresh_folder(out)
-    shutil.copytree(run.model, out / MODEL)
+    shutil.copytree(run.model, out / MODEL, ignore=shutil.ignore_patterns(TAUGHT))
     shown = [] if run.own_maps or PLACES_INPUT in run.reads else [PLACES_INPUT]
     frozen = {name: inputs.freeze(run.prepared, name, out / INPUTS / name) for name in (*run.reads, *shown)}
     if not run.own_maps:

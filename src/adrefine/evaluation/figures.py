@@ -10,7 +10,7 @@ import pandas as pd
 from adrefine import manifest
 from adrefine.evaluation.inputs import Inputs
 from adrefine.evaluation.maps import localized
-from adrefine.evaluation.models import MODELS
+from adrefine.evaluation.models import COMPARED
 from adrefine.evaluation.scores import Measured, decisions, labelled, scored
 from adrefine.metrics import cleaning, detection, ranking, reviewing
 from adrefine.params import Evaluate
@@ -54,7 +54,7 @@ def _cleaning(inputs: Inputs, train: pd.DataFrame, detected: dict[str, Any]) -> 
         name: inputs.summary[name] for name in ("outcome", "share", "light") if name in inputs.summary
     }
     if "oracle" in detected:
-        gap = cleaning.oracle_gap_closed(*(detected[name]["auroc"] for name in MODELS))
+        gap = cleaning.oracle_gap_closed(*(detected[name]["auroc"] for name in COMPARED))
         figures |= {} if gap is None else {"oracle_gap_closed": gap}
     return figures
 

@@ -23,13 +23,13 @@ Mapper = Callable[[Path, Sequence[str], Sequence[str], Sequence[Path]], np.ndarr
 class Inputs:
     """Everything evaluate reads.
 
-    `models`: by name, `oracle` only where there is a ceiling; `refined`: the refined manifest with labels;
-    `summary`, `history`, `round_scores`, `queue`: as the refine stage wrote them; `prepared`: data/prepared,
-    of which the detector `reads` these folders; `mapper`: what makes the maps of any detector's photos
-    (`places.maps.of_photos`), None: the detector itself; `throughput`: images a second of the distillation;
-    `turned`: examples of turned photos; `region`: what counts of the photos, None: all, and `interest`: what
-    the report shows of it; `supervision`: how many real defects there are to learn, and how many of them the
-    detector learned; `remarks`: its own.
+    `models`: by name, `oracle` only where there is a ceiling, `taught` where answers taught one; `refined`:
+    the refined manifest with labels; `summary`, `history`, `round_scores`, `queue`: as the refine stage
+    wrote them; `prepared`: data/prepared, of which the detector `reads` these folders; `mapper`: what makes
+    the maps of any detector's photos (`places.maps.of_photos`), None: the detector itself; `throughput`:
+    images a second of the distillation; `turned`: examples of turned photos; `region`: what counts of the
+    photos, None: all, and `interest`: what the report shows of it; `supervision`: how many real defects
+    there are to learn, and how many of them the detector learned; `remarks`: its own.
     """
 
     models: dict[str, Detector]

@@ -13,6 +13,7 @@ from PIL import Image
 from adrefine import manifest
 from adrefine.detectors.base import Images
 from adrefine.evaluation.inputs import Inputs
+from adrefine.evaluation.models import COMPARED
 from adrefine.metrics import localization
 from adrefine.params import Evaluate
 from adrefine.report import gallery
@@ -46,7 +47,7 @@ def localized(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[str,
         return {}
     masks = [read_mask(*paths) for paths in zip(chosen["mask_path"], chosen["path"], strict=True)]
     result = {}
-    for name in inputs.models:
+    for name in (name for name in inputs.models if name in COMPARED):  # what answers teach has the same maps
         maps = maps_of(inputs, name, chosen["image_id"].tolist(), [Path(path) for path in chosen["path"]])
         if maps is not None:
             inside = None if inputs.region is None else inputs.region.inside

@@ -27,7 +27,7 @@ class ReportData:
         rounds: one row per model: round (0: initial), kept, removed (in that round), residual_noise and auroc
             (NaN where labels are unknown).
         test: one row per test image: image_id, path, mask_path, source, label, defect_type and the image
-            scores `initial`, `refined`, `oracle` (a column is absent where there is no such model).
+            scores `initial`, `refined`, `taught`, `oracle` (a column is absent where there is no such model).
         thresholds: decision threshold of each model, from held-out good images.
         stop_reason: why the strategy stopped, as a sentence.
         queue: one row per training image that no human answered for, the most doubtful first: image_id,

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from adrefine.evaluation.models import MODELS
 from adrefine.metrics.reviewing import SHARES
 from adrefine.report import gallery, lists, words
 from adrefine.report.data import ReportData
@@ -149,10 +150,7 @@ def _plots(data: ReportData, folder: Path) -> list[Plot]:
 
 
 def _alt(name: str, data: ReportData) -> str:
-    values = [
-        (words.MODELS[model], words.figure(data.metrics, "detection", model, "auroc"))
-        for model in words.MODELS
-    ]
+    values = [(MODELS[model], words.figure(data.metrics, "detection", model, "auroc")) for model in MODELS]
     aurocs = ", ".join(f"{model} {value:.3f}" for model, value in values if value is not None)
     return {
         "roc": f"ROC curves of the test photos. AUROC: {aurocs}.",
@@ -164,12 +162,10 @@ def _alt(name: str, data: ReportData) -> str:
 
 
 def _metrics(data: ReportData) -> Table | None:
-    names = [
-        name for name in _METRICS if any(_metric(data, model, name) is not None for model in words.MODELS)
-    ]
+    names = [name for name in _METRICS if any(_metric(data, model, name) is not None for model in MODELS)]
     rows = [
         [title, *(_three(_metric(data, model, name)) for name in names)]
-        for model, title in words.MODELS.items()
+        for model, title in MODELS.items()
         if any(_metric(data, model, name) is not None for name in names)
     ]
     return Table([("detector", ""), *(_METRICS[name] for name in names)], rows) if rows else None

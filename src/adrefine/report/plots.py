@@ -11,15 +11,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
+from adrefine.evaluation.models import MODELS
 from adrefine.io import write_bytes
 from adrefine.metrics.detection import roc_curve
 from adrefine.report.data import ReportData
 from adrefine.report.style import BLUE, GREEN, GREY, INK, ORANGE, applied, png
-from adrefine.report.words import MODELS, figure, flags, good, hidden, in_order_of_removal
+from adrefine.report.words import figure, flags, good, hidden, in_order_of_removal
 
 _LINES: dict[str, dict[str, Any]] = {
     "initial": {"color": GREY, "lw": 2},
     "refined": {"color": BLUE, "lw": 2.4},
+    "taught": {"color": ORANGE, "lw": 2},
     "oracle": {"color": GREEN, "lw": 2, "ls": (0, (4, 2))},
 }
 _SQUARE = (4.6, 4.2)  # inches
@@ -180,7 +182,7 @@ def _auroc_by_round(data: ReportData) -> Figure | None:
         return None
     drawn = Figure(figsize=_SQUARE, layout="constrained")
     axes = drawn.subplots()
-    for model in ("oracle", "initial"):
+    for model in ("oracle", "taught", "initial"):
         level = figure(data.metrics, "detection", model, "auroc")
         if level is not None:
             axes.axhline(level, label=f"{MODELS[model]}  {level:.3f}", **{**_LINES[model], "lw": 1.6})

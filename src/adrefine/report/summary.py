@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adrefine.evaluation.models import MODELS
+from adrefine.evaluation.models import COMPARED
 from adrefine.finding import sentence
 from adrefine.text import counted
 
@@ -32,9 +32,15 @@ def summary_lines(
         lines.append(f"outcome             {sentence(cleaned, cleaned['removed'], noise['n_train'])}")
     if "detection" in metrics:
         values = " / ".join(
-            f"{metrics['detection'][name]['auroc']:.3f}" for name in MODELS if name in metrics["detection"]
+            f"{metrics['detection'][name]['auroc']:.3f}" for name in COMPARED if name in metrics["detection"]
         )
         lines.append(f"test AUROC          {values} (before / after / ceiling)")
+        if "taught" in metrics["detection"]:
+            auroc = metrics["detection"]["taught"]["auroc"]
+            lines.append(
+                f"taught by you       {auroc:.3f}, with the defects that you confirmed as examples: "
+                "detector = mixed puts that on the line"
+            )
     if "oracle_gap_closed" in cleaned:
         chance = (
             " (over 100%: better than the ceiling, by chance)" if cleaned["oracle_gap_closed"] > 1 else ""

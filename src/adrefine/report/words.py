@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from adrefine import finding
-from adrefine.evaluation.models import MODELS
+from adrefine.evaluation.models import COMPARED
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.report.data import ReportData
 from adrefine.text import counted
@@ -92,7 +92,7 @@ def headline(data: ReportData) -> str:
 
 def subline(data: ReportData) -> tuple[str, str]:
     """What it did to detection, in one sentence, and its tone (good | bad | empty)."""
-    before, after, ceiling = (figure(data.metrics, "detection", model, "auroc") for model in MODELS)
+    before, after, ceiling = (figure(data.metrics, "detection", model, "auroc") for model in COMPARED)
     if after is None:
         return "The effect on detection is unknown: no test photo is labelled. Judge by the photos below.", ""
     if before is None:
@@ -142,7 +142,7 @@ def _left_card(data: ReportData) -> Card | None:
 
 
 def _auroc_card(data: ReportData) -> Card | None:
-    before, after, ceiling = (figure(data.metrics, "detection", model, "auroc") for model in MODELS)
+    before, after, ceiling = (figure(data.metrics, "detection", model, "auroc") for model in COMPARED)
     if after is None:
         return None
     details = [

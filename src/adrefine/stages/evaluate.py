@@ -19,10 +19,11 @@ def main() -> None:
     """Read the models and data/refined/; write reports/: metrics.json, plots/, curves/ and
     report.html, and models/bundle/, the refined model with all that it takes to use it."""
     from adrefine.bundle import write as bundle
+    from adrefine.detectors.mixed import settings as mixed
     from adrefine.detectors.training import load
     from adrefine.evaluation.inputs import Inputs
     from adrefine.evaluation.measure import evaluate
-    from adrefine.evaluation.models import MODELS
+    from adrefine.evaluation.models import COMPARED
     from adrefine.places import maps
     from adrefine.report import curves, html, interest, lists, plots, summary, turned
 
@@ -30,8 +31,11 @@ def main() -> None:
     timing = paths.REPORTS / "timing.json"
     with timed(timing, "evaluate"):
         models = {
-            name: model for name in MODELS if (model := load(settings, paths.MODELS / name)) is not None
+            name: model for name in COMPARED if (model := load(settings, paths.MODELS / name)) is not None
         }
+        if (folder := paths.MODELS / "refined" / paths.TAUGHT).exists():
+            models["taught"] = mixed.Settings().create()
+            models["taught"].load(folder)
         refined = manifest.read(paths.REFINED / paths.MANIFEST)
         inputs = Inputs(
             models=models,

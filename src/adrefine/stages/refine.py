@@ -46,6 +46,8 @@ def main() -> None:
     summary = result.summary()
     write_json(paths.REFINED / "summary.json", summary)
     result.model.save(paths.MODELS / "refined")
+    if result.taught is not None:
+        result.taught.save(paths.MODELS / "refined" / paths.TAUGHT)
     by_hand = int(((images["kept"] == 0) & (images["reviewed"] == review.REMOVE)).sum())
     print(
         f"refine: {result.removed} of {len(images)} training images removed"

@@ -17,7 +17,7 @@ from adrefine.places import evidence
 from adrefine.places.evidence import Evidence
 from adrefine.places.store import open_places
 from adrefine.review import KEEP, REMOVE, UNDECIDED, Verdicts
-from adrefine.strategies import engine, share, weighing
+from adrefine.strategies import engine, share, teaching, weighing
 from adrefine.strategies.base import Strategy
 from adrefine.strategies.recycling import Recycling
 from adrefine.strategies.scorers import Scorer
@@ -34,6 +34,7 @@ class Refinement:
         evidence: what the voters say of each photo, whatever the strategy; None: there are no maps of them.
         verdicts: a human's.
         recycled: training photos that teach the refined model what a defect is.
+        taught: a model beside it that a human's answers teach, see `teaching`.
     """
 
     outcome: engine.Outcome
@@ -42,6 +43,7 @@ class Refinement:
     evidence: Evidence | None = None
     verdicts: Verdicts = UNDECIDED
     recycled: frozenset[str] = frozenset()
+    taught: Detector | None = None
 
     @property
     def removed(self) -> int:
@@ -116,7 +118,8 @@ def run(
         outcome = engine.refine(
             model, images, strategy, scorer, params.refine, watch, verdicts, learning, recycling
         )
-    return Refinement(outcome, model, pd.DataFrame(columns), gathered, verdicts, recycling.ids)
+    taught = teaching.taught(model, images, outcome.images, verdicts)
+    return Refinement(outcome, model, pd.DataFrame(columns), gathered, verdicts, recycling.ids, taught)
 
 
 def training_images(noisy: pd.DataFrame, prepared: Path) -> tuple[Images, tuple[str, ...]]:

@@ -12,30 +12,12 @@ from adrefine.detectors.mixed import logistic
 from adrefine.detectors.mixed.head import MixedHead
 from adrefine.detectors.mixed.settings import Settings
 from adrefine.detectors.padim.settings import Settings as Padim
-from adrefine.features.store import write_rows
-from adrefine.manifest import synthetic_id
-from adrefine.metrics.detection import auroc
-from adrefine.paths import PLACES
-
-GOOD, REAL, SIDE, DIM, POOLED = 60, 40, 3, 4, 30
+from detectors.mixed import drawn
 
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Images:
-    """Good photos `g..` with twins, and real defects `r..` that the Gaussians hardly see: a small step of the
-    pooled vector, always the same. Twins are odd at one place."""
-    folder = tmp_path_factory.mktemp("prepared")
-    rng = np.random.default_rng(0)
-    names = [f"g{n:02d}" for n in range(GOOD)] + [f"r{n:02d}" for n in range(REAL)]
-    maps, pooled = rng.normal(size=(len(names), SIDE**2, DIM)), rng.normal(size=(len(names), POOLED))
-    pooled[GOOD:, :3] += 1.5
-    twin_maps, twin_pooled = maps[:GOOD].copy(), pooled[:GOOD] + rng.normal(0, 0.1, (GOOD, POOLED))
-    twin_maps[:, 2] += 3
-    rows = [*zip(maps, pooled, strict=True), *zip(twin_maps, twin_pooled, strict=True)]
-    halves = [(a.astype(np.float16), b.astype(np.float16)) for a, b in rows]
-    ids = [*names, *(synthetic_id(name) for name in names[:GOOD])]
-    write_rows(folder / PLACES, ids, halves, {"maps": maps.shape[1:], "pooled": (POOLED,)}, {})
-    return Images(tuple(names), folder)
+    return drawn.write(tmp_path_factory.mktemp("prepared"))
 
 
 def learned(everything: Images, known: int, weight: float = 1.0, **settings: object) -> MixedHead:
@@ -47,16 +29,10 @@ def learned(everything: Images, known: int, weight: float = 1.0, **settings: obj
     return detector
 
 
-def found_of(detector: MixedHead, everything: Images) -> float:
-    """AUROC of 20 photos and 20 defects that nobody learned."""
-    names = [f"g{n:02d}" for n in range(40, 60)] + [f"r{n:02d}" for n in range(20, 40)]
-    return auroc(np.repeat([0, 1], 20), detector.score(Images(tuple(names), everything.prepared)).image)
-
-
 def test_real_defects_teach_what_the_gaussians_do_not_see(everything: Images) -> None:
-    found = [found_of(learned(everything, known), everything) for known in (0, 5, 20)]
+    found = [drawn.auroc_of(learned(everything, known), everything) for known in (0, 5, 20)]
     assert found[0] + 0.2 < found[1] < found[2]
-    assert found_of(learned(everything, 20, synthetic=0.0), everything) > found[0] + 0.2
+    assert drawn.auroc_of(learned(everything, 20, synthetic=0.0), everything) > found[0] + 0.2
 
 
 def test_without_any_defect_it_ranks_as_padim(everything: Images) -> None:
