@@ -7,8 +7,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DO_NOT_TRACK := 1
 PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-# Of a run that ends within ten minutes on two cores with AMX, within half an hour on others.
-efficientad := -S efficientad.steps=200 -S refine.folds=3 -S refine.max_rounds=3
+# Of a run that ends within minutes.
+efficientad := -S efficientad.preset=instant
 
 # Kernels of a processor without AMX and AVX-512, on any x86: photos' features are then float32, not bfloat16.
 avx2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell

@@ -24,7 +24,7 @@ async function refresh() {
     return;
   }
   const more = told.enough ? `. Enough: ${told.enough}` : "";
-  const line = `${told.answered} of ${told.photos} answered: ${told.estimate}${more}`;
+  const line = `${told.answered.toLocaleString("en")} of ${told.photos.toLocaleString("en")} answered: ${told.estimate}${more}`;
   if ($("estimate").textContent !== line) $("estimate").textContent = line;
   $("done").value = told.answered / Math.max(told.photos, 1);
   triage.offer(told.next);
