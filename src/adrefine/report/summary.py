@@ -38,8 +38,8 @@ def summary_lines(
         if "taught" in metrics["detection"]:
             auroc = metrics["detection"]["taught"]["auroc"]
             lines.append(
-                f"taught by you       {auroc:.3f}, with the defects that you confirmed as examples: "
-                "detector = mixed puts that on the line"
+                f"taught by you       {auroc:.3f}, with the defects that you confirmed as examples "
+                "(detector: mixed)"
             )
     if "oracle_gap_closed" in cleaned:
         chance = (
