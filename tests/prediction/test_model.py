@@ -76,12 +76,17 @@ def test_without_a_map_it_says_so(model: Model, path: Path) -> None:
         _ = result.map
 
 
-def test_threads_get_what_one_gets(model: Model) -> None:
-    paths = sorted(made("padim").photos.values())[:12]
-    alone = [model.predict(path).score for path in paths]
+@pytest.mark.parametrize("detector", ["padim", "efficientad"])
+def test_threads_get_what_one_gets(detector: str) -> None:
+    """Scores and maps to the bit, though all threads share the detector and what it has read."""
+    run = made(detector)
+    model, paths = load_model(run.bundle), sorted(run.photos.values())[:8]
+    alone = [model.predict(path) for path in paths]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda path: model.predict(path).score, paths * 2))
-    assert together == alone * 2
+        together = list(pool.map(model.predict, paths * 2))
+    assert [one.score for one in together] == [one.score for one in alone] * 2
+    assert all(np.array_equal(one.map, alone[n % 8].map) for n, one in enumerate(together))
+    assert len({one.score for one in alone}) == len(paths)
 
 
 @pytest.mark.parametrize(
