@@ -139,6 +139,14 @@ def test_a_converted_network_is_converted_once_and_anew_when_it_changes(weights,
     again = engine.OpenVino(network("efficientnet_lite0", "", weights), torch.float32)(photos)[0]
     assert torch.equal(first, again)
     assert len(calls) == 1
+    (weights_file,) = (tmp_path / "cache/engines").rglob("*.bin")
+    content = bytearray(weights_file.read_bytes())
+    content[1000] ^= 1  # the disk turned a bit: it is converted again
+    weights_file.unlink()
+    weights_file.write_bytes(content)
+    assert torch.equal(engine.OpenVino(net, torch.float32)(photos)[0], first)
+    assert calls.pop(0)
+    assert len(calls) == 1
     net.stem.weight.data *= 1.5
     assert not torch.allclose(engine.OpenVino(net, torch.float32)(photos)[0], first, rtol=0.1)
     assert len(calls) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -86,7 +87,13 @@ class _Runs:
 
 def test_loading_runs_no_code(bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    (bundle / "model" / "padim.pt").write_bytes(pickle.dumps(_Runs()))
+    evil = pickle.dumps(_Runs())
+    (bundle / "model" / "padim.pt").write_bytes(evil)
+    with pytest.raises(UserError, match=r"padim\.pt is not the file that was written"):
+        load_model(bundle)
+    known = json.loads((bundle / contents.FILE).read_text())
+    known["files"]["model/padim.pt"] = hashlib.sha256(evil).hexdigest()  # by who made the whole bundle
+    (bundle / contents.FILE).write_text(json.dumps(known))
     with pytest.raises(UserError, match="broken PaDiM model"):
         load_model(bundle)
     assert not (tmp_path / "ran.txt").exists()

@@ -141,3 +141,13 @@ def test_a_damaged_cache_is_made_anew_whatever_byte_of_its_table_was_hit(tmp_pat
         cache = VectorCache(tmp_path, "config", (1, 2))
         cache.put([("a", np.ones((1, 2)))])
         assert cache.missing(["a"]) == []
+
+
+def test_a_vector_whose_bytes_were_turned_on_the_disk_is_missing(tmp_path):
+    cache = VectorCache(tmp_path, "c", (2, 3))
+    cache.put([("a", np.full((2, 3), 1.5)), ("b", np.full((2, 3), 2.5))])
+    content = cache.path.read_bytes()
+    value = np.full((2, 3), 1.5, np.float16).tobytes()
+    assert content.count(value) == 1
+    cache.path.write_bytes(content.replace(value, np.full((2, 3), 1.75, np.float16).tobytes()))
+    assert VectorCache(tmp_path, "c", (2, 3)).missing(["a", "b"]) == ["a"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import shutil
 import sys
 import tempfile
 import threading
@@ -24,6 +25,7 @@ from torch import nn
 from adrefine import paths
 from adrefine.backbones.positions import resized_positions
 from adrefine.errors import UserError
+from adrefine.io import read_json, sha256_file, write_json
 from adrefine.runtime import hardware
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ CODE_VERSION = 1  # raise it when a change to this module changes maps: converte
 _NO_HALVES = "runtime.precision = bf16: this processor has no units for it: set it to f32"
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 _FILE = "net.xml"  # and net.bin
+_SUMS = "sums.json"  # of both
 _TELEMETRY = "openvino_telemetry"
 
 
@@ -152,15 +155,29 @@ class OpenVino:
     def _converted(self, shape: tuple[int, ...]) -> Path:
         """The network for images of `shape` in OpenVINO's format: from the cache, or made and left there."""
         folder = paths.shared_cache("engines") / f"{self._digest}-{'x'.join(map(str, shape))}"
-        if not folder.exists():
+        if not _is_whole(folder):
+            shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as name:
                 scratch = Path(name) / "whole"
                 graph = traced(self._net, torch.zeros(shape))
                 openvino_package().save_model(graph, scratch / _FILE, compress_to_fp16=False)
+                write_json(scratch / _SUMS, _sums(scratch))
                 with suppress(OSError):  # another process was first
                     scratch.rename(folder)
         return folder / _FILE
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file there is as it was written: one that was damaged would give other features."""
+    try:
+        return bool(read_json(folder / _SUMS) == _sums(folder))
+    except (OSError, ValueError):
+        return False
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in sorted(folder.iterdir()) if path.name != _SUMS}
 
 
 def traced(net: nn.Module, example: torch.Tensor) -> Any:

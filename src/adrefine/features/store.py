@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from math import prod
@@ -135,13 +136,18 @@ def _reserve(file: Path) -> None:
         os.posix_fallocate(made.fileno(), 0, file.stat().st_size)
 
 
-_TABLE = "vectors (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID"
+_TABLE = "vectors (key TEXT PRIMARY KEY, value BLOB, sum INTEGER) WITHOUT ROWID"
+
+
+def _sum(key: str, value: bytes) -> int:
+    return zlib.crc32(value, zlib.crc32(key.encode()))
 
 
 class VectorCache:
     """Content-addressed vectors, one SQLite file per configuration; a kill loses one transaction at most.
 
-    Keys are digests of the image file. Deleting the file costs time, never correctness.
+    Keys are digests of the image file. With each vector lies its check sum: what was damaged is missing, and
+    made anew. Deleting the file costs time, never correctness.
     """
 
     def __init__(self, folder: Path, config: str, shape: tuple[int, ...]) -> None:
@@ -156,16 +162,21 @@ class VectorCache:
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """Those of `keys` that are not stored."""
-        whole = (2 * prod(self.shape),)  # bytes; what is shorter was damaged
         with self._open() as db:
-            query = "SELECT length(value) FROM vectors WHERE key=?"
-            return [key for key in keys if db.execute(query, (key,)).fetchone() != whole]
+            query = "SELECT value, sum FROM vectors WHERE key=?"
+            return [key for key in keys if not self._whole(key, db.execute(query, (key,)).fetchone())]
+
+    def _whole(self, key: str, row: tuple[object, object] | None) -> bool:
+        """Whether a row is as it was put."""
+        value, total = row or (None, None)
+        return isinstance(value, bytes) and len(value) == 2 * prod(self.shape) and total == _sum(key, value)
 
     def put(self, items: Iterable[tuple[str, np.ndarray]]) -> None:
         """Store vectors (views, dim) by key in one transaction."""
         rows = [(key, np.ascontiguousarray(value, dtype=np.float16).tobytes()) for key, value in items]
         with self._open() as db:
-            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+            summed = [(key, value, _sum(key, value)) for key, value in rows]
+            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", summed)
 
     def stream(self, keys: Iterable[str]) -> Iterator[np.ndarray]:
         """Vectors (views, dim) float16 of `keys`, one at a time, in their order."""

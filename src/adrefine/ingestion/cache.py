@@ -6,6 +6,8 @@ A record lies beside each. Speed only, safe to delete.
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from adrefine import io
 from adrefine.ingestion import pose
 from adrefine.ingestion.scales import EIGHT_BIT
 
+_SEAL = "sum"
 CODE_VERSION = 4  # raise when the same photo would come out differently, so that the side cache is not used
 
 
@@ -45,9 +48,9 @@ def levels_file(cache: Path, sha256: str) -> Path:
 def read(file: Path) -> dict[str, Any] | None:
     """Record of an image in the side cache; None if there is none, or if somebody changed the image since."""
     try:
-        record = io.read_json(file.with_suffix(".json"))
+        record = unsealed(file.with_suffix(".json"))
         intact = bool(record.pop("png") == io.sha256_file(file))
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError):
         return None
     return record if intact else None
 
@@ -55,4 +58,25 @@ def read(file: Path) -> dict[str, Any] | None:
 def store(file: Path, image: bytes, record: dict[str, Any]) -> None:
     """The record comes last: an image without it does not count."""
     io.write_bytes(file, image)
-    io.write_json(file.with_suffix(".json"), {**record, "png": hashlib.sha256(image).hexdigest()})
+    seal(file.with_suffix(".json"), {**record, "png": hashlib.sha256(image).hexdigest()})
+
+
+def seal(file: Path, record: Mapping[str, Any]) -> None:
+    """Write a record with its own check sum: a digit that changed on the disk would be another size."""
+    io.write_json(file, {**record, _SEAL: _sum(record)})
+
+
+def unsealed(file: Path) -> dict[str, Any]:
+    """A record that `seal` wrote.
+
+    Raises:
+        OSError: there is none. Damaged: it is not as it was written.
+    """
+    record = io.read_json(file)
+    if not isinstance(record, dict) or record.pop(_SEAL, None) != _sum(record):
+        raise io.Damaged(file, "its check sum differs")
+    return record
+
+
+def _sum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]

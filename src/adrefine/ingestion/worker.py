@@ -160,7 +160,7 @@ def _image(settings: WorkerSettings, job: Job, photo: Photo) -> None:
             decoded = decode.read(data, settings.max_megapixels, enough, gate)
             if isinstance(decoded, Samples) and job.levels is None:
                 photo.levels = decoded.levels()
-                io.write_json(cache.levels_file(settings.cache, photo.sha256), photo.levels.as_json())
+                cache.seal(cache.levels_file(settings.cache, photo.sha256), photo.levels.as_json())
                 return
             record = _keep(settings, job, file, _in_8_bits(decoded, scale))
     photo.scale = str(scale)
@@ -238,7 +238,7 @@ def _keep(settings: WorkerSettings, job: Job, file: Path, decoded: Decoded) -> d
 
 def _measured(settings: WorkerSettings, sha256: str) -> Levels | None:
     try:
-        return Levels(**io.read_json(cache.levels_file(settings.cache, sha256)))
+        return Levels(**cache.unsealed(cache.levels_file(settings.cache, sha256)))
     except (OSError, ValueError, TypeError):
         return None
 

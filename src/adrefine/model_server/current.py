@@ -12,7 +12,6 @@ from typing import Any
 
 from PIL import Image
 
-from adrefine.bundle import contents
 from adrefine.bundle.contents import FILE
 from adrefine.errors import UserError
 from adrefine.io import sha256_file
@@ -80,10 +79,9 @@ class Current:
             print(f"The model is now {self._loaded.name}.", flush=True)
 
     def _load(self) -> Loaded:
-        """Every file is compared with its hash: it may be only half copied. A first photo, which takes long,
-        goes through before one waits for it."""
+        """`load` compares every file with its hash: it may be only half copied. A first photo, which takes
+        long, goes through before one waits for it."""
         folder = self.folder.resolve()
-        contents.check(folder)
         loaded = Loaded(models.load(folder), folder.name, sha256_file(folder / FILE))
         loaded.model.predict(Image.new("L", (_FIRST, _FIRST)))
         self.loads += 1

@@ -157,7 +157,7 @@ def load(path: str | Path = "promoted/current") -> Model:
         UserError: there is no bundle, a damaged or a newer one, or a package that it needs is missing.
     """
     folder = Path(path).resolve()  # a link such as promoted/current may lead elsewhere later
-    return Model(folder, bundles.read(folder))
+    return Model(folder, bundles.check(folder))
 
 
 def _detector(folder: Path, contents: Contents) -> Detector:
