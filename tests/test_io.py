@@ -160,3 +160,19 @@ def test_a_lock_is_no_way_to_empty_a_file(tmp_path):
     with pytest.raises(OSError), io.locked(tmp_path / "lock", "busy"):
         pass
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a,b\n1,2,3\n", "line 2 has 3 cells, the first has 2"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 cells"),
+        ("a,a\n1,2\n", "a column without a name, or two of one"),
+        ("a,\n1,2\n", "a column without a name"),
+        ('a,b\n"1,2\n', "unexpected end of data"),
+    ],
+)
+def test_a_table_that_pandas_would_set_right_in_its_own_way_is_damaged(tmp_path, text, why):
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(io.Damaged, match=why):
+        io.read_csv(tmp_path / "table.csv")

@@ -127,15 +127,35 @@ def read_csv(path: Path, columns: Iterable[str] = (), **options: Any) -> pd.Data
     import pandas as pd
 
     try:
+        if options.get("nrows") is None:
+            _refuse_ragged(path)
         table = pd.read_csv(path, **options)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro` to make it") from None
-    except (ValueError, OverflowError) as error:  # UnicodeDecodeError and what pandas raises among them
+    except (
+        ValueError,
+        OverflowError,
+        csv.Error,
+    ) as error:  # UnicodeDecodeError and what pandas raises among them
         raise Damaged(path, " ".join(str(error).split())[:80] or "no table") from None
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise Damaged(path, f"no column {', '.join(missing)}")
     return cells.untamed(table)
+
+
+def _refuse_ragged(path: Path) -> None:
+    """Raise ValueError if two columns have one name or a row has not as many cells as the first: pandas
+    renames columns, moves longer rows and fills up shorter ones, without a word."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        names = next(rows, [])
+        if len(set(names)) < len(names) or "" in names[1:]:  # the first may be an index of pandas
+            raise ValueError("a column without a name, or two of one")
+        width = len(names)
+        for row in rows:
+            if row and len(row) != width:
+                raise ValueError(f"line {rows.line_num} has {len(row)} cells, the first has {width}")
 
 
 def sha256_file(path: Path) -> str:

@@ -61,10 +61,24 @@ def mapping(content: bytes | str) -> dict[str, Any]:
         loader = kind(content)
         root: Any = loader.get_single_node()
         _bounded(root, _LARGE * _NODES)
+        _refuse_twins(root)
         found = loader.construct_document(root)
     except Exception:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _refuse_twins(root: yaml.Node) -> None:
+    """Refuse a key that comes twice in one mapping, which DVC cannot read."""
+    seen, left = set[int](), [root]
+    while left:
+        node = left.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            left += [child for _, child in _children(node)]
+            names = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+            if len(names) > len({name for name in names if isinstance(name, str)}):
+                raise _Refused("a key twice, or one that is no word")
 
 
 def _depth(content: bytes | str, kind: type[Any]) -> int:
@@ -136,6 +150,11 @@ class _Loader(yaml.SafeLoader):
             raise _Refused(
                 f"{where} = {shown}: cannot be read as {kind}: correct it, or put it in quotes"
             ) from None
+
+
+# As YAML 1.2 reads them, and so DVC; to 1.1 they are words: a folder `1e5` would be another one to DVC.
+_Loader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), None)
+_Loader.add_implicit_resolver(_INT, re.compile(r"0o[0-7]+"), ["0"])
 
 
 def _bounded(root: yaml.Node, most: int = _NODES) -> None:

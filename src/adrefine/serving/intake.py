@@ -10,7 +10,6 @@ import csv
 import hashlib
 import os
 from collections.abc import Iterator, Set
-from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -158,7 +157,9 @@ def _reject(inbox: Path, name: str, reason: str) -> None:
     first: it must not be lost either."""
     source, folder = inbox / name, inbox / REJECTED
     target = folder / f"{_fingerprint(source)}-{tame_name(source.name)}"
-    reasons = _read_reasons(folder / REASONS) | {target.name: reason}
+    reasons = (_read_reasons(folder / REASONS) or {}) | {target.name: reason}
+    if _read_reasons(folder / REASONS) is None:  # damaged: kept under another name
+        os.rename(folder / REASONS, folder / f"{_fingerprint(folder / REASONS)}-{REASONS}")
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("file", "reason"))
@@ -168,15 +169,18 @@ def _reject(inbox: Path, name: str, reason: str) -> None:
     sync_folder(folder)
 
 
-def _read_reasons(path: Path) -> dict[str, str]:
-    """Names and reasons, as far as they can be read: nobody's photo waits for a damaged list, or for what
-    somebody else put there (a link, a pipe)."""
+def _read_reasons(path: Path) -> dict[str, str] | None:
+    """Names and reasons; None: the list is damaged; nobody's photo waits for it, or for what somebody else
+    put there (a link, a pipe)."""
     if path.is_symlink() or not path.is_file():
         return {}
-    rows = csv.reader(StringIO(path.read_bytes().decode(errors="replace").replace("\0", ""), newline=""))
-    with suppress(csv.Error):
-        return {wild(row[0]): wild(row[1]) for row in list(rows)[1:] if len(row) == 2}
-    return {}
+    try:
+        rows = list(csv.reader(StringIO(path.read_bytes().decode(), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    if rows[:1] != [["file", "reason"]] or any(len(row) != 2 for row in rows):
+        return None
+    return {wild(row[0]): wild(row[1]) for row in rows[1:]}
 
 
 def _fingerprint(path: Path) -> str:

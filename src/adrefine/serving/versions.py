@@ -82,7 +82,11 @@ def history(folder: Path) -> list[dict[str, str]]:
     path = folder / HISTORY
     if not path.exists():
         return []
-    lines = list(csv.DictReader(StringIO(path.read_bytes().decode(errors="replace"), newline="")))
+    try:
+        text = path.read_bytes().decode()
+        lines = list(csv.DictReader(StringIO(text, newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Damaged(path, str(error)[:80]) from None
     if not lines or any(line.keys() != set(HISTORY_COLUMNS) or None in line.values() for line in lines):
         raise Damaged(path, "its lines and columns do not fit")
     return [{key: wild(value) for key, value in line.items()} for line in lines]
