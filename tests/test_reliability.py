@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from benchmarks.reliability import inputs, kills, races
+from benchmarks.reliability import inputs, kills, own_files, races
 from benchmarks.reliability.tally import HAND, LOST, SLOW, TRACEBACK, WRONG, Tally
 
 
@@ -27,14 +29,25 @@ def test_damaged_text_and_files_of_ours_are_told_in_a_line(tmp_path: Path) -> No
         inputs.masks(40, rng),
         inputs.settings(20, rng, tmp_path),
         inputs.answers(40, rng, tmp_path),
-        inputs.own_files(24, rng, tmp_path),
     ):
         assert bad(tally, WRONG) == {}, tally.kind
+    (tmp_path / "own").mkdir()
+    text, arrays = own_files.all_of(200, rng, tmp_path / "own")
+    assert bad(text, WRONG) == {}
+    assert bad(arrays) == {}
 
 
 def test_killed_at_random_instants_all_is_as_if_undisturbed(tmp_path: Path) -> None:
     for tally in kills.small(3, np.random.default_rng(1), tmp_path):
         assert bad(tally, HAND, LOST) == {}, tally.kind
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
+def test_killed_at_a_system_call_all_is_as_if_undisturbed(tmp_path: Path) -> None:
+    tally = Tally(kills.ANSWERS.kind)
+    kills._at_calls(tally, kills.ANSWERS, 2, np.random.default_rng(1), tmp_path)
+    assert bad(tally, HAND, LOST) == {}
+    assert tally.tried == 2
 
 
 def test_nothing_is_lost_between_programs_at_the_same_time(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Kills by SIGKILL at random instants; afterwards the work is done again, and must end as if undisturbed.
+"""Kills by SIGKILL; afterwards the work is done again, and must end as if undisturbed.
+
+    python -m benchmarks.reliability.kills KIND FOLDER   # one piece of work, to be traced and killed
 
 `hand`: a person would have had to do something; `lost`: something is gone or differs.
 """
@@ -6,13 +8,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -20,42 +25,22 @@ import pandas as pd
 from PIL import Image
 
 from adrefine import io, review
-from adrefine.dvc_driver import health, lockfile, settings
+from adrefine.dvc_driver import settings
 from adrefine.errors import UserError
 from adrefine.serving import intake, versions
 from adrefine.serving.candidate import Candidate
 from adrefine.serving.promotion import Record, Verdict
-from benchmarks.reliability.tally import HAND, LOST, RIGHT, Tally
+from benchmarks.reliability import project
+from benchmarks.reliability.tally import HAND, LOST, RIGHT, TRACEBACK, Tally
 
 ROOT = Path(__file__).parents[2]
-DVC = [sys.executable, "-m", "dvc"]
-_GRAPH = """
-stages:
-  ingest:
-    cmd: {python} stage.py ingest
-    deps: [photos, stage.py]
-    params: [x]
-    outs: [ingested]
-  refine:
-    cmd: {python} stage.py refine
-    deps: [ingested, review.csv, stage.py]
-    outs: [refined]
-  evaluate:
-    cmd: {python} stage.py evaluate
-    deps: [refined, stage.py]
-    outs: [report]
-"""
-_STAGE = """
-import sys
-from pathlib import Path
-from adrefine import steady
-READS = {"ingest": ["photos/1", "params.yaml"], "refine": ["ingested", "review.csv"], "evaluate": ["refined"]}
-WRITES = {"ingest": "ingested", "refine": "refined", "evaluate": "report"}
-def main():
-    Path(WRITES[name]).write_text("".join(Path(file).read_text() for file in READS[name]) * 20)
-name = sys.argv[1]
-steady.run(name, main)
-"""
+CALLS = ",".join(  # that change files; `?`: not on every kind of machine
+    f"?{name}"
+    for name in (
+        *("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "rename", "renameat", "renameat2", "link"),
+        *("linkat", "symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "mkdirat", "chmod", "fchmod"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -73,9 +58,18 @@ class Work:
 
 
 def small(count: int, rng: np.random.Generator, folder: Path) -> Iterator[Tally]:
-    """Kills of what happens in one process: answers, settings, the inbox, a promotion."""
-    for work in (ANSWERS, SETTINGS, INBOX, PROMOTION):
+    """Kills of what happens in one process, at random instants: answers, settings, the inbox, a promotion."""
+    for work in WORKS:
         yield _killed(work, count, rng, folder)
+
+
+def at_calls(count: int, rng: np.random.Generator, folder: Path) -> Iterator[Tally]:
+    """The same, killed at the entry of a system call that changes files; none where strace is missing."""
+    for work in WORKS:
+        tally = Tally(f"killed at a system call: {work.kind}")
+        if shutil.which("strace"):
+            _at_calls(tally, work, count, rng, folder)
+        yield tally
 
 
 def _killed(work: Work, count: int, rng: np.random.Generator, folder: Path) -> Tally:
@@ -84,22 +78,18 @@ def _killed(work: Work, count: int, rng: np.random.Generator, folder: Path) -> T
     start = time.monotonic()
     work.do(calm)
     span, wanted = time.monotonic() - start, work.end(calm)
-    for number in range(count):
+    shutil.rmtree(calm)
+    for _ in until(tally, count):
         place = folder / "killed"
         work.prepare(place)
-        _kill(lambda place=place: work.do(place), float(rng.uniform(0, span)))
-        try:
-            work.do(place)
-            tally.add(RIGHT if work.end(place) == wanted else LOST, f"{work.kind} {number}")
-        except UserError as error:
-            tally.add(HAND, str(error))
+        if _kill(lambda place=place: work.do(place), float(rng.uniform(0, span))):
+            _again(tally, work, place, wanted)
         shutil.rmtree(place)
-    shutil.rmtree(calm)
     return tally
 
 
-def _kill(do: Callable[[], object], after: float) -> None:
-    """Run `do` in a child and kill that after some seconds."""
+def _kill(do: Callable[[], object], after: float) -> bool:
+    """Run `do` in a child and kill that after some seconds; whether it was still at work."""
     child = os.fork()
     if not child:
         try:
@@ -108,108 +98,67 @@ def _kill(do: Callable[[], object], after: float) -> None:
             os._exit(0)
     time.sleep(after)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def dvc(count: int, rng: np.random.Generator, folder: Path) -> Iterator[Tally]:
-    """Kills of a whole `dvc repro` and all it started; of DVC while it writes dvc.lock; of the process that
-    drives it, alone; of `dvc exp run`."""
-    made = _project(folder / "project")
-    wanted = _after(made, ["repro", "-q"])
-    yield _runs("dvc repro, its group", count, rng, made, wanted, ["repro", "-q"])
-    yield _cuts("dvc.lock, cut at a byte", count + count // 4, rng, made, wanted)
-    yield _runs("dvc exp run, its group", count // 2, rng, made, wanted, ["exp", "run", "-q"])
-
-
-def _project(folder: Path) -> Path:
-    """A committed project of three stages that use the product's own wrapper, with an uncommitted answer."""
-    (folder / "photos").mkdir(parents=True)
-    (folder / "photos/1").write_text("photo\n")
-    (folder / "params.yaml").write_text("x: 1\n")
-    (folder / "review.csv").write_text("image_id,verdict,note\n")
-    (folder / "stage.py").write_text(_STAGE)
-    (folder / "dvc.yaml").write_text(_GRAPH.format(python=sys.executable))
-    for command in ("git init -q -b main", "git config user.name a", "git config user.email a@b"):
-        subprocess.run(command.split(), cwd=folder, check=True)
-    subprocess.run([*DVC, "init", "-q"], cwd=folder, check=True)
-    subprocess.run([*DVC, "repro", "-q"], cwd=folder, check=True, env=_environment())
-    subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
-    subprocess.run(["git", "commit", "-qm", "one"], cwd=folder, check=True)
-    (folder / "params.yaml").write_text("x: 2\n")
-    (folder / "review.csv").write_text("image_id,verdict,note\na1,keep,\n")
-    shutil.rmtree(folder / ".dvc/cache")
-    return folder
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-
-
-def _after(made: Path, command: list[str]) -> dict[str, bytes]:
-    """What the project holds after an undisturbed run."""
-    place = made.with_name("calm")
-    shutil.copytree(made, place, symlinks=True)
-    subprocess.run([*DVC, *command], cwd=place, check=True, env=_environment())
-    return _results(place)
-
-
-def _results(place: Path) -> dict[str, bytes]:
-    names = ("dvc.lock", "params.yaml", "review.csv", "ingested", "refined", "report")
-    contents = {
-        name: (place / name).read_bytes() if (place / name).exists() else b"missing" for name in names
-    }
+def _at_calls(tally: Tally, work: Work, count: int, rng: np.random.Generator, folder: Path) -> None:
+    place, log = folder / "killed", folder / "calls"
+    command = [sys.executable, "-m", "benchmarks.reliability.kills", work.kind, str(place)]
+    variables = project.environment(PYTHONDONTWRITEBYTECODE="1")
+    work.prepare(place)
+    subprocess.run([*traced(log), *command], check=True, env=variables, cwd=ROOT)
+    calls, wanted = made_calls(log), work.end(place)
     shutil.rmtree(place)
-    return contents
+    for _ in until(tally, count):
+        work.prepare(place)
+        kill = calls[int(rng.integers(0, len(calls)))]
+        if subprocess.run(
+            [*traced(log, kill=kill), *command], check=False, env=variables, cwd=ROOT
+        ).returncode:
+            _again(tally, work, place, wanted)
+        shutil.rmtree(place)
 
 
-def _runs(
-    kind: str, count: int, rng: np.random.Generator, made: Path, wanted: dict[str, bytes], command: list[str]
-) -> Tally:
-    tally = Tally(f"killed: {kind}")
-    for number in range(count):
-        place = made.with_name("killed")
-        shutil.copytree(made, place, symlinks=True)
-        process = subprocess.Popen(
-            [*DVC, *command],
-            cwd=place,
-            env=_environment(),
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(float(rng.uniform(0.4, 4.0)))
-        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
-        process.wait()
-        _again(tally, place, wanted, f"{kind} {number}")
-    return tally
+def traced(
+    log: Path, calls: str = CALLS, kill: tuple[str, int] | None = None, path: Path | None = None
+) -> list[str]:
+    """What goes before a command to log its system calls.
+
+    Args:
+        kill: the process at the entry of its call of this name and number. path: only calls about this file.
+    """
+    end = ["-e", f"inject={kill[0]}:signal=SIGKILL:when={kill[1]}"] if kill else []
+    about = ["-P", str(path)] if path else []
+    return ["strace", "-f", "-qq", "-o", str(log), *about, "-e", f"trace={calls}", "-e", "signal=none", *end]
 
 
-def _cuts(kind: str, count: int, rng: np.random.Generator, made: Path, wanted: dict[str, bytes]) -> Tally:
-    """What a kill during DVC's write of dvc.lock leaves, at any byte; stage and check have kept the copy."""
-    tally, whole = Tally(f"killed: {kind}"), (made / "dvc.lock").read_bytes()
-    for number in range(count):
-        place = made.with_name("killed")
-        shutil.copytree(made, place, symlinks=True)
-        lockfile.keep(place)
-        (place / "dvc.lock").write_bytes(whole[: int(rng.integers(0, len(whole)))])
-        _again(tally, place, wanted, f"{kind} {number}")
-    return tally
+def made_calls(log: Path) -> list[tuple[str, int]]:
+    """Name and number of each call of a log: strace counts those of each process and name by themselves."""
+    counts, made = Counter[tuple[str, str]](), []
+    for process, name in re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.MULTILINE):
+        counts[process, name] += 1
+        made.append((name, counts[process, name]))
+    return made
 
 
-def _again(tally: Tally, place: Path, wanted: dict[str, bytes], what: str) -> None:
-    """`adrefine check`, the one command that it names if any, and `dvc repro`."""
-    health.mend(place)
-    by_hand = False
+def until(tally: Tally, count: int) -> Iterator[None]:
+    """Turns until so many kills hit something that was still at work; five times as many at most."""
+    for _ in range(5 * count):
+        if tally.tried == count:
+            return
+        yield
+
+
+def _again(tally: Tally, work: Work, place: Path, wanted: dict[str, bytes]) -> None:
+    """Do the work once more, as a person would who does not know how far it came."""
+    what = f"{work.kind} {tally.tried}"
     try:
-        health.look(place)
+        work.do(place)
+        tally.add(RIGHT if work.end(place) == wanted else LOST, what)
     except UserError as error:
-        by_hand = True
-        subprocess.run(str(error).rpartition(": ")[2], shell=True, cwd=place, check=False)
-    run = [*DVC, "repro", "-q"]
-    done = subprocess.run(run, cwd=place, env=_environment(), capture_output=True, text=True, check=False)
-    right = done.returncode == 0 and _results(place) == wanted
-    shutil.rmtree(place, ignore_errors=True)
-    tally.add((HAND if by_hand else RIGHT) if right else LOST, f"{what}: {done.stderr[-200:]}")
+        tally.add(HAND, f"{what}: {error}")
+    except Exception as error:
+        tally.add(TRACEBACK, f"{what}: {type(error).__name__}: {error}")
 
 
 def _prepare_answers(folder: Path) -> None:
@@ -235,10 +184,17 @@ def _set(folder: Path) -> None:
 def _prepare_inbox(folder: Path) -> None:
     for place in ("inbox", "photos/train/good", "promoted"):
         (folder / place).mkdir(parents=True)
-    rng = np.random.default_rng(0)
     for number in range(4):
-        Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8)).save(folder / f"inbox/{number}.png")
+        (folder / f"inbox/{number}.png").write_bytes(photo(number))
     (folder / "inbox/bad.png").write_bytes(b"no photo")
+
+
+def photo(number: int) -> bytes:
+    """A small photo, another for each number, as PNG."""
+    buffer = BytesIO()
+    pixels = np.random.default_rng(number).integers(0, 256, (16, 16), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _take(folder: Path) -> None:
@@ -276,3 +232,7 @@ ANSWERS = Work("ten answers", _prepare_answers, _answer, _all)
 SETTINGS = Work("settings written", _prepare_settings, _set, _all)
 INBOX = Work("inbox of five", _prepare_inbox, _take, _all)
 PROMOTION = Work("a promotion", _prepare_promotion, _promote, _all)
+WORKS = (ANSWERS, SETTINGS, INBOX, PROMOTION)
+
+if __name__ == "__main__":
+    next(work for work in WORKS if work.kind == sys.argv[1]).do(Path(sys.argv[2]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from adrefine import io, review
 from adrefine.errors import UserError
 from adrefine.io import read_json
 from adrefine.serving import intake
-from benchmarks.reliability import kills
+from benchmarks.reliability import kills, project
 from benchmarks.reliability.tally import LOST, RIGHT, Tally
 
 _AT_ONCE = 8
@@ -98,18 +97,17 @@ def _inboxes(count: int, folder: Path) -> Tally:
 
 def _runs(count: int, folder: Path) -> Tally:
     tally = Tally("two `dvc repro` in one folder")
-    made = kills._project(folder / "runs/project")
-    wanted = kills._after(made, ["repro", "-q"])
+    made = project.make(folder / "runs/project", {"1.png": b"photo"})
+    wanted, _ = project.undisturbed(made)
     for number in range(count):
         place = made.with_name(f"both{number}")
         subprocess.run(["cp", "-r", str(made), str(place)], check=True)
-        command = [sys.executable, "-m", "dvc", "repro", "-q"]
         quiet = subprocess.DEVNULL
         both = [
-            subprocess.Popen(command, cwd=place, env=kills._environment(), stdout=quiet, stderr=quiet)
+            subprocess.Popen(project.REPRO, cwd=place, env=project.environment(), stdout=quiet, stderr=quiet)
             for _ in range(2)
         ]
         for process in both:
             process.wait()
-        kills._again(tally, place, wanted, f"round {number}")
+        project.again(tally, place, wanted, f"round {number}")
     return tally
