@@ -234,5 +234,11 @@ INBOX = Work("inbox of five", _prepare_inbox, _take, _all)
 PROMOTION = Work("a promotion", _prepare_promotion, _promote, _all)
 WORKS = (ANSWERS, SETTINGS, INBOX, PROMOTION)
 
+
+def main(kind: str, folder: Path) -> None:
+    """Do one piece of work."""
+    next(work for work in WORKS if work.kind == kind).do(folder)
+
+
 if __name__ == "__main__":
-    next(work for work in WORKS if work.kind == sys.argv[1]).do(Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]))
