@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,4 +161,6 @@ def install(patch: pytest.MonkeyPatch) -> None:
         module = types.ModuleType(name)
         vars(module).update(content)
         patch.setitem(sys.modules, name, module)
+    version = metadata.version
+    patch.setattr(metadata, "version", lambda name: VERSION if name == "anomalib" else version(name))
     patch.setattr(timm, "create_model", lambda name, pretrained: nn.Identity())

@@ -62,6 +62,9 @@ def test_a_bundle_scores_as_the_graph_and_its_maps_point_at_the_spot(run: Made) 
     model, scores = load_model(run.bundle), run.scores()
     found = model.predict([run.photos[name] for name in sorted(run.photos)])
     assert [result.score for result in found] == [scores[name] for name in sorted(run.photos)]
+    assert (
+        f"computes with `anomalib` {library.version()}: install it" in (run.bundle / "README.md").read_text()
+    )
     spotted = sorted(run.photos, key=lambda name: run.photos[name].name)[-2:]
     assert min(scores[name] for name in spotted) > max(scores[name] for name in set(scores) - {*spotted})
     result = model.predict(run.photos[spotted[-1]])

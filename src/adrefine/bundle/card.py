@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from adrefine.bundle.contents import Contents
+from adrefine.detectors import DETECTORS
+from adrefine.registry import installed
 from adrefine.text import counted
 
 _TEXT = """# Model of `{dataset}`
@@ -118,4 +120,6 @@ def _backbones(contents: Contents) -> list[str]:
                 f", for {weights.package} {weights.version}" if weights.package else ""
             )
         lines.append(f"The weights of the frozen network behind `inputs/{name}` are {where}.")
+    if package := DETECTORS.get(contents.detector)(**contents.section).package:
+        lines.append(f"The detector computes with `{package}` {installed(package)}: install it there, too.")
     return lines
