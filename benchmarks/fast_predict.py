@@ -68,12 +68,13 @@ def main() -> None:
 
 
 def milliseconds(settings: Sequence[Setting]) -> dict[Setting, float]:
-    """Of the features of one photo of 448², one thread, the quickest of rounds in turns."""
+    """Of the processor, for the features of one photo of 448², the quickest of rounds in turns."""
     torch.set_num_threads(1)
     photo = torch.rand(1, 3, 448, 448, generator=torch.Generator().manual_seed(0))
     extractors = [Extractor(Embed(views=views, scales=list(scales)), Runtime()) for views, scales in settings]
     jobs = {
-        str(number): lambda one=extractor: one.extract(photo) for number, extractor in enumerate(extractors)
+        f"{number} x1": lambda one=extractor: one.extract(photo)
+        for number, extractor in enumerate(extractors)
     }
     return dict(zip(settings, in_turns(jobs).values(), strict=True))
 
@@ -121,7 +122,7 @@ def rendered(found: pd.DataFrame) -> str:
     ]
     lines = [
         f"`python -m benchmarks.fast_predict`: AUROC of differnet, mean of {len(SEEDS)} seeds,",
-        "and milliseconds of the features of one photo of 448 pixels on one thread, the quickest of rounds.",
+        "and milliseconds of the processor for the features of one photo of 448 pixels.",
         "",
         *markdown(names, rows, names[2:]),
         "",
