@@ -31,7 +31,7 @@ from adrefine.errors import UserError
 from adrefine.io import write_bytes, write_csv, write_text
 from adrefine.params import Refine
 from adrefine.places import evidence
-from adrefine.places.out_of_fold import flat
+from adrefine.places.sharded import Read
 from adrefine.places.sums import Sums, photo_scores
 from adrefine.review import KEEP, REMOVE, Verdicts
 from adrefine.reviewing import session as live
@@ -108,7 +108,10 @@ def in_order(one: Case, order: np.ndarray, session: Session, answered: int) -> l
 
 def in_sample(one: Case) -> np.ndarray:
     """PaDiM's scores (n,) of the photos that it has learned."""
-    parts = ((one.store.maps, evidence.PLACES_SHRINKAGE), (flat(one.store.pooled), evidence.POOLED_SHRINKAGE))
+    parts = (
+        (Read(one.store), evidence.PLACES_SHRINKAGE),
+        (Read(one.store, whole=True), evidence.POOLED_SHRINKAGE),
+    )
     scores = []
     for read, shrinkage in parts:
         maps = read(one.found.ids)

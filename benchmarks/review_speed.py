@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from adrefine.io import write_json
+from adrefine.places import sharded
 from adrefine.review import REMOVE
 from adrefine.reviewing.ranking import Ranking
 from adrefine.reviewing.session import Session
@@ -26,7 +27,7 @@ ANSWERS = 11
 PLACES, CHANNELS, POOLED = 100, 96, 384
 
 
-class Store:
+class Store(sharded.Store):
     """Maps and pooled vectors of photos p0, p1 ..., without twins."""
 
     def __init__(self, count: int) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from adrefine.detectors.base import Detector, Images, Scores
 from adrefine.features.store import write_store
 from adrefine.paths import FEATURES
+from adrefine.places.sharded import Store
 from adrefine.runtime.seeds import derived_seed
 from adrefine.strategies.meta_iqr import MetaIqr
 
@@ -91,7 +92,7 @@ def vector_store(folder: Path, count: int = 40, dim: int = 6, views: int = 2, ou
     return images
 
 
-class MapStore:
+class MapStore(Store):
     """Maps of 5 x 5 places and their means, of photos `im000` ... and their twins (`im000_0` ...).
 
     The first `hidden` photos have a defect, a step along one direction, each at another place; a twin has one

@@ -23,6 +23,7 @@ from adrefine.io import write_text
 from adrefine.params import parse
 from adrefine.places.embed import embed_places
 from adrefine.places.evidence import gather
+from adrefine.places.sharded import Store
 from adrefine.places.store import Places, open_places
 from adrefine.text import markdown
 from benchmarks import common
@@ -88,7 +89,7 @@ def of_mirrored(ids: tuple[str, ...], table: pd.DataFrame, store: Places, seed: 
     ]
 
 
-class _Mirrored:
+class _Mirrored(Store):
     """A store in which some photos are mirrored; their twins are not."""
 
     def __init__(self, store: Places, mirrored: Places) -> None:

@@ -56,9 +56,16 @@ M = TypeVar("M", bound=BaseModel)
 _LONGEST = 60  # characters of a value that a message repeats
 
 
+def _place(value: str | None) -> str | None:
+    if value is None or re.fullmatch(r"local|(tcp|tls)://[^\s/]+:\d+", value):
+        return value
+    raise ValueError("give local, or a Dask scheduler as tcp://HOST:PORT")
+
+
 class Runtime(Section):
     engine: Literal["auto", "openvino", "torch"] = "auto"
     precision: Literal["auto", "f32", "bf16"] = "auto"
+    cluster: Annotated[str | None, AfterValidator(_place)] = None  # where, not what: no result has it
 
 
 class Dataset(Section):
@@ -406,6 +413,9 @@ def load_whole(path: Path = Path("params.yaml")) -> Params:
     for name in needed:
         if name not in there:
             raise UserError(f"{path} has no section `{name}`, which the stages read: add `{name}: {{}}`")
+    for key in ("engine", "precision"):
+        if key not in (there["runtime"] or {}):
+            raise UserError(f"{path} has no `runtime.{key}`, which the stages read: add `{key}: auto`")
     return settings
 
 

@@ -113,8 +113,14 @@ def _prefect(arguments: list[str]) -> None:
     _options_are_known(_help(sys.executable, "-m", "prefect", *words[:depth]), arguments)
 
 
+def _dask(arguments: list[str]) -> None:
+    pytest.importorskip("distributed")
+    _options_are_known(_help(sys.executable, "-m", "dask", arguments[0]), arguments)
+
+
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "adrefine": _adrefine,
+    "dask": _dask,
     "dvc": _dvc,
     "make": _make,
     "prefect": _prefect,

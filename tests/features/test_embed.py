@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from adrefine.features import compute
 from adrefine.features import embed as embedding
 from adrefine.features.embed import embed
 from adrefine.features.store import Store
@@ -48,7 +49,7 @@ def test_a_renamed_copy_is_known_and_a_changed_photo_is_not(embedded, tmp_path):
 def test_a_cache_kept_by_a_killed_run_gives_the_same_bytes(embedded, tmp_path, monkeypatch):
     """The run dies at the sixth photo; what it had stored by then is used, and rightly."""
     monkeypatch.setattr(embedding, "_COMMIT", 2)
-    calls, read = [], embedding.read_image
+    calls, read = [], compute.read_image
 
     def dying(path: Path):
         calls.append(path)
@@ -56,10 +57,10 @@ def test_a_cache_kept_by_a_killed_run_gives_the_same_bytes(embedded, tmp_path, m
             raise KeyboardInterrupt
         return read(path)
 
-    monkeypatch.setattr(embedding, "read_image", dying)
+    monkeypatch.setattr(compute, "read_image", dying)
     with pytest.raises(KeyboardInterrupt):
         embed(embedded.images, embedded.params, tmp_path / "store", tmp_path / "cache")
-    monkeypatch.setattr(embedding, "read_image", read)
+    monkeypatch.setattr(compute, "read_image", read)
     counts = embed(embedded.images, embedded.params, tmp_path / "store", tmp_path / "cache")
     assert 0 < counts["computed"] < 8
     assert features(tmp_path / "store") == features(embedded.store)
@@ -78,11 +79,14 @@ def test_order_and_number_of_threads_change_no_byte(embedded, tmp_path, monkeypa
 def test_another_setting_is_computed_anew(embedded, tmp_path):
     params = embedded.params.model_copy(update={"views": 3})
     assert embed(embedded.images[:2], params, tmp_path, embedded.cache)["computed"] == 2
-    np.testing.assert_array_equal(Store(tmp_path).features[:, 0], Store(embedded.store).features[:2, 0])
+    two = embedded.images["image_id"][:2]
+    np.testing.assert_array_equal(
+        Store(tmp_path).vectors(two)[:, 0], Store(embedded.store).vectors(two)[:, 0]
+    )
 
 
 def test_photos_of_several_shapes_share_a_batch(embedded, tmp_path, monkeypatch):
-    monkeypatch.setitem(embedding._BATCH, "cpu", 4)
+    monkeypatch.setitem(compute._BATCH, "cpu", 4)
     odd = save(tmp_path / "odd.png", pixels(5, 48, 32))
     images = pd.concat([embedded.images[:3], pd.DataFrame({"image_id": ["odd"], "path": [str(odd)]})])
     embed(images, embedded.params, tmp_path / "store", tmp_path / "cache")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from adrefine.errors import UserError
+from adrefine.features import shards
 from adrefine.features.store import Store, VectorCache, open_store, write_store
 
 VECTORS = np.arange(24, dtype=np.float16).reshape(4, 2, 3)
@@ -31,8 +33,9 @@ def test_vectors_come_back_in_the_order_asked(store):
 
 
 def test_a_store_stays_on_disk_until_rows_are_read(store):
-    assert isinstance(store.features, np.memmap)
-    assert not store.features.flags.writeable
+    content = store._content("features", 0)
+    assert isinstance(content, np.memmap)
+    assert not content.flags.writeable
 
 
 def test_an_unknown_image_or_folder_says_what_to_run(store, tmp_path):
@@ -151,3 +154,25 @@ def test_a_vector_whose_bytes_were_turned_on_the_disk_is_missing(tmp_path):
     assert content.count(value) == 1
     cache.path.write_bytes(content.replace(value, np.full((2, 3), 1.75, np.float16).tobytes()))
     assert VectorCache(tmp_path, "c", (2, 3)).missing(["a", "b"]) == ["a"]
+
+
+def test_many_images_are_in_shards_and_one_more_changes_one_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "MOST", 4)
+    ids = [f"im{number}" for number in range(14)]
+    values = {name: np.full((2, 3), number, np.float16) for number, name in enumerate(ids)}
+
+    def written(folder: Path, names: list[str]) -> dict[str, bytes]:
+        order, sizes = shards.arranged(names)
+        ordered = [names[place] for place in order]
+        write_store(folder, ordered, (values[name] for name in ordered), (2, 3), {"dim": 3}, sizes)
+        return {path.name: path.read_bytes() for path in folder.glob("*.npy")}
+
+    before, after = written(tmp_path / "a", ids[:-1]), written(tmp_path / "b", ids)
+    assert sorted(before) == [f"features-000{shard}.npy" for shard in range(4)]
+    assert sum(before[name] != after[name] for name in before) == 1
+    store = pickle.loads(pickle.dumps(Store(tmp_path / "b")))  # as a worker gets it
+    asked = [ids[9], *ids[:3], ids[9]]
+    np.testing.assert_array_equal(store.vectors(asked)[:, 0, 0], [9, 0, 1, 2, 9])
+    found = np.concatenate(store.split(asked))
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    assert written(tmp_path / "b", ids[:4]).keys() == {"features.npy"}  # nothing of the old is left

@@ -19,6 +19,7 @@ PLUMBING = {
     for name in (
         *("__init__.py", "cells.py", "errors.py", "io.py", "params.py", "paths.py"),
         *(
+            "runtime/cluster.py",
             "runtime/progress.py",
             "registry.py",
             "sections.py",

@@ -56,6 +56,7 @@ UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
 @pytest.mark.parametrize(
     ("changes", "ran"),
     [
+        ({"runtime.cluster": "local"}, set()),
         ({"irp.lambda": 1.2}, {"refine", "evaluate"}),
         ({"refine.strategy": "osr"}, {"select", "refine", "evaluate"}),
         ({"refine.strategy": "consensus"}, {"select", "refine", "evaluate"}),

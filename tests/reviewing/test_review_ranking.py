@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from adrefine.places import evidence
-from adrefine.places.out_of_fold import flat, folds_of
+from adrefine.places.out_of_fold import folds_of
+from adrefine.places.sharded import Read
 from adrefine.reviewing.ranking import Ranking
 from fakes import MapStore
 
@@ -21,8 +22,8 @@ def test_distances_are_those_of_models_that_never_knew_what_was_confirmed(voter:
     for place in CONFIRMED:
         ranking.confirm(place)
     read, shrinkage = (
-        (store.maps, evidence.PLACES_SHRINKAGE),
-        (flat(store.pooled), evidence.POOLED_SHRINKAGE),
+        (Read(store), evidence.PLACES_SHRINKAGE),
+        (Read(store, whole=True), evidence.POOLED_SHRINKAGE),
     )[voter]
     maps, folds = read(store.ids).astype(np.float64), folds_of(store.ids, 2)
     for fold in range(5):

@@ -60,7 +60,7 @@ def pretrain(
     chosen = ("size", "init", "teacher", "steps", "seed")
     counts = {"photos": len(own), "generic": len(generic) if params.steps else 0}
     meta = {key: getattr(params, key) for key in chosen} | counts | {"statistics_of": len(seen), "side": SIDE}
-    meta["runtime"] = runtime.model_dump()  # of the teacher, wherever it is asked
+    meta["runtime"] = runtime.model_dump(exclude={"cluster"})  # of the teacher, wherever it is asked
     write_json(out / "meta.json", meta | {"channel_mean": _listed(mean), "channel_std": _listed(std)})
     return counts | {"steps": params.steps, "images_per_second": round(throughput, 2)}
 

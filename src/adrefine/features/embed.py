@@ -5,39 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
-import torch
 
 from adrefine.backbones import files
-from adrefine.backbones.engine import Engine
-from adrefine.features.extract import Extractor, meta_of, read_image
+from adrefine.errors import UserError
+from adrefine.features import shards
+from adrefine.features.compute import Made, Make, Network, Spoiled, computed, kind
+from adrefine.features.extract import Extractor, meta_of
 from adrefine.features.store import VectorCache, write_store
 from adrefine.io import sha256_file
 from adrefine.params import Embed, Runtime
 from adrefine.runtime import progress
-from adrefine.runtime.threads import in_order, workers
 
 CODE_VERSION = (
     1  # raise it when a change to this package changes vectors, so that old cache entries are not used
 )
-_BATCH = {"cpu": 1, "cuda": 16}
 _READERS = 4  # threads that hash files
 _COMMIT = 64
-
-
-class Network(Protocol):
-    """What turns images into arrays of one `shape`: a frozen backbone and what is made of its maps."""
-
-    engine: Engine
-    device: torch.device
-    shape: tuple[int, ...]
-
-    def extract(self, images: torch.Tensor) -> np.ndarray:
-        """Arrays (b, *shape) float16 of images (b, 1 or 3, h, w) in 0..1."""
 
 
 def embed(
@@ -50,73 +38,73 @@ def embed(
     Returns:
         {"images": all, "computed": those that went through the backbone}.
     """
-    extractor = Extractor(params, runtime)
+    make = partial(Extractor, params, runtime)
+    extractor = make()
     settings = params.model_dump(exclude={"preset", "weights", "places"})
     config = configuration(CODE_VERSION, settings, params, extractor)
-    vectors = through(extractor, images, config, cache)
+    vectors = through(make, extractor, images, config, cache)
     meta = {**meta_of(params), "dim": extractor.dim}
-    write_store(out, vectors.ids, vectors.arrays, extractor.shape, meta)
+    write_store(out, vectors.ids, vectors.arrays, extractor.shape, meta, vectors.sizes)
     return {"images": len(vectors.ids), "computed": vectors.computed}
 
 
 def configuration(version: int, settings: Mapping[str, object], params: Embed, network: Network) -> str:
     """Everything that decides what `network` makes of an image: what the cache's entries go by."""
     digest = " ".join(map(sha256_file, files(params.backbone, params.weights))) or "packaged"
-    return f"{version} {settings} {digest} {network.device.type} {network.engine.name}"
+    return f"{version} {settings} {digest} {kind(network)}"
 
 
 @dataclass(frozen=True)
 class Found:
-    """Arrays of the images `ids`, in that order, and how many of them had to be computed."""
+    """Arrays of the images `ids`, in that order, and how many of them had to be computed.
+
+    The images are those of one shard after those of another, of these `sizes`.
+    """
 
     ids: list[str]
+    sizes: list[int]
     arrays: Iterator[np.ndarray]
     computed: int
 
 
-def through(network: Network, images: pd.DataFrame, config: str, cache: Path) -> Found:
-    """Arrays of `images` (columns image_id, path) by id, from the cache where it knows their content."""
-    ordered = images.sort_values("image_id")
+def through(make: Make, network: Network, images: pd.DataFrame, config: str, cache: Path) -> Found:
+    """Arrays of `images` (columns image_id, path), from the cache where it knows their content.
+
+    Args:
+        make, network: what turns images into arrays; the second is one that the first has made.
+
+    Raises:
+        UserError: an image cannot be read, or ends the workers that try; the others' arrays are kept.
+    """
+    order, sizes = shards.arranged(images["image_id"].tolist())
+    ordered = images.iloc[order]
     paths = [Path(path) for path in ordered["path"]]
     with ThreadPoolExecutor(_READERS) as pool:
         keys = list(pool.map(sha256_file, paths))
     known = VectorCache(cache, config, network.shape)
-    todo = {key: path for key, path in zip(keys, paths, strict=True)}
-    todo = {key: todo[key] for key in known.missing(todo)}
-    _compute(todo, network, known)
-    return Found(ordered["image_id"].tolist(), known.stream(keys), len(todo))
+    todo = dict(zip(keys, paths, strict=True))
+    photos = [(key, todo[key]) for key in known.missing(todo)]
+    _keep(computed(photos, make, network, config), len(photos), known)
+    return Found(ordered["image_id"].tolist(), sizes, known.stream(keys), len(photos))
 
 
-def _compute(todo: dict[str, Path], network: Network, known: VectorCache) -> None:
-    """Send batches through a few threads, each with one CPU core or a share of the GPU; store the vectors.
+def _keep(made: Iterator[Made], total: int, known: VectorCache) -> None:
+    """Put arrays into the cache as they come.
 
-    On a CPU, threads of one core each never wait for each other inside a layer: as fast as one network on all
-    cores when the machine is idle, several times faster when it is not.
+    Raises:
+        UserError: there is none of some images; names the first.
     """
-    items = list(todo.items())
-    size = _BATCH[network.device.type]
-    jobs = (items[start : start + size] for start in range(0, len(items), size))
     done: list[tuple[str, np.ndarray]] = []
-    with (
-        progress.bar(total=len(items), label="embed", unit="image") as bar,
-        workers(on_gpu=2) as pool,
-    ):
-        for ready in in_order(pool, lambda job: _vectors(job, network), jobs):
-            bar.update(len(ready))
-            done += ready
+    spoiled: list[Spoiled] = []
+    with progress.bar(total=total, label="embed", unit="image") as bar:
+        for some in made:
+            bar.update(len(some))
+            spoiled += [one for _, one in some if isinstance(one, Spoiled)]
+            done += [(key, one) for key, one in some if not isinstance(one, Spoiled)]
             if len(done) >= _COMMIT:
                 known.put(done)
                 done = []
     known.put(done)
-
-
-def _vectors(job: list[tuple[str, Path]], network: Network) -> list[tuple[str, np.ndarray]]:
-    """Vectors by key of one batch; images of one shape go through together."""
-    images = [read_image(path) for _, path in job]
-    vectors: dict[str, np.ndarray] = {}
-    for shape in sorted({image.shape for image in images}):
-        members = [(key, image) for (key, _), image in zip(job, images, strict=True) if image.shape == shape]
-        batch = torch.stack([image for _, image in members])
-        batch = batch.pin_memory() if network.device.type == "cuda" else batch
-        vectors |= zip([key for key, _ in members], network.extract(batch), strict=True)
-    return list(vectors.items())
+    if spoiled:
+        more = f" ({len(spoiled) - 1} more)" if len(spoiled) > 1 else ""
+        raise UserError(min(spoiled).message + more)

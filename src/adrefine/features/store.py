@@ -6,24 +6,34 @@ import hashlib
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import lru_cache
+from itertools import islice, product
 from math import prod
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from adrefine import io
 from adrefine.errors import UserError
+from adrefine.features import shards
 from adrefine.io import read_csv, read_json, write_csv, write_json
 from adrefine.runtime.opened import opened
+
+Numbers = npt.NDArray[np.int64]
+_OPEN = 256  # files at a time: the system allows a process about 1,000
 
 
 class Rows:
     """Read-only arrays on disk with a row an image: `<name>.npy` float16, `index.csv` (image_id by row) and
     `meta.json`. Rows are read on demand: opening arrays of any size costs no memory for their content.
+
+    More than `shards.MOST` images are in several files, `<name>-0000.npy` and on; `shards` of the meta has
+    the rows of each.
     """
 
     arrays: tuple[str, ...]
@@ -35,14 +45,24 @@ class Rows:
         index = read_csv(folder / "index.csv", ("image_id",), dtype=str, keep_default_na=False)
         self.ids = index["image_id"].tolist()
         self._row = {image_id: row for row, image_id in enumerate(self.ids)}
-        self._content = {name: self._load(folder / f"{name}.npy") for name in self.arrays}
+        self._sizes: list[int] = self.meta.get("shards", [len(self.ids)])
+        self._starts = np.cumsum([0, *self._sizes])
+        self._content = lru_cache(_OPEN)(self._load)
+        for name, shard in product(self.arrays, range(len(self._sizes))):
+            self._content(name, shard)
 
-    def _load(self, file: Path) -> np.ndarray:
+    def __reduce__(self) -> tuple[object, ...]:
+        """To another process goes where it is, not what is in it."""
+        return opened, (type(self), self.folder / "meta.json", self.folder)
+
+    def _load(self, name: str, shard: int) -> np.ndarray:
+        file = self.folder / shards.file_name(name, shard, len(self._sizes))
         try:
             rows: np.ndarray = np.load(file, mmap_mode="r")
         except Exception as error:  # the header is a Python literal, which can be broken in many ways
             raise io.Damaged(file, " ".join(str(error).split())[:80]) from None
-        if rows.dtype != np.float16 or rows.ndim < 2 or len(rows) != len(self.ids):
+        fits = len(rows) == self._sizes[shard] and self._starts[-1] == len(self.ids)
+        if rows.dtype != np.float16 or rows.ndim < 2 or not fits:
             raise io.Damaged(file, "of another shape than its index")
         return rows
 
@@ -52,24 +72,36 @@ class Rows:
 
     def read(self, name: str, ids: Iterable[str]) -> np.ndarray:
         """Rows (n, ...) float16 of the array `name`, of the images `ids` in that order."""
+        rows = self._rows(ids)
+        if len(self._sizes) == 1:
+            return np.asarray(self._content(name, 0)[rows])
+        found = np.empty((len(rows), *self._content(name, 0).shape[1:]), np.float16)
+        for shard, places in self._shards(rows):
+            found[places] = self._content(name, shard)[rows[places] - self._starts[shard]]
+        return found
+
+    def split(self, ids: Sequence[str]) -> list[Numbers]:
+        """Places of `ids` in each shard that has some; one empty list of places of none."""
+        return [places for _, places in self._shards(self._rows(ids))] or [np.empty(0, np.int64)]
+
+    def _shards(self, rows: Numbers) -> list[tuple[int, Numbers]]:
+        """The shards that have some of `rows`, and which of them."""
+        own = np.searchsorted(self._starts, rows, side="right") - 1
+        return [(int(shard), np.flatnonzero(own == shard)) for shard in np.unique(own)]
+
+    def _rows(self, ids: Iterable[str]) -> Numbers:
         try:
-            rows = [self._row[image_id] for image_id in ids]
+            return np.array([self._row[image_id] for image_id in ids], dtype=np.int64)
         except KeyError as error:
             raise UserError(
                 f"{self.folder} has no {self.arrays[0]} of image {error}: run `dvc repro embed`"
             ) from None
-        return np.asarray(self._content[name][rows])
 
 
 class Store(Rows):
-    """Read-only pooled vectors: `features.npy` (n, views, dim)."""
+    """Read-only pooled vectors: `features` (n, views, dim)."""
 
     arrays = ("features",)
-
-    @property
-    def features(self) -> np.ndarray:
-        """All vectors (n, views, dim) float16, not in memory."""
-        return self._content["features"]
 
     def vectors(self, ids: Iterable[str]) -> np.ndarray:
         """Features (n, views, dim) float32 of the images `ids`, in that order."""
@@ -90,9 +122,10 @@ def write_store(
     vectors: Iterable[np.ndarray],
     shape: tuple[int, ...],
     meta: Mapping[str, object],
+    sizes: Sequence[int] = (),
 ) -> None:
-    """Stream `vectors` (each (views, dim) = `shape`) of the images `ids` into a new store."""
-    write_rows(folder, ids, ((vector,) for vector in vectors), {"features": shape}, meta)
+    """Stream `vectors` (each (views, dim) = `shape`) of the images `ids`; see `write_rows`."""
+    write_rows(folder, ids, ((vector,) for vector in vectors), {"features": shape}, meta, sizes)
 
 
 def write_rows(
@@ -101,32 +134,41 @@ def write_rows(
     rows: Iterable[tuple[np.ndarray, ...]],
     shapes: Mapping[str, tuple[int, ...]],
     meta: Mapping[str, object],
+    sizes: Sequence[int] = (),
 ) -> None:
     """Stream arrays to disk, see `Rows`.
 
     Args:
         rows: of each of the images `ids`, one array for each of `shapes`.
         shapes: by an array's name, the shape of one row of it.
+        sizes: rows of each shard, see `shards.arranged`; by default all in one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not ids:
         raise UserError("there is no image to embed: data/ingested/manifest.csv is empty")
-    files = {name: folder / f"{name}.npy" for name in shapes}
-    for file in (folder / "meta.json", *files.values()):  # not changed in place: somebody may have them open
-        file.unlink(missing_ok=True)
-    targets = [
-        np.lib.format.open_memmap(files[name], mode="w+", dtype=np.float16, shape=(len(ids), *shape))
-        for name, shape in shapes.items()
-    ]
-    for file in files.values():
-        _reserve(file)
-    for number, parts in enumerate(rows):
-        for target, part in zip(targets, parts, strict=True):
-            target[number] = part
-    for target in targets:
-        target.flush()
+    for file in (folder / "meta.json", *(file for name in shapes for file in folder.glob(f"{name}*.npy"))):
+        file.unlink(missing_ok=True)  # not changed in place: somebody may have them open
+    sizes, waiting = sizes or [len(ids)], iter(rows)
+    for shard, size in enumerate(sizes):
+        targets = [
+            _room(folder / shards.file_name(name, shard, len(sizes)), (size, *shape))
+            for name, shape in shapes.items()
+        ]
+        for row, parts in enumerate(islice(waiting, size)):
+            for target, part in zip(targets, parts, strict=True):
+                target[row] = part
+        for target in targets:
+            target.flush()
     write_csv(folder / "index.csv", pd.DataFrame({"image_id": ids}))
-    write_json(folder / "meta.json", meta)  # last: a store without it is not complete
+    several = {"shards": list(sizes)} if len(sizes) > 1 else {}
+    write_json(folder / "meta.json", {**meta, **several})  # last: a store without it is not complete
+
+
+def _room(file: Path, shape: tuple[int, ...]) -> np.memmap:
+    """An array on the disk for rows to come."""
+    target: np.memmap = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=shape)
+    _reserve(file)
+    return target
 
 
 def _reserve(file: Path) -> None:

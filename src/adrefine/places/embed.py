@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -32,12 +33,13 @@ def embed_places(
         {"images": all, "computed": those that went through the backbone}.
     """
     inside = None if region is None else region.places(params.places.grid)
-    extractor = PlacesExtractor(params, runtime, inside)
+    make = partial(PlacesExtractor, params, runtime, inside)
+    extractor = make()
     settings = {"backbone": params.backbone, **params.places.model_dump()}
     config = configuration(CODE_VERSION, {"places": settings}, params, extractor)
-    rows = through(extractor, images, config, cache)
+    rows = through(make, extractor, images, config, cache)
     shapes: dict[str, tuple[int, ...]] = {"maps": extractor.maps, "pooled": (extractor.pooled,)}
     meta = {**settings, "weights": params.weights, "channels": extractor.maps[1]}
     meta |= {} if inside is None else {"inside": inside}
-    write_rows(out, rows.ids, map(extractor.split, rows.arrays), shapes, meta)
+    write_rows(out, rows.ids, map(extractor.split, rows.arrays), shapes, meta, rows.sizes)
     return {"images": len(rows.ids), "computed": rows.computed}

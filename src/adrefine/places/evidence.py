@@ -21,12 +21,10 @@ from adrefine.places.out_of_fold import (
     Asked,
     Distances,
     Flags,
-    Numbers,
     OutOfFold,
-    Store,
-    flat,
     folds_of,
 )
+from adrefine.places.sharded import Numbers, Read, Store
 from adrefine.places.sums import photo_scores
 from adrefine.places.variants import variants
 
@@ -211,8 +209,8 @@ def learn(
     each = _not(ids, known) * (np.ones(len(ids)) if weights is None else weights)
     folds = folds_of(ids, seed, parts)
     return Models(
-        OutOfFold(store.maps, ids, folds, each, shrinkage),
-        OutOfFold(flat(store.pooled), ids, folds, each, POOLED_SHRINKAGE),
+        OutOfFold(Read(store), ids, folds, each, shrinkage),
+        OutOfFold(Read(store, whole=True), ids, folds, each, POOLED_SHRINKAGE),
     )
 
 

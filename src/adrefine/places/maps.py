@@ -11,6 +11,7 @@ from PIL import Image
 
 from adrefine.paths import PLACES
 from adrefine.places.evidence import PLACES_SHRINKAGE
+from adrefine.places.sharded import Read
 from adrefine.places.store import open_places
 from adrefine.places.sums import Array, Flags, Gaussians, Maps, Sums
 
@@ -28,7 +29,9 @@ def of_photos(
 
 def usual(prepared: Path, trained: Iterable[str]) -> Sums:
     """What the photos `trained` have at every place."""
-    return Sums.of(open_places(prepared / PLACES).maps(sorted(trained)))
+    ids = sorted(trained)
+    own = np.zeros(len(ids), dtype=np.int64)
+    return Read(open_places(prepared / PLACES)).sums(ids, np.ones(len(ids)), own)[0]
 
 
 def gaussians(sums: Sums) -> Gaussians:

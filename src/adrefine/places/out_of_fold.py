@@ -5,34 +5,23 @@ Everything follows from sums (`places.sums`), so it takes time linear in the pho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from adrefine.places.sums import Gaussians, Sums
+from adrefine.places.sharded import Numbers, Read
+from adrefine.places.sums import Gaussians
 from adrefine.runtime.seeds import derived_seed
 
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-Numbers = npt.NDArray[np.int64]
-Read = Callable[[Iterable[str]], np.ndarray]  # maps (n, places, channels) of images
 
 FOLDS = 5
 _LEAST = 1e-12  # squared distance whose logarithm is still taken
-
-
-class Store(Protocol):
-    """Maps (n, places, channels) and pooled vectors (n, dim) of images, as `embed` keeps them."""
-
-    def maps(self, ids: Iterable[str]) -> np.ndarray: ...
-
-    def pooled(self, ids: Iterable[str]) -> np.ndarray: ...
-
-    def has(self, ids: Iterable[str]) -> bool: ...
 
 
 class Asked(NamedTuple):
@@ -67,8 +56,7 @@ class OutOfFold:
         self, read: Read, ids: Sequence[str], folds: Numbers, weights: Array, shrinkage: float
     ) -> None:
         self.read, self.folds = read, folds
-        each = [(folds == fold) & (weights > 0) for fold in range(FOLDS)]
-        parts = [Sums.of(read(_of(ids, inside)), weights[inside]) for inside in each]
+        parts = read.sums(ids, weights, np.where(weights > 0, folds, -1), FOLDS)
         total = sum(parts[1:], parts[0])
         rests = [total - part for part in parts]
         sums = [rest if rest.weight.min() > 1.5 else total for rest in rests]
@@ -79,17 +67,18 @@ class OutOfFold:
         """Of training photos and their twins by the model without their fold; of held-out ones by all models,
         their geometric mean."""
         twins = None if asked.twins is None else self._without_fold(asked.twins)
-        held = self.read(asked.held)
-        each = [np.log(np.maximum(model.distances(held), _LEAST)) for model in self.models]
-        return Distances(self._without_fold(asked.ids), twins, np.exp(np.mean(each, axis=0)))
+        every = (np.full(len(asked.held), fold) for fold in range(FOLDS))
+        logarithms = [np.log(self._over_0(asked.held, fold)) for fold in every]
+        return Distances(self._without_fold(asked.ids), twins, np.exp(np.mean(logarithms, axis=0)))
 
     def _without_fold(self, ids: Sequence[str]) -> Array:
         scores = np.full((len(ids), len(self.models[0].mean)), np.nan)
-        named = np.array([name != "" for name in ids])
-        for fold, model in enumerate(self.models):
-            inside = named & (self.folds == fold)
-            scores[inside] = np.maximum(model.distances(self.read(_of(ids, inside))), _LEAST)
+        named = np.flatnonzero([name != "" for name in ids])
+        scores[named] = self._over_0([name for name in ids if name], self.folds[named])
         return scores
+
+    def _over_0(self, ids: Sequence[str], which: Numbers) -> Array:
+        return np.maximum(self.read.distances(self.models, ids, which), _LEAST)
 
 
 def folds_of(ids: Sequence[str], seed: int, parts: Mapping[str, str] = MappingProxyType({})) -> Numbers:
@@ -98,12 +87,3 @@ def folds_of(ids: Sequence[str], seed: int, parts: Mapping[str, str] = MappingPr
     order = sorted(set(names), key=lambda name: derived_seed("fold", seed, name))
     fold_of = {name: rank % FOLDS for rank, name in enumerate(order)}
     return np.array([fold_of[name] for name in names], dtype=np.int64)
-
-
-def _of(ids: Sequence[str], chosen: Flags) -> list[str]:
-    return [image_id for image_id, inside in zip(ids, chosen, strict=True) if inside]
-
-
-def flat(read: Read) -> Read:
-    """Vectors (n, dim) as maps (n, 1, dim) of one place."""
-    return lambda ids: read(ids)[:, None]

@@ -12,7 +12,7 @@ from adrefine.runtime.opened import opened
 
 
 class Places(Rows):
-    """Read-only: `maps.npy` (n, places, channels) and `pooled.npy` (n, dim), float16."""
+    """Read-only: `maps` (n, places, channels) and `pooled` (n, dim), float16."""
 
     arrays = ("maps", "pooled")
 

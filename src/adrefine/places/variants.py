@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from adrefine.places.out_of_fold import Array, Store
+from adrefine.places.sharded import Store
+from adrefine.places.sums import Array
 
 FROM = 3.0  # strength from which a photo may be taken for a variant: what stays needs no mark
 LIKE = 1.0  # strength from which a photo may be one of the group

@@ -12,7 +12,7 @@ from PIL import Image
 
 from adrefine.bundle import inputs
 from adrefine.bundle.contents import INPUTS, Contents, Weights
-from adrefine.features.embed import Network
+from adrefine.features.compute import Network
 from adrefine.features.extract import Extractor, as_tensor, of_meta
 from adrefine.features.store import write_rows
 from adrefine.io import read_json, write_csv

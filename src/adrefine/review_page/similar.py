@@ -7,7 +7,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from adrefine.places.out_of_fold import Flags, Store
+from adrefine.places.out_of_fold import Flags
+from adrefine.places.sharded import Store
 
 NEIGHBOURS = 15  # umap-learn's own choice
 FEWEST = 2 * NEIGHBOURS  # photos; of fewer each is the neighbour of nearly all

@@ -14,7 +14,8 @@ from types import MappingProxyType
 import numpy as np
 
 from adrefine.places import evidence
-from adrefine.places.out_of_fold import Array, Asked, OutOfFold, Store
+from adrefine.places.out_of_fold import Array, Asked, OutOfFold
+from adrefine.places.sharded import Store
 from adrefine.places.sums import Gaussians, photo_scores
 from adrefine.runtime.hardware import one_core_each
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adrefine import inputs, params, paths, steady
 from adrefine.io import timed
+from adrefine.runtime import cluster
 
 
 def main() -> None:
@@ -38,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    steady.run("embed", main)
+    steady.run("embed", lambda: cluster.run(params.load().runtime.cluster, "embed", main))

@@ -97,7 +97,7 @@ def _bundled(settings: params.Params, inputs: Inputs, data: ReportData) -> Run:
         section=settings.chosen_detector.model_dump(),
         reads=inputs.reads,
         own_maps=inputs.mapper is None,
-        runtime=settings.runtime.model_dump(),
+        runtime=settings.runtime.model_dump(exclude={"cluster"}),
         alpha=settings.evaluate.alpha,
         target_fpr=settings.evaluate.target_fpr,
         dataset=settings.dataset.name,

@@ -6,6 +6,7 @@ import sys
 
 from adrefine import finding, manifest, params, paths, review, steady
 from adrefine.io import timed, write_csv, write_json
+from adrefine.runtime import cluster
 from adrefine.text import counted
 
 
@@ -62,4 +63,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    steady.run("refine", main)
+    steady.run("refine", lambda: cluster.run(params.load().runtime.cluster, "refine", main))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adrefine import manifest, params, paths, steady
 from adrefine.io import timed
+from adrefine.runtime import cluster
 
 
 def main() -> None:
@@ -24,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    steady.run("train", main)
+    steady.run("train", lambda: cluster.run(params.load().runtime.cluster, "train", main))

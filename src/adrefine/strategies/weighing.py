@@ -15,7 +15,8 @@ import pandas as pd
 
 from adrefine.detectors.base import Detector, Images
 from adrefine.places import evidence
-from adrefine.places.out_of_fold import Array, Asked, Flags, Store
+from adrefine.places.out_of_fold import Array, Asked, Flags
+from adrefine.places.sharded import Store
 from adrefine.places.sums import photo_scores
 from adrefine.review import Verdicts
 from adrefine.runtime.seeds import drawn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +18,7 @@ from adrefine.io import atomic_open, read_json, write_json
 from adrefine.paths import PLACES
 from adrefine.places import evidence
 from adrefine.places.maps import drawn
+from adrefine.places.sharded import Read
 from adrefine.places.store import Places, open_places
 from adrefine.places.sums import Gaussians, Sums, photo_scores
 
@@ -80,11 +81,13 @@ class Padim(Detector):
         if warm_start and self.parts and not images.weights:
             gone, new = sorted(self.ids - set(images.ids)), sorted(set(images.ids) - self.ids)
             for name, part in self.parts.items():
-                part.sums.remove(_read(store, name, gone)).add(_read(store, name, new))
+                part.sums.remove(_read(store, name)(gone)).add(_read(store, name)(new))
         else:
             names = (evidence.PLACES, evidence.POOLED) if self.settings.pooled else (evidence.PLACES,)
             weights = [images.weights.get(image_id, 1.0) for image_id in images.ids]
-            self.parts = {name: _Part(Sums.of(_read(store, name, images.ids), weights)) for name in names}
+            group = np.zeros(len(images), dtype=np.int64)
+            sums = {name: _read(store, name).sums(images.ids, weights, group)[0] for name in names}
+            self.parts = {name: _Part(one) for name, one in sums.items()}
             self._take_units(store, images)
         self.ids, self._models = frozenset(images.ids), {}
         self.log = [
@@ -177,9 +180,11 @@ class Padim(Detector):
             )
         return self._models[name]
 
-    def _logarithms(self, store: Places, name: str, ids: Iterable[str]) -> np.ndarray:
+    def _logarithms(self, store: Places, name: str, ids: Sequence[str]) -> np.ndarray:
         """Logarithmic scores (n,) of one part."""
-        return photo_scores(self.model(name).distances(_read(store, name, ids)), self.settings.top)
+        own = np.zeros(len(ids), dtype=np.int64)
+        distances = _read(store, name).distances([self.model(name)], ids, own)
+        return photo_scores(distances, self.settings.top)
 
     def _take_units(self, store: Places, images: Images) -> None:
         """Units and weights of the parts from scores out of fold; of few photos the places alone count."""
@@ -207,9 +212,8 @@ def _store(images: Images) -> Places:
     return open_places(images.prepared / PLACES)
 
 
-def _read(store: Places, name: str, ids: Iterable[str]) -> np.ndarray:
-    """Maps (n, places, channels), or pooled vectors as maps (n, 1, dim) of one place."""
-    return store.maps(ids) if name == evidence.PLACES else store.pooled(ids)[:, None]
+def _read(store: Places, name: str) -> Read:
+    return Read(store, whole=name == evidence.POOLED)
 
 
 def _part(content: dict[str, Any]) -> _Part:
