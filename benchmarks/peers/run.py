@@ -5,7 +5,7 @@
 anomalib needs an environment of its own (`pip install 'anomalib==2.7.*'`). Photos are JPEGs of 1 MP of
 generated parts. Each model is a process of its own with two threads, one after the other. From folder to
 model all decode the photos; then new photos are predicted one by one, score and map, decoding included:
-the quickest counts. `times adrefine's` is of CPU seconds, which other work on the machine hardly touches.
+the median counts. `times adrefine's` is of CPU seconds, which other work on the machine hardly touches.
 Imports are not counted.
 To results/peers.csv and peers.md.
 """

@@ -3,7 +3,7 @@
     python with_anomalib.py padim|patchcore GOOD_FOLDER NEW_FOLDER
 
 Prints a line of JSON. The network is ResNet18 with random weights: time does not care, and
-nothing is downloaded.
+nothing is downloaded. PatchCore keeps 1 % of its patches.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+CORESET = 0.01  # as the paper's quickest; the default, 0.1, takes ten times as long
+
 
 def main() -> None:
     """Train, predict, print."""
@@ -37,7 +39,7 @@ def main() -> None:
     if name == "padim":
         model = Padim(backbone="resnet18", pre_trained=False)
     else:
-        model = Patchcore(backbone="resnet18", pre_trained=False)
+        model = Patchcore(backbone="resnet18", pre_trained=False, coreset_sampling_ratio=CORESET)
     data = Folder(
         name="photos",
         root=good.parent,
@@ -73,7 +75,7 @@ def main() -> None:
                 "version": f"anomalib {metadata.version('anomalib')}, torch {torch.__version__}",
                 "seconds to the model": round(seconds, 1),
                 "CPU seconds to the model": round(cpu, 1),
-                "milliseconds a photo": round(1000 * float(np.min(times)), 1),
+                "milliseconds a photo": round(1000 * float(np.median(times)), 1),
                 "peak MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             }
         )
