@@ -63,8 +63,13 @@ def main() -> None:
             bundle = bundle_of(name, good, _fresh(work / name), {}, **DETECTORS[name])
             for maps in (False, True) if args.maps else (False,):
                 times[f"{name}{', map' if maps else ''}"] = _times(bundle, maps, good, work)
+                _write(times)
         if args.anomalib:
-            times |= _peers(args.anomalib)
+            _write(times | _peers(args.anomalib))
+
+
+def _write(times: dict[str, dict[str, float]]) -> None:
+    """What is measured so far: a run that is cut off leaves a table."""
     result = {
         "processor": _processor(),
         "load": round(os.getloadavg()[1], 1),
