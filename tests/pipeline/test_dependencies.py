@@ -20,6 +20,7 @@ PLUMBING = {
         *("__init__.py", "cells.py", "errors.py", "io.py", "params.py", "paths.py"),
         *(
             "runtime/cluster.py",
+            "runtime/dask_cluster.py",
             "runtime/progress.py",
             "registry.py",
             "sections.py",

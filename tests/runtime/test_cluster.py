@@ -8,13 +8,15 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from adrefine.errors import UserError
 from adrefine.features import shards
-from adrefine.runtime import cluster
+from adrefine.runtime import cluster, dask_cluster
 from runtime import on_cluster
 from trees import pixels, save
 
@@ -40,7 +42,7 @@ def test_workers_give_the_bytes_of_one_process_and_name_what_kills_them(project:
     said = _on_cluster(project).splitlines()
     assert (project / "died").exists()
     assert said[0] == f"computed: {PHOTOS - 1}"
-    assert said[1].startswith("said: photos/black.png: 1 worker died of it")
+    assert said[1].startswith("said: photos/black.png: 2 workers died of it")
     assert said[1].endswith("(1 more)")  # the broken one
     assert said[2] == "computed then: 0"  # beside the two nothing was lost
     photos = [path for path in sorted(Path("photos").iterdir()) if path.stem[0] in "gl"]
@@ -52,15 +54,35 @@ def test_workers_give_the_bytes_of_one_process_and_name_what_kills_them(project:
         assert ("here" / path).read_bytes() == ("cluster" / path).read_bytes(), path
 
 
-def test_a_tree_adds_in_an_order_that_the_number_of_jobs_decides() -> None:
-    def added(count: int) -> str:
-        return cluster.tree(
-            lambda sign, job: f"{sign}{job}", lambda one, other: f"({one} {other})", range(count), "sum", "+"
-        )
+def added(count: int) -> str:
+    return cluster.tree(
+        lambda sign, job: f"{sign}{job}", lambda one, other: f"({one} {other})", range(count), "sum", "+"
+    )
 
+
+def test_a_tree_adds_in_an_order_that_the_number_of_jobs_decides() -> None:
     assert added(1) == "+0"
     assert added(5) == "(((+0 +1) (+2 +3)) +4)"
     assert added(6) == "(((+0 +1) (+2 +3)) (+4 +5))"
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_workers_that_end_in_any_order_add_in_that_one(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, rng = added(count), np.random.default_rng(count)
+
+    def submitter(function: Any, name: str, shared: Any) -> Any:
+        def submit(number: int, job: Any) -> SimpleNamespace:
+            given = [part.made for part in job] if function is cluster._pair else job
+            return SimpleNamespace(wrapped_future=object(), made=function(shared, given))
+
+        return submit
+
+    monkeypatch.setattr(cluster, "_work", print)
+    monkeypatch.setattr(cluster, "_submitter", submitter)
+    monkeypatch.setattr(cluster, "_result", lambda future: future.made)
+    monkeypatch.setattr(dask_cluster, "slots", lambda: 3)
+    monkeypatch.setattr(dask_cluster, "done_of", lambda futures: [futures[rng.integers(len(futures))]])
+    assert added(count) == alone
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

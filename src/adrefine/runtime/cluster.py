@@ -11,33 +11,27 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import pickle
 import socket
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 from adrefine import paths
 from adrefine.errors import UserError
-from adrefine.runtime import hardware
+from adrefine.runtime import dask_cluster
 from adrefine.text import counted
 
 if TYPE_CHECKING:
-    from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
+    from prefect_dask.task_runners import PrefectDaskFuture
 
 S = TypeVar("S")
 J = TypeVar("J")
 R = TypeVar("R")
-LOCAL = "local"
 _AHEAD = 2  # jobs a worker that are handed out at the same time: results wait in no heap
 _RETRIES = 2  # of a job that raised: a folder of the network may be away for a moment
-_PATIENCE = 300  # seconds for the first worker, or for one where all died
-_LOOK = 5  # seconds between looks at the workers that there are
-_HERE = ("127.0.0.1", "localhost", "::1")
 _work: Callable[[], None] | None = None  # what the flow of this process runs
 
 
@@ -64,18 +58,20 @@ def run(where: str | None, name: str, work: Callable[[], None]) -> None:
         return
     if importlib.util.find_spec("prefect_dask") is None:
         raise UserError(f"runtime.cluster = {where}: pip install 'adrefine[dask]'")
-    if where != LOCAL:
-        _check_scheduler(where)
+    if where != dask_cluster.LOCAL:
+        dask_cluster.check_scheduler(where)
     import adrefine.serving.environment  # noqa: F401
     from adrefine.serving.server import server
 
     with server(paths.side_cache("cluster") / "server.log") as (url, _):
-        if where != LOCAL:
-            _check_server(where, url)
+        if where != dask_cluster.LOCAL:
+            dask_cluster.check_server(where, url)
         from prefect import flow
         from prefect.logging.handlers import APILogHandler
 
-        stage = flow(_at_work, name=f"adrefine-{name}", flow_run_name=name, task_runner=_runner(where))
+        stage = flow(
+            _at_work, name=f"adrefine-{name}", flow_run_name=name, task_runner=dask_cluster.runner(where)
+        )
         logging.getLogger("distributed").setLevel(logging.ERROR)  # a line for each worker that comes or goes
         _work = work
         try:
@@ -106,12 +102,12 @@ def each(
     submit, waiting = _submitter(function, name, shared), iter(enumerate(jobs))
     running: dict[Any, tuple[int, PrefectDaskFuture[R]]] = {}
     while True:
-        while len(running) < (1 if alone else _AHEAD * _slots()) and (job := next(waiting, None)):
+        while len(running) < (1 if alone else _AHEAD * dask_cluster.slots()) and (job := next(waiting, None)):
             future = submit(*job)
             running[future.wrapped_future] = (job[0], future)
         if not running:
             return
-        for place, future in map(running.pop, _done_of(list(running))):
+        for place, future in map(running.pop, dask_cluster.done_of(list(running))):
             yield place, _result(future)
 
 
@@ -129,13 +125,29 @@ def tree(
     if not joined():
         return _added(jobs, lambda job: function(shared, job), add)
     submit, both = _submitter(function, name, shared), _submitter(_pair, f"{name} added", add)
-    number = count()
-    # A sum is asked for right after its parts, and so made before others: few parts wait in memory.
-    total = _added(
-        list(enumerate(jobs)), lambda job: submit(*job), lambda one, other: both(next(number), [one, other])
-    )
-    _done_of([total.wrapped_future])
-    return there(_result(total), name)
+    number, waiting, parts = count(), iter(enumerate(jobs)), dict[tuple[int, int], Any]()
+    # A sum is asked for when its parts are there, which are kept until it is: Dask does not keep the order in
+    # which it is told of tasks.
+    running: dict[Any, tuple[int, int, PrefectDaskFuture[R], list[Any]]] = {}
+    while True:
+        while len(running) < _AHEAD * dask_cluster.slots() and (job := next(waiting, None)):
+            future = submit(*job)
+            running[future.wrapped_future] = (0, job[0], future, [])
+        for level, place, future, _ in map(running.pop, dask_cluster.done_of(list(running))):
+            while place ^ 1 == (width := _width(len(jobs), level)) > 1:  # the last one has no pair
+                level, place = level + 1, place // 2
+            if width == 1:
+                return there(_result(future), name)
+            parts[level, place] = future
+            if (level, place ^ 1) in parts:
+                pair = [parts.pop((level, one)) for one in sorted((place, place ^ 1))]
+                added = both(next(number), pair)
+                running[added.wrapped_future] = (level + 1, place // 2, added, pair)
+
+
+def _width(jobs: int, level: int) -> int:
+    """Sums on a level of the tree."""
+    return -(-jobs >> level)
 
 
 def there(result: R | Lost, name: str) -> R:
@@ -158,7 +170,7 @@ def _added(jobs: Sequence[J], one: Callable[[J], R], both: Callable[[R, R], R]) 
 
 
 def _pair(add: Callable[[R, R], R], parts: list[R]) -> R:
-    return add(*parts)
+    return next((part for part in parts if isinstance(part, _Refused)), None) or add(*parts)
 
 
 def _at_work() -> Any:
@@ -174,10 +186,27 @@ def _at_work() -> Any:
 
 
 class _Sealed:
-    """What Prefect does not look into for results of other tasks."""
+    """Content that is read in the project's folder on a worker: not by Prefect, in search of results of other
+    tasks, and not by the scheduler."""
 
     def __init__(self, content: Any) -> None:
-        self.content = content
+        import cloudpickle
+
+        self.content = cloudpickle.dumps(content)
+
+    def read(self) -> Any:
+        """What was put in."""
+        return pickle.loads(self.content)
+
+
+def _same(sealed: _Sealed) -> _Sealed:
+    return sealed
+
+
+class _Refused(NamedTuple):
+    """In the place of a result: a UserError, in words."""
+
+    message: str
 
 
 def _submitter(function: Callable[..., Any], name: str, shared: Any) -> Callable[..., PrefectDaskFuture[Any]]:
@@ -185,12 +214,13 @@ def _submitter(function: Callable[..., Any], name: str, shared: Any) -> Callable
     from prefect import task
     from prefect.cache_policies import NO_CACHE
 
-    runner = _task_runner()
-    _slots()
+    runner = dask_cluster.task_runner()
+    dask_cluster.slots()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")
         # The scheduler keeps it: unlike what is scattered, it outlives the workers that have it.
-        everywhere = runner.client.submit(_Sealed, shared, pure=False)
+        everywhere = runner.client.submit(_same, _Sealed(shared), pure=False)
+    dask_cluster.done_of([everywhere])
     common = {"function": _Sealed(function), "folder": str(Path.cwd()), "shared": everywhere}
 
     def submit(number: int, job: Any) -> PrefectDaskFuture[Any]:
@@ -199,7 +229,6 @@ def _submitter(function: Callable[..., Any], name: str, shared: Any) -> Callable
             task_run_name=f"{name} {number}",
             cache_policy=NO_CACHE,
             retries=_RETRIES,
-            retry_condition_fn=_may_pass,
         )
         return runner.submit(made, {**common, "job": job if function is _pair else _Sealed(job)})
 
@@ -208,17 +237,13 @@ def _submitter(function: Callable[..., Any], name: str, shared: Any) -> Callable
 
 def _done(function: _Sealed, folder: str, shared: _Sealed, job: Any) -> Any:
     """On a worker: a job, in the folder of the project."""
-    if not Path(folder, "params.yaml").is_file():
-        raise UserError(f"{socket.gethostname()} does not see {folder}: share it with all workers")
-    os.chdir(folder)
     try:
-        return function.content(shared.content, job.content if isinstance(job, _Sealed) else job)
-    except UserError as error:
-        raise UserError(str(error)) from None  # some of its kinds cannot travel
-
-
-def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    return not isinstance(state.data, UserError)
+        if not Path(folder, "params.yaml").is_file():
+            raise UserError(f"{socket.gethostname()} does not see {folder}: share it with all workers")
+        os.chdir(folder)
+        return function.read()(shared.read(), job.read() if isinstance(job, _Sealed) else job)
+    except UserError as error:  # not raised: nobody shall try again
+        return _Refused(str(error))
 
 
 def _result(future: PrefectDaskFuture[R]) -> R | Lost:
@@ -226,69 +251,10 @@ def _result(future: PrefectDaskFuture[R]) -> R | Lost:
     from distributed import KilledWorker
 
     try:
-        return future.result()
+        result = future.result()
     except KilledWorker as error:
         died = counted(error.allowed_failures + 1, "worker")
         return Lost(f"{died} died of it, the last at {error.last_worker.address}")
-
-
-def _task_runner() -> DaskTaskRunner:
-    from prefect.context import FlowRunContext
-
-    context = FlowRunContext.get()
-    assert context is not None
-    runner: DaskTaskRunner = context.task_runner
-    return runner
-
-
-def _done_of(futures: list[Any]) -> list[Any]:
-    """Those that are done, one at least."""
-    from distributed import wait
-
-    with _task_runner().client.as_current():
-        while True:
-            _slots()
-            with suppress(TimeoutError):
-                return list(wait(futures, timeout=_LOOK, return_when="FIRST_COMPLETED").done)
-
-
-def _slots() -> int:
-    """Jobs that all workers together do at a time, those that are there now."""
-    client, end = _task_runner().client, time.monotonic() + _PATIENCE
-    while time.monotonic() < end:
-        if client.cluster is not None:  # one of our own: it does not replace a worker that died as it started
-            client.cluster.scale(hardware.threads())
-        with suppress(TimeoutError):
-            client.wait_for_workers(1, timeout=_LOOK)
-            return sum(client.nthreads().values())
-    raise UserError(f"no Dask worker in {_PATIENCE} s: start `dask worker` on each machine")
-
-
-def _runner(where: str) -> DaskTaskRunner:
-    from prefect_dask import DaskTaskRunner
-
-    if where != LOCAL:
-        return DaskTaskRunner(address=where)
-    quiet = {"dashboard_address": None, "silence_logs": 50}
-    alone = {"n_workers": hardware.threads(), "threads_per_worker": 1, "security": True}
-    return DaskTaskRunner(cluster_class="distributed.LocalCluster", cluster_kwargs={**alone, **quiet})
-
-
-def _check_scheduler(where: str) -> None:
-    """See `run`."""
-    place = urlsplit(where)
-    try:
-        socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=5).close()
-    except OSError as error:
-        raise UserError(
-            f"runtime.cluster = {where}: no Dask scheduler answers there ({error}): start `dask scheduler`"
-        ) from None
-
-
-def _check_server(where: str, server: str) -> None:
-    """See `run`."""
-    if urlsplit(server).hostname in _HERE and urlsplit(where).hostname not in _HERE:
-        raise UserError(
-            f"runtime.cluster = {where}: its workers cannot reach the Prefect server at {server}: "
-            "set PREFECT_API_URL to one that they can (docs/machines.md)"
-        )
+    if isinstance(result, _Refused):
+        raise UserError(result.message)
+    return result
