@@ -84,6 +84,7 @@ def test_a_value_that_cannot_be_is_refused_with_its_key(tmp_path, value, why):
         ("a: 1\n" * 100_000, "500000 bytes: more than 262144 are no file of settings"),
         ("? [a]\n: 1\n", "not valid YAML"),
         ("? {a: 1}\n: 1\n", "not valid YAML"),
+        ("noise:\n  n_train: !\n", "line 2: a lone `!`"),
         ("a: *nobody\n", "not valid YAML: found undefined alias 'nobody'"),
         ("%YAML 3.0\n--- 1\n", "not valid YAML"),
         ("a: 1\n---\nb: 2\n", "not valid YAML"),

@@ -78,6 +78,8 @@ def _as_dvc_does(path: Path) -> bool:
 def _as_pandas_does(path: Path) -> bool:
     """Whether a reader that knows nothing of ours sees the same answers."""
     ours = {name: (answer.verdict, answer.note) for name, answer in review.read(path).items()}
+    if not path.read_bytes().strip():
+        return not ours
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except Exception:

@@ -121,6 +121,9 @@ class _Loader(yaml.SafeLoader):
         if self._depth > _DEPTH:
             line = self.peek_event().start_mark.line + 1
             raise _Refused(f"line {line}: sections and lists in each other, over {_DEPTH} deep")
+        event = self.peek_event()
+        if getattr(event, "tag", None) == "!":  # nothing to YAML 1.1, an empty word to 1.2
+            raise _Refused(f"line {event.start_mark.line + 1}: a lone `!`: remove it, or put it in quotes")
         try:
             return super().compose_node(parent, index)
         finally:
