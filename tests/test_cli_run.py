@@ -84,6 +84,8 @@ def test_a_wrong_setting_changes_and_runs_nothing(ran: list[bool], given: str, s
         ),
         ("dataset.roi=data/roi/none.png", r"data/roi/none\.png"),
         ("inbox.folder=src", r"inbox\.folder"),
+        ("noise.n_train=9", r"noise\.n_train` = 9: refine\.strategy = consensus needs 10"),
+        ("synthesize.per_image=0", r"synthesize\.per_image` = 0: refine\.strategy = consensus compares"),
     ],
 )
 def test_what_a_setting_names_is_looked_at_before_a_stage_is(ran: list[bool], given: str, says: str) -> None:

@@ -54,6 +54,7 @@ def check_settings(settings: Params) -> None:
     """
     from adrefine.serving.folders import check_folders
 
+    _check_strategy(settings)
     root = settings.dataset.root
     if root.startswith("~"):  # a folder of that name to DVC, which reads params.yaml by itself
         there = str(Path(root).expanduser())
@@ -67,6 +68,21 @@ def check_settings(settings: Params) -> None:
     for section, weights in (named | {settings.detector: settings.chosen_detector.weights_file}).items():
         watched_weights(f"{section}.weights", weights)
     settings.chosen_detector.check_needs()
+
+
+def _check_strategy(settings: Params) -> None:
+    """Tell before the first training what the strategy would say after it."""
+    rule, name, count = settings.chosen_strategy, settings.refine.strategy, settings.noise.n_train
+    if count is not None and count < rule.FEWEST:
+        raise UserError(
+            f"params.yaml: `noise.n_train` = {count}: refine.strategy = {name} needs {rule.FEWEST} training "
+            "images or more: raise it, or choose another strategy"
+        )
+    if rule.TWINS and not settings.synthesize.per_image:
+        raise UserError(
+            f"params.yaml: `synthesize.per_image` = 0: refine.strategy = {name} compares photos with "
+            "synthetic defects: set it to 1, or choose another strategy"
+        )
 
 
 def check_disk(project: Path) -> None:

@@ -41,11 +41,14 @@ class StrategySettings(Section):
     """A strategy's section of params.yaml, registered by its name: the rule, and what it wants beside it.
 
     Attributes:
+        FEWEST: training images that it needs. TWINS: whether it needs photos with a synthetic defect.
         REFINE: by `refine.preset`, values of section `refine` that are this strategy's own in that preset.
         KNOWS: what `refine.contamination` may say beside auto: `nothing`, a `share` (that many of the highest
             scores go, instead of the rule's own), or a share or `bounds` of it.
     """
 
+    FEWEST: ClassVar[int] = 1
+    TWINS: ClassVar[bool] = False
     KNOWS: ClassVar[Literal["nothing", "share", "bounds"]] = "share"
     REFINE: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 

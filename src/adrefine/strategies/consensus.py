@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Consensus(StrategySettings):
     """Section `consensus` of params.yaml: it has no key, `refine.contamination` says what is known."""
 
+    FEWEST: ClassVar = FEWEST
+    TWINS: ClassVar = True
     KNOWS: ClassVar = "bounds"
 
     def create(self, images: int) -> ConsensusRemoval:
