@@ -6,7 +6,7 @@
 The live review of benchmarks/review.py, answered one by one and rightly: it ranks photos by places,
 whatever the detector. What it leaves out after 0, 20 and 40 answers goes, and the detector is trained anew,
 from scratch. `vanilla` learns all photos, `oracle` all but the hidden defects. Rows that
-results/review_trained.csv has are not repeated.
+results/review_trained.csv has are not repeated; several processes may share it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from adrefine.benchmark import measure, prepared
 from adrefine.errors import UserError
@@ -55,17 +56,20 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=Path("../data"))
     parser.add_argument("--detectors", nargs="+", default=list(DETECTORS), choices=DETECTORS)
+    parser.add_argument("--products", nargs="+", default=list(PRODUCTS), choices=PRODUCTS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--levels", type=float, nargs="+", default=list(LEVELS), choices=LEVELS)
     args = parser.parse_args()
     target = RESULTS / "review_trained.csv"
-    cases = product(args.seeds, args.detectors, PRODUCTS, args.levels)
+    cases = product(args.seeds, args.detectors, args.products, args.levels)
     todo = [(detector, name, level, seed) for seed, detector, name, level in cases]
     for one in progress.over(todo, label="review", unit="set"):
         done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=KEYS)
         if not (done[KEYS] == list(one)).all(axis=1).any():
             rows = pd.DataFrame(dict(zip(KEYS, one, strict=True)) | row for row in trained(args.data, *one))
-            write_csv(target, pd.concat([done, rows]) if len(done) else rows)
+            with FileLock(".adrefine/review_trained.lock"):
+                done = [pd.read_csv(target)] if target.exists() else []
+                write_csv(target, pd.concat([*done, rows]).sort_values(KEYS, kind="stable"))
     write_text(target.with_suffix(".md"), report(pd.read_csv(target)))
 
 
