@@ -249,3 +249,20 @@ def test_the_headline_is_that_of_the_chosen_detector():
     assert (fused["detector"], fused["preset"]) == ("efficientad", "paper")
     assert (fused["α of the rounds"], fused["α of the maps"]) == (0.9, 0.2)
     assert "α of the maps" not in flow
+
+
+def test_what_the_stages_read_of_runtime_must_be_there(tmp_path):
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    (tmp_path / "params.yaml").write_text("\n".join(x for x in lines if not x.startswith("  precision:")))
+    with pytest.raises(
+        UserError, match=r"no `runtime.precision`, which the stages read: add `precision: auto`"
+    ):
+        params.load_whole(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "tcp://host", "http://host:1", "tcp://host:1/x"])
+def test_a_cluster_is_local_or_the_address_of_a_scheduler(place):
+    said = refused({"runtime": {"cluster": place}})
+    assert "`runtime.cluster`" in said
+    assert said.endswith("give local, or a Dask scheduler as tcp://HOST:PORT")
+    assert params.parse({"runtime": {"cluster": "tls://host:8786"}}).runtime.cluster == "tls://host:8786"
