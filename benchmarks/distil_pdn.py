@@ -1,6 +1,6 @@
 """Makes the bundled PDN-S: EfficientNet-Lite0 distilled on generic photos (EAD Algorithm 1, shortened).
 
-    nice -n 15 python -m benchmarks.distil_pdn --images ../shared/data/natural_images --steps 1300
+    nice -n 15 python -m benchmarks.distil_pdn --images ../natural_images --steps 1300
 
 Killed, it goes on where it was. With more --steps it goes on from where the learning rate began to fall.
 Compared with Algorithm 1: crops of 128² instead of whole images at 256² (four times as many images for the

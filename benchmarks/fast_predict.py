@@ -1,6 +1,6 @@
 """What fewer views and scales cost differnet in AUROC, and what they save, on several products.
 
-    python -m benchmarks.fast_predict --data ../shared/data
+    python -m benchmarks.fast_predict --data ../data
 
 Each product: 80 good training photos, 30 good and 30 defective test photos, drawn by their id. The features
 of four views at three scales are made once; fewer views and scales are parts of them (of two views the light
