@@ -120,9 +120,10 @@ def test_check_counts_the_files_and_names_what_is_not_used(
     monkeypatch.chdir(tmp_path)
     trees.folder(tmp_path / "raw", good=3, defects=2)
     (tmp_path / "raw/good/phone.avif").write_bytes(b"")
-    others = ("runtime", "validate", "noise", "synthesize", "embed", "pretrain_pdn", "refine")
+    others = ("validate", "noise", "synthesize", "embed", "pretrain_pdn", "refine")
     sections = [
         "dataset: {name: folder, root: raw}",
+        "runtime: {engine: auto, precision: auto}",
         *(f"{name}: {{}}" for name in (*others, "padim", "consensus", "evaluate")),
     ]
     (tmp_path / "params.yaml").write_text("\n".join(sections))

@@ -1,4 +1,4 @@
-"""Would the tests notice? Each entry of mutations.yaml breaks one equation; its tests must fail.
+"""Would the tests notice? Each entry of equations.yaml breaks one equation; its tests must fail.
 
     python -m benchmarks.mutations                # writes results/mutations.md
     python -m benchmarks.mutations --only osr     # those whose name has that word; writes nothing
@@ -25,7 +25,7 @@ from adrefine.runtime import progress
 from adrefine.text import markdown
 from benchmarks.common import RESULTS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/adrefine"
 PATIENCE = 300  # seconds
 
@@ -47,7 +47,7 @@ def main() -> None:
     )
     parser.add_argument("--only", default="", metavar="WORD")
     args = parser.parse_args()
-    listed = strict_yaml.read(Path(__file__).with_suffix(".yaml"))
+    listed = strict_yaml.read(Path(__file__).with_name("equations.yaml"))
     chosen = [one for one in (Mutation(**row) for row in listed) if args.only in one.name]
     for one in chosen:
         _once(one)
@@ -88,7 +88,9 @@ def _once(one: Mutation) -> None:
     """Refuse a mutation of a line that is not there, or not alone."""
     count = (PACKAGE / one.file).read_text().count(one.line)
     if count != 1:
-        raise UserError(f"benchmarks/mutations.py: {one.name}: {one.file} has {one.line!r} {count} times")
+        raise UserError(
+            f"benchmarks/mutations/equations.yaml: {one.name}: {one.file} has {one.line!r} {count} times"
+        )
 
 
 def report(told: dict[Mutation, int]) -> str:

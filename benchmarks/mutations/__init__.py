@@ -1,0 +1,1 @@
+"""Equations that are broken on purpose, to see whether a test notices."""
