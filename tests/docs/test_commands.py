@@ -92,7 +92,8 @@ def _dvc(arguments: list[str]) -> None:
 
 def _python(arguments: list[str]) -> None:
     if arguments[0] == "-m":
-        ours = REPOSITORY.joinpath(*arguments[1].split(".")).with_suffix(".py").is_file()
+        module = REPOSITORY.joinpath(*arguments[1].split("."))
+        ours = module.with_suffix(".py").is_file() or (module / "__main__.py").is_file()
         assert ours or arguments[1] in ("pytest", "pip", "venv") or arguments[1].startswith("adrefine")
         _files_are_there(arguments[2:])
         return
