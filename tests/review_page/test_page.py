@@ -39,6 +39,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 def page(served: Page) -> Page:
     """Without an answer."""
     (served.folder / paths.REVIEW).unlink(missing_ok=True)
+    served.room.state()
+    assert served.room.follower.settle(20)
     return served
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -51,6 +52,7 @@ def test_answers_rank_the_others_anew_and_the_draws_are_kept(page: Page) -> None
         card = page.room.state()["next"][0]
         right = "remove" if STORE.hidden[STORE.ids.index(card["id"])] else "keep"
         page.room.answer("a", [card["id"]], right, None, card["asked"])
+        assert page.room.follower.settle(20)
     given = review.read(paths.REVIEW)
     assert sum(one.verdict == "remove" for one in given.values()) == 4
     assert [one.drawn() is not None for one in given.values()] == [False] * 9 + [True]
@@ -60,6 +62,41 @@ def test_answers_rank_the_others_anew_and_the_draws_are_kept(page: Page) -> None
     told = page.room.foreseen()
     assert (told["of"], told["by_you"]) == (60, 4)
     assert told["leaves"] == len(Review.of_project().gone() or ())
+
+
+def test_nobody_waits_for_the_ranking_to_follow(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, ranking, go = page.room, page.room.review.session.photos, threading.Event()
+    turn = ranking.turn
+    monkeypatch.setattr(ranking, "turn", lambda place: go.wait(20) and turn(place))
+    first, second, third = (card["id"] for card in room.state(3)["next"])
+    before = ranking.strength
+    room.answer("a", [first, second], "remove", None)
+    assert list(page.answers().values()) == ["remove", "remove"]
+    told = room.state(1)
+    assert (told["answered"], told["behind"], told["ranked"]) == (2, 2, 0)
+    assert [card["id"] for card in told["next"]] == [third]
+    assert room.picture("map", third) is not None
+    assert ranking.strength is before
+    go.set()
+    assert room.follower.settle(20)
+    told = room.state(3)
+    assert (told["behind"], told["ranked"], room.news("a", 0)["ranked"]) == (0, 2, 2)
+    fresh = Review.of_project().session
+    assert [card["id"] for card in told["next"]] == [one.image_id for one in fresh.next(3)]
+    np.testing.assert_allclose(ranking.strength, fresh.photos.strength, atol=1e-3)  # beyond rounding
+
+
+def test_the_ranking_that_failed_once_is_tried_again(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, ranking = page.room, page.room.review.session.photos
+    with monkeypatch.context() as patched:
+        patched.setattr(ranking, "turn", lambda place: 1 / 0)
+        patched.setattr(threading, "excepthook", lambda told: None)
+        room.answer("a", ["im010"], "remove", None)
+        assert room.follower.settle(20)
+        assert room.state()["behind"] == 1
+    room.answer("a", ["im011"], "keep", None)
+    assert room.follower.settle(20)
+    assert room.state()["behind"] == 0
 
 
 def test_the_grid_filters_counts_and_sorts(page: Page) -> None:

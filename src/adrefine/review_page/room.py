@@ -14,15 +14,18 @@ import numpy as np
 from adrefine import manifest, paths
 from adrefine.errors import UserError
 from adrefine.review import Answer, verdicts
-from adrefine.review_page import listing, pictures
+from adrefine.review_page import listing
+from adrefine.review_page.album import Album
 from adrefine.review_page.answers import Answers, Change
 from adrefine.review_page.cards import Cards
+from adrefine.review_page.follower import Follower
 from adrefine.review_page.listing import Now, Photos
 from adrefine.reviewing.project import Review, sentence
 from adrefine.reviewing.session import AGAIN, Asked
 
 AHEAD = 4  # photos that a tab has ready
 MOST = 120  # photos of the grid at once
+WAIT = 0.1  # seconds that a look at the next photos waits for the ranking to follow; then it is of before
 
 
 class Room:
@@ -35,6 +38,7 @@ class Room:
     def __init__(self, review: Review, reviewer: str = "") -> None:
         self.reviewer, self.answers = reviewer, Answers()
         self.lock = threading.RLock()
+        self.follower = Follower(self.lock)
         self.foreseeing = threading.Lock()
         self.laying = threading.Lock()
         self.laid: tuple[object, np.ndarray, str] = (None, np.empty((0, 2)), "")  # until somebody asks for it
@@ -54,13 +58,13 @@ class Room:
         decided = manifest.read(file) if file.exists() else None
         self.photos = Photos.of(review.noisy, decided, [*evidence.ids, *evidence.held])
         self.trained = len(evidence.ids)
-        self.table = review.noisy.set_index("image_id")
+        self.album = Album.of(review, self.photos.rows)
         self.lists = {
             "duplicates": listing.duplicates(self.photos),
             "quarantined": listing.quarantined(),
         }
         self.cards = Cards(review, self.photos)
-        review.session.follow(self.answers.given)
+        self._follow()
 
     def news(self, tab: str, since: int) -> dict[str, Any]:
         """The number of the last change, and what others than `tab` did after number `since`.
@@ -71,20 +75,24 @@ class Room:
         with self.lock:
             self._refresh()
             others = [self._said(one, tab) for one in self.answers.since(since, tab)]
-            return {"number": len(self.answers.changes), "others": others}
+            return {"number": len(self.answers.changes), "ranked": self.follower.steps, "others": others}
 
     def state(self, count: int = AHEAD) -> dict[str, Any]:
-        """The next photos, and what the answers tell.
+        """The next photos, and what the answers tell; `behind`: answers that the ranking does not know yet.
 
         Raises:
             UserError: data/review.csv cannot be read; says why.
         """
         with self.lock:
             self._refresh()
+        self.follower.settle(WAIT)
+        with self.lock:
             session = self.review.session
             told, now = session.estimate(), self._now()
             return {
                 "number": len(self.answers.changes),
+                "ranked": self.follower.steps,
+                "behind": len(session.behind()),
                 "next": [self.cards.of_training(asked, now) for asked in session.next(count)],
                 "estimate": sentence(told),
                 "enough": session.enough() or "",
@@ -105,7 +113,7 @@ class Room:
             self._refresh()
             wanted = {image_id: self._worded(image_id, verdict, note, asked) for image_id in ids}
             done = self.answers.give(tab, wanted)
-            self.review.session.follow(self.answers.given)
+            self._follow()
             return len(done)
 
     def undo(self, tab: str) -> dict[str, Any]:
@@ -113,7 +121,7 @@ class Room:
         with self.lock:
             self._refresh()
             done, lost = self.answers.undo(tab)
-            self.review.session.follow(self.answers.given)
+            self._follow()
             return {
                 "photos": [self.card(one.image_id) for one in done[:1]],
                 "count": len(done),
@@ -207,32 +215,17 @@ class Room:
         }
 
     def picture(self, kind: str, image_id: str) -> tuple[bytes | Path, str] | None:
-        """Content or file, and its type; None where there is none.
-
-        Args:
-            kind: photo | native | thumbnail | map.
-        """
-        with self.lock:
-            row, file = self._row(image_id), Path(self.review.files[image_id])
-            dataset = self.review.settings.dataset
-            source, scale = (str(self.table.at[image_id, name]) for name in ("source", "scale"))
-            distances = self.review.session.photos.map(row) if kind == "map" and row < self.trained else None
-        if kind == "photo":
-            return (file, "image/png") if file.is_file() else None
-        if kind == "map":
-            size = pictures.size_of(file)
-            return (
-                None if distances is None or size is None else (pictures.heat(distances, size), "image/png")
-            )
-        if kind == "native":
-            made = pictures.native(dataset, source, scale)
-            return self.picture("photo", image_id) if made is None else (made, "image/jpeg")
-        made = pictures.small(file, image_id)
-        return None if made is None else (made, "image/jpeg")
+        """As of `Album.picture`; waits for nobody."""
+        return self.album.picture(kind, image_id)
 
     def _refresh(self) -> None:
         if self.answers.refresh():
-            self.review.session.follow(self.answers.given)
+            self._follow()
+
+    def _follow(self) -> None:
+        """The session knows the answers at once, its ranking as soon as it can."""
+        self.review.session.note(self.answers.given)
+        self.follower.follow(self.review.session)
 
     def _now(self) -> Now:
         session = self.review.session

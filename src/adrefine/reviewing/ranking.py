@@ -29,7 +29,8 @@ class Ranking:
 
     Attributes:
         evidence: what the voters said at the start.
-        strength: (n,) of now, in the order of `evidence.ids`.
+        strength: (n,) of now, in the order of `evidence.ids`. good: (n,) False: it is a confirmed defect.
+            Both, and the distances, are replaced whole: another thread may read them while one changes them.
 
     Args:
         store: maps and pooled vectors, of the photos and, with `twins`, of a synthetic defect of some.
@@ -63,6 +64,10 @@ class Ranking:
         """Undo `confirm`."""
         self._change(place, ADD)
 
+    def turn(self, place: int) -> None:
+        """Confirm the photo at `place`, or restore it if it is a confirmed defect."""
+        self._change(place, REMOVE if self.good[place] else ADD)
+
     def cell(self, place: int) -> tuple[int, int]:
         """Row and column of the most unusual place of the photo at `place` of the ids."""
         distances = self.live[0].distances[place]
@@ -80,17 +85,18 @@ class Ranking:
     def _change(self, place: int, sign: float) -> None:
         if self.good[place] == (sign == ADD):
             return
-        self.good[place] = sign == ADD
+        good = self.good.copy()
+        good[place] = sign == ADD
         for live in self.live:
             live.change(place, sign)
         scores = [photo_scores(live.distances, evidence.TOP) for live in self.live]
         told = [
-            replace(voter, photos=score, twins=None, good=self.good)
+            replace(voter, photos=score, twins=None, good=good)
             for voter, score in zip(self.evidence.voters, scores, strict=True)
         ]
         photos = evidence.together(told, self.evidence.weights, scores)
-        middle, unit = evidence.robust(photos[self.good])
-        self.strength = (photos - middle) / unit
+        middle, unit = evidence.robust(photos[good])
+        self.strength, self.good = (photos - middle) / unit, good
 
 
 class _Live:
@@ -107,11 +113,12 @@ class _Live:
     def change(self, place: int, sign: float) -> None:
         """Take the photo at `place` out of the models that have learned it, or back into them."""
         own = self.parts[self.folds[place]]
-        photo = own.photo(place)
+        photo, distances = own.photo(place), self.distances.copy()
         for fold, part in enumerate(self.parts):
             if fold != self.folds[place]:
                 part.change(photo, sign)
-                self.distances[part.rows] = np.maximum(part.distances(), 1e-12)
+                distances[part.rows] = np.maximum(part.distances(), 1e-12)
+        self.distances = distances
 
 
 @dataclass

@@ -113,12 +113,26 @@ class Session:
 
     def follow(self, answers: Mapping[str, Answer]) -> list[str]:
         """Have the answers of the file instead, in its order; the photos whose answer that changed."""
+        changed = self.note(answers)
+        for place in self.behind():
+            self.photos.turn(place)
+        self._belief = None
+        return changed
+
+    def note(self, answers: Mapping[str, Answer]) -> list[str]:
+        """As `follow`, but the ranking is left `behind`, for another thread to bring up."""
         there = {name: one for name, one in answers.items() if name in self.place}
         changed = [name for name in self.answers | there if not same(self.answers.get(name), there.get(name))]
-        for name in changed:
-            self._take(name, there.get(name))
-        self.answers = there
+        self.answers, self._belief = there, None
         return changed
+
+    def behind(self) -> list[int]:
+        """Places of the photos that the ranking does not yet take for what their answers say."""
+        return [int(place) for place in np.flatnonzero(self.photos.good == self._are(REMOVE))]
+
+    def ranked(self) -> None:
+        """The ranking has changed: what it tells is to be reckoned anew."""
+        self._belief = None
 
     def undo(self) -> str | None:
         """Take back the last answer of this session; its photo, None if there is none."""

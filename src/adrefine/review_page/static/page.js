@@ -10,6 +10,7 @@ const VIEWS = ["triage", "grid", "region", "run"];
 const POLL = 1000; // milliseconds between looks at what others answered
 let number = 0; // the last change that this tab was told of
 let known = -1; // the change that is drawn
+let ranked = 0; // photos that the ranking had taken in by then
 let started = false;
 let waiting = null;
 
@@ -23,13 +24,13 @@ async function refresh() {
     notice(error.message);
     return;
   }
-  const more = told.enough ? `. Enough: ${told.enough}` : "";
+  const more = told.enough ? `. Enough: ${told.enough}` : told.behind ? `. Ranking: ${told.behind.toLocaleString("en")} to go` : "";
   const line = `${told.answered.toLocaleString("en")} of ${told.photos.toLocaleString("en")} answered: ${told.estimate}${more}`;
   if ($("estimate").textContent !== line) $("estimate").textContent = line;
   $("done").value = told.answered / Math.max(told.photos, 1);
   triage.offer(told.next);
   if (told.number !== known) later();
-  known = told.number;
+  ({ number: known, ranked } = told);
 }
 
 // What other tabs and people did; the page is drawn anew only where something happened.
@@ -39,7 +40,7 @@ async function look() {
     if (number > 0 || started) told.others.forEach(other);
     ({ number } = told);
     started = true;
-    if (number !== known) await refresh();
+    if (number !== known || told.ranked !== ranked) await refresh();
   } catch (error) {
     notice(error.message);
   }
@@ -59,7 +60,7 @@ function later() {
   waiting = setTimeout(async () => {
     try {
       $("foreseen").textContent = foreseen(await get("foreseen"));
-      if (view() === "grid") grid.turn(); // it counts what the next run leaves out
+      if (view() === "grid") await Promise.all([grid.turn(), scatter.renew()]); // what the next run leaves out
     } catch (error) {
       notice(error.message);
     }
@@ -79,7 +80,7 @@ function show() {
   for (const link of document.querySelectorAll("nav a"))
     if (link.hash === `#${now}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-  if (now === "grid") grid.turn();
+  if (now === "grid") grid.turn().then(scatter.renew);
   if (now === "region") drawRegion().catch((error) => notice(error.message));
 }
 

@@ -9,16 +9,7 @@ let drawing = false;
 
 export function start(select, open) {
   const canvas = $("plane");
-  $("scatter").addEventListener("toggle", async () => {
-    if (!$("scatter").open) return;
-    try {
-      photos = await get("scatter");
-      $("axes").textContent = photos.axes;
-    } catch (error) {
-      notice(error.message);
-    }
-    draw();
-  });
+  $("scatter").addEventListener("toggle", renew);
   window.addEventListener("resize", draw);
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
@@ -40,6 +31,18 @@ export function start(select, open) {
     if (near >= 0) open(photos.ids[near]);
     else select(found);
   });
+}
+
+// As the photos and answers are now, if it is open.
+export async function renew() {
+  if (!$("scatter").open) return;
+  try {
+    photos = await get("scatter");
+    $("axes").textContent = photos.axes;
+  } catch (error) {
+    notice(error.message);
+  }
+  draw();
 }
 
 const place = (event) => [event.offsetX, event.offsetY];
