@@ -20,6 +20,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from adrefine import datasets, params, paths
+from adrefine.datasets.formats import SUFFIXES
 from adrefine.dvc_driver.processes import stream
 from adrefine.dvc_driver.repro import events
 from adrefine.errors import exit_cleanly
@@ -86,7 +87,11 @@ def inbox() -> str:
     seen = intake.look(folder)
     if not seen and not undecided.exists():
         return f"{folder} holds no new photo"
-    if versions.current(paths.PROMOTED) is None and not undecided.exists() and intake.look(arrivals):
+    if (
+        versions.current(paths.PROMOTED) is None
+        and not undecided.exists()
+        and intake.look(arrivals, SUFFIXES)
+    ):
         get_run_logger().info("Nothing is promoted yet: first what is there without the new photos")
         reproduce()
         promote()

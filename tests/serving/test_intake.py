@@ -150,14 +150,40 @@ def test_a_photo_still_being_written_is_not_lost_when_it_is_rejected(place: Plac
     assert there.read_bytes() == whole
 
 
-def test_hidden_files_links_and_other_files_are_left_alone(place: Place, tmp_path: Path) -> None:
+def test_other_files_are_set_aside_too(place: Place) -> None:
+    (place.inbox / "sub").mkdir()
+    for name in ("notes.txt", "sub/labels.JSON", "photo"):
+        (place.inbox / name).write_text("nothing")
+    rule = "photos end in .png, .jpg, .tif and so on"
+    taken = place.take()
+    assert taken.rejected == {
+        "notes.txt": f".txt is no photo: {rule}",
+        "photo": f"a name without a suffix: {rule}",
+        "sub/labels.JSON": f".JSON is no photo: {rule}",
+    }
+    assert f"rejected: notes.txt: .txt is no photo: {rule}" in taken.lines()
+    kept = (place.inbox / "rejected").iterdir()
+    assert sorted(path.name.split("-")[-1] for path in kept) == [
+        *("labels.JSON", "notes.txt", "photo", "reasons.csv"),
+    ]
+    assert look(place.inbox) == {}
+
+
+def test_hidden_files_links_and_unfinished_copies_stay_with_a_word(place: Place, tmp_path: Path) -> None:
     elsewhere = save(tmp_path / "elsewhere/a.png", pixels(3))
-    (place.inbox / "link.png").symlink_to(elsewhere)
+    (place.inbox / "sub").mkdir()
+    (place.inbox / "sub/link.png").symlink_to(elsewhere)
     (place.inbox / ".a.png").write_bytes(elsewhere.read_bytes())
-    (place.inbox / "notes.txt").write_text("nothing")
+    (place.inbox / "b.png.PART").write_bytes(elsewhere.read_bytes())
     before = place.everything()
     assert look(place.inbox) == {}
-    assert place.take() == Taken()
+    taken = place.take()
+    assert taken.lines() == [
+        "0 new photos taken, 0 were there already",
+        "left: .a.png: hidden",
+        "left: b.png.PART: an unfinished copy, by its name",
+        "left: link.png: a link: copy the photo itself",
+    ]
     assert place.everything() == before
 
 

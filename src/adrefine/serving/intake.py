@@ -25,6 +25,7 @@ from adrefine.io import locked, sync_folder, write_durably
 from adrefine.serving.folders import check_folders
 
 REJECTED, REASONS = "rejected", "reasons.csv"
+UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp", ".temp", "~")
 Seen = dict[str, tuple[int, int, int]]  # photo, relative to the inbox: size, time of change, inode
 
 
@@ -35,19 +36,20 @@ class Taken:
     new: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)  # the dataset has the same photo already
     rejected: dict[str, str] = field(default_factory=dict)  # with the reason
+    left: dict[str, str] = field(default_factory=dict)  # stays where it is, with the reason
 
     def lines(self) -> list[str]:
         """For people."""
         counts = f"{len(self.new)} new photos taken, {len(self.known)} were there already"
         rejected = [f"rejected: {tame_name(name)}: {reason}" for name, reason in self.rejected.items()]
-        return [counts, *rejected]
+        return [counts, *rejected, *(f"left: {tame_name(name)}: {why}" for name, why in self.left.items())]
 
 
-def look(folder: Path) -> Seen:
-    """The photos in `folder` and its sub-folders as they are now, pictures of a kind that is not read among
-    them; hidden files, links and what was rejected are left out."""
+def look(folder: Path, suffixes: Set[str] | None = None) -> Seen:
+    """The files in `folder` and its sub-folders as they are now, photos or not, or those with one of the
+    `suffixes`; hidden files, links, unfinished copies and what was rejected are left out."""
     seen: Seen = {}
-    for path in _photos(folder, REJECTED, suffixes=SUFFIXES | UNREAD.keys()):
+    for path in _files(folder, REJECTED, suffixes=suffixes):
         try:
             seen[path.relative_to(folder).as_posix()] = _state(path)
         except FileNotFoundError:  # taken back by whoever dropped it
@@ -87,12 +89,12 @@ class Watch:
 def take(
     inbox: Path, names: list[str], root: Path, arrivals: Path, undecided: Path, max_megapixels: float
 ) -> Taken:
-    """Move photos from the inbox to the dataset; unreadable files go to `inbox/rejected`.
+    """Move photos from the inbox to the dataset; files that are no photo go to `inbox/rejected`.
 
     Killed at any moment, the next call goes on; nothing is lost or doubled.
 
     Args:
-        inbox: the inbox. names: photos in it, of which nobody writes any more.
+        inbox: the inbox. names: files in it, of which nobody writes any more.
         root: the whole dataset; a photo that is anywhere in it is not taken again.
         arrivals: folder in it that new photos go to.
         undecided: file that is made before the first photo arrives: a run that dies after that is to be done
@@ -110,6 +112,7 @@ def take(
         sizes = _by_size(root)
         for name in sorted(names):
             _take_one(inbox, name, sizes, arrivals, undecided, max_megapixels, done)
+    done.left = dict(_left(inbox, inbox))
     return done
 
 
@@ -128,8 +131,7 @@ def _take_one(
     except FileNotFoundError:  # taken back
         return
     try:
-        if remedy := UNREAD.get(source.suffix.lower()):
-            raise decode.BadPhoto(f"{source.suffix} is not read: {remedy}")
+        _check_kind(source.suffix)
         data = sources.read_bytes(inbox.resolve(), name, max_megapixels)
         decode.photo(data, max_megapixels)
     except (OutOfMemory, MemoryError) as error:
@@ -150,6 +152,36 @@ def _take_one(
         done.new.append(name)
     if source.exists() and _state(source) == before:  # else it is another photo now: for the next run
         source.unlink()
+
+
+def _check_kind(suffix: str) -> None:
+    """Raises BadPhoto for a suffix that no photo has here."""
+    if remedy := UNREAD.get(suffix.lower()):
+        raise decode.BadPhoto(f"{suffix} is not read: {remedy}")
+    if suffix.lower() not in SUFFIXES:
+        what = f"{suffix} is no photo" if suffix else "a name without a suffix"
+        raise decode.BadPhoto(f"{what}: photos end in .png, .jpg, .tif and so on")
+
+
+def _left(folder: Path, inbox: Path) -> Iterator[tuple[str, str]]:
+    """What no run takes or rejects, relative to the inbox, and why."""
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        why = _stays(entry)
+        if why:
+            yield Path(entry.path).relative_to(inbox).as_posix(), why
+        elif entry.is_dir() and Path(entry.path) != inbox / REJECTED:
+            yield from _left(Path(entry.path), inbox)
+
+
+def _stays(entry: os.DirEntry[str]) -> str:
+    """Why a run leaves this where it is; empty: it does not."""
+    if entry.name.startswith("."):
+        return "hidden"
+    if entry.is_symlink():
+        return "a link: copy the photo itself"
+    if entry.name.lower().endswith(UNFINISHED):
+        return "an unfinished copy, by its name"
+    return "" if entry.is_file() or entry.is_dir() else "no file"
 
 
 def _reject(inbox: Path, name: str, reason: str) -> None:
@@ -198,21 +230,21 @@ def _state(path: Path) -> tuple[int, int, int]:
 def _by_size(root: Path) -> dict[int, list[Path]]:
     """The photos of a dataset by their size in bytes: only those of the same size can be the same."""
     by_size: dict[int, list[Path]] = {}
-    for path in _photos(root):
+    for path in _files(root, suffixes=SUFFIXES):
         by_size.setdefault(path.stat().st_size, []).append(path)
     return by_size
 
 
-def _photos(folder: Path, *without: str, suffixes: Set[str] = SUFFIXES) -> Iterator[Path]:
-    """Files in `folder` and below with the suffix of a photo; no hidden ones, no links, no folders `without`
-    directly in it."""
+def _files(folder: Path, *without: str, suffixes: Set[str] | None = None) -> Iterator[Path]:
+    """Files in `folder` and below, with one of the suffixes where there are some; nothing that stays where it
+    is, no folders `without` directly in it."""
     if not folder.is_dir():
         return
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith(".") or entry.is_symlink():
+        if _stays(entry):
             continue
         if entry.is_dir():
             if entry.name not in without:
-                yield from _photos(Path(entry.path), suffixes=suffixes)
-        elif entry.is_file() and Path(entry.name).suffix.lower() in suffixes:
+                yield from _files(Path(entry.path), suffixes=suffixes)
+        elif suffixes is None or Path(entry.name).suffix.lower() in suffixes:
             yield Path(entry.path)
