@@ -59,6 +59,8 @@ def test_the_example_explains_every_key():
         ),
         (ONE + "strategies: {x: {refine: {strategy: irp}, differnet: {}}}\n", "`differnet` is what all"),
         (ONE + "strategies: {'a|b': {refine: {strategy: irp}}}\n", "strategies.a|b"),
+        (ONE + "strategies: {x: {refine: {strategy: consensus}}}\n", "strategy `x` needs synthetic defects"),
+        (ONE + "lists: a.csv\n", "`lists` needs `modes: [overlap]`"),
         (ONE + "params: {noise: {seed: 3}}\n", "`params`: `noise.seed` differs from run to run: set `seeds`"),
         (ONE + "params: {dataset: {root: x}}\n", "set `datasets: root` instead"),
         (ONE + "params: {embed: {scales: []}}\n", "`params`: `embed.scales`"),

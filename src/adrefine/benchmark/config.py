@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from adrefine import strict_yaml
+from adrefine.benchmark import prepared
 from adrefine.benchmark.sections import clash, merged, refuse_keys
 from adrefine.detectors import DETECTORS
 from adrefine.errors import UserError
@@ -68,6 +69,7 @@ class Benchmark(Section):
     strategies: dict[Name, Sections] = Field(default_factory=dict)
     params: Sections = Field(default_factory=dict)
     twins: bool = False
+    lists: str | None = None
     ceiling_folds: Annotated[int, Field(ge=2)] = 5
     keep_models: bool = True
 
@@ -91,6 +93,12 @@ class Benchmark(Section):
             if "detector" not in sections and len(meant) == 1 and meant[0] in DETECTORS.names():
                 sections["detector"] = meant[0]
         return detectors
+
+    @model_validator(mode="after")
+    def _listed_defects_are_tested(self) -> Benchmark:
+        if self.lists is not None and self.modes != ("overlap",):
+            raise ValueError("`lists` needs `modes: [overlap]`: what a list hides is tested as well")
+        return self
 
     @field_validator("strategies")
     @classmethod
@@ -133,7 +141,10 @@ def _check_sections(config: Benchmark, path: str) -> None:
         clash(sections, where)
         parse(merged(config.params, sections), where)
         for name, chosen in config.strategies.items():
-            parse(merged(config.params, sections, chosen), f"{path}, strategy `{name}`")
+            settings = parse(merged(config.params, sections, chosen), f"{path}, strategy `{name}`")
+            made = "synthesize" in prepared.sections(settings.chosen_detector.reads, config.twins)
+            if settings.chosen_strategy.TWINS and not made:
+                raise UserError(f"{path}, strategy `{name}` needs synthetic defects: set `twins: true`")
 
 
 def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from adrefine import detectors, manifest, noise
+from adrefine.benchmark import lists
 from adrefine.detectors.base import Detector, Images
 from adrefine.detectors.training import known_defects
 from adrefine.metrics import cleaning, detection, ranking
@@ -18,9 +19,18 @@ from adrefine.strategies.engine import Outcome
 from adrefine.strategies.scorers import OutOfFold
 
 
-def inject(table: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
-    """The noisy manifest, the ids that train, and those of them that are no hidden defect."""
-    noisy = noise.inject(table, params.noise)
+def inject(
+    table: pd.DataFrame, params: Params, listed: Path | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
+    """The noisy manifest, the ids that train, and those of them that are no hidden defect.
+
+    Args:
+        listed: a published list of the training photos; None: `params.noise` draws them.
+    """
+    if listed is None:
+        noisy = noise.inject(table, params.noise)
+    else:
+        noisy = lists.inject(table, listed, Path(params.dataset.root))
     train = manifest.of_split(noisy, "train").sort_values("image_id")
     return noisy, tuple(train["image_id"]), tuple(train.loc[train["injected"] == 0, "image_id"])
 

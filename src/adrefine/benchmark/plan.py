@@ -10,10 +10,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from adrefine.benchmark import prepared
+from adrefine.benchmark import lists, prepared
 from adrefine.benchmark.config import ORACLE, VANILLA, Benchmark, Entry, names_of
 from adrefine.benchmark.sections import merged
 from adrefine.detectors import DetectorSettings
+from adrefine.io import sha256_file
 from adrefine.params import Params, parse
 
 _NOTHING = {"refine": {"strategy": "vanilla", "scorer": "in_sample"}}
@@ -45,6 +46,7 @@ class Run:
         digest: of the settings that decide the row; a row with another digest is stale.
         base: digest of what the cell shares; it names the initial model.
         twins, ceiling_folds: as in the benchmark file.
+        listed: the published list that says which photos train, if one does.
     """
 
     cell: Cell
@@ -54,6 +56,7 @@ class Run:
     base: str
     twins: bool
     ceiling_folds: int
+    listed: Path | None = None
 
     def __str__(self) -> str:
         return f"{self.cell}, {self.strategy}"
@@ -73,19 +76,28 @@ def _cells(config: Benchmark) -> Iterator[tuple[Entry, Cell]]:
 
 
 def _runs(config: Benchmark, entry: Entry, cell: Cell) -> Iterator[Run]:
-    base = ""
+    base, listed = "", lists.file_of(config.lists, cell.noise, cell.seed)
+    mark = None if listed is None else sha256_file(listed)
     for name in names_of(config):
         sections = config.strategies.get(name, {})
         params = settings(config, entry, cell, sections or _NOTHING)
         inputs = prepared.sections(params.chosen_detector.reads, config.twins)
         shared = ["dataset", "noise", "detector", params.detector, *inputs]
-        base = base or digest(params, shared)
+        base = base or digest(params, shared, mark)
         decides = {VANILLA: shared, ORACLE: shared}.get(
             name, [*shared, "refine", params.refine.strategy, *sections]
         )
         folds = config.ceiling_folds if name == ORACLE else None
+        extra = folds if mark is None else [folds, mark]
         yield Run(
-            cell, name, params, digest(params, decides, folds), base, config.twins, config.ceiling_folds
+            cell,
+            name,
+            params,
+            digest(params, decides, extra),
+            base,
+            config.twins,
+            config.ceiling_folds,
+            listed,
         )
 
 

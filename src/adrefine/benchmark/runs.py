@@ -34,7 +34,7 @@ def execute(run: Run) -> Row:
     try:
         with hardware.one_core_each(), _quiet():
             table, inputs = prepared.read(prepared.folder(run.params, run.twins))
-            noisy, ids, clean = measure.inject(table, run.params)
+            noisy, ids, clean = measure.inject(table, run.params, run.listed)
             if run.strategy == ORACLE:
                 measures = _oracle(run, noisy, ids, clean, inputs)
             else:
@@ -68,7 +68,7 @@ def key_columns(run: Run) -> Row:
 def unreachable(run: Run, table: pd.DataFrame) -> Row | None:
     """The row of a cell whose noise the photos at hand cannot make; None if they can."""
     try:
-        noise.inject(table, run.params.noise)
+        measure.inject(table, run.params, run.listed)
     except UserError as error:
         return {**key_columns(run), "unreachable": str(error)}
     return None
