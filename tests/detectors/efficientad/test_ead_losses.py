@@ -94,6 +94,18 @@ def test_collaborative_discrepancy_is_equation_4_9(gamma):
     assert float(found) == pytest.approx(sum(of_images) / B)
 
 
+def test_the_ring_counts_neither_as_normal_nor_as_defective():
+    teacher, student, mask = maps(3)
+    ring = torch.zeros_like(mask)
+    ring[0, 0, 2:4] = ring[0, 3, 2] = True
+    plain = losses.collaborative_discrepancy(teacher, student, mask, 2.0, torch.zeros_like(mask))
+    assert float(plain) == float(losses.collaborative_discrepancy(teacher, student, mask, 2.0))
+    found = losses.collaborative_discrepancy(teacher, student, mask, 2.0, ring)
+    changed = torch.where(ring[:, None], student + 5, student)
+    assert float(losses.collaborative_discrepancy(teacher, changed, mask, 2.0, ring)) == float(found)
+    assert float(found) != float(plain)
+
+
 def test_its_gradient_pulls_normal_positions_and_pushes_defective_ones():
     teacher, student, mask = maps(4)
     student.requires_grad_()

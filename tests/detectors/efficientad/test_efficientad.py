@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ def test_the_paper_preset_is_the_documents_and_explicit_keys_overrule():
     assert (paper.side, paper.steps, paper.batch_size, paper.learning_rate) == (256, 70000, 1, 1e-4)
     assert (paper.p_hard, paper.synthetic, paper.augment, paper.init) == (0.99, 0.4, 1.0, "scratch")
     assert [getattr(paper, f"coeff_{name}") for name in PARTS] == [1, 0, 1, 1, 1]
+    assert (paper.patches, paper.ring) == ("noise", False)
     assert Settings(steps=7, augment=0).steps == 7
     assert Settings(augment=0).augment == 0
     assert Settings().side == Settings.PRESETS["fast"]["side"]
@@ -190,6 +192,25 @@ def test_every_loss_is_weighed_by_its_coefficient(striped):
         only = {f"coeff_{other}": 3.0 * (other == name) for other in PARTS}
         trainer.settings = Settings(**{**TINY, **only})
         assert float(trainer._total(parts)) == pytest.approx(3 * float(parts[name]))
+
+
+def test_the_ring_counts_for_no_loss_if_asked(striped):
+    detector = untrained(holdout=0, synthetic=1.0, augment=0.0)
+    detector.fit(striped)
+    trainer = detector._trainer(detector._photos(striped), detector._teacher(striped))
+    items = trainer._items((0, striped.ids[:2]))
+    without = trainer.losses(items)
+    trainer.settings = Settings(**TINY, ring=False)
+    assert all(float(trainer.losses(items)[name]) != float(without[name]) for name in ("hard", "ae", "cdo"))
+
+
+def test_a_loss_on_generic_images_needs_some(striped, tmp_path):
+    prepared = tmp_path / "prepared"
+    shutil.copytree(striped.prepared, prepared)
+    file = prepared / PIXELS / "generic.csv"
+    file.write_text(file.read_text().splitlines()[0] + "\n")
+    with pytest.raises(UserError, match="coeff_ood = 1 needs generic images, and there are none"):
+        untrained(coeff_ood=1.0).fit(Images(striped.ids, prepared))
 
 
 def test_unchanged_pixels_use_the_kept_teacher_output_and_give_the_same(striped):

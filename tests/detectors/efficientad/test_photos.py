@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from adrefine.detectors.efficientad.sampling import draw
+from adrefine.backbones.pdn import Pdn
+from adrefine.detectors.efficientad.sampling import draw, noise_patches
 from adrefine.detectors.efficientad.settings import Settings
-from adrefine.detectors.efficientad.training import mask_of_features
+from adrefine.detectors.efficientad.training import mask_of_features, ring_of_features
 from adrefine.detectors.photos import Kept, Photos, Window, open_photos, size_of
 from adrefine.detectors.trained import batches
 from adrefine.errors import UserError
@@ -66,6 +67,56 @@ def test_masks_of_features_are_true_where_any_pixel_is(padding, size):
     assert found.shape == (1, size, size)
     edge = 0 if padding else 4
     assert torch.nonzero(found).tolist() == [[0, 33 // 4 - edge, 30 // 4 - edge]]
+
+
+@pytest.mark.parametrize("size", ["small", "medium"])
+@pytest.mark.parametrize("padding", [True, False])
+def test_the_ring_is_what_sees_a_pixel_of_the_mask(size, padding):
+    """Asked of the network itself: whose gradient reaches that pixel."""
+    torch.manual_seed(0)
+    net = Pdn(size, 4, padding).eval()
+    for row, column in ((33, 30), (0, 63)):
+        mask = torch.zeros(1, 64, 64, dtype=torch.bool)
+        mask[0, row, column] = True
+        image = torch.rand(1, 3, 64, 64)
+        other = image + mask[:, None] * (0.5 + torch.rand(1, 3, 1, 1))
+        with torch.no_grad():
+            differs = (net(image) - net(other)).abs().amax(dim=1) > 0
+        ring = ring_of_features(mask, padding)
+        assert ring.shape == differs.shape
+        assert not (differs & ~ring).any()
+        assert (ring & ~differs).sum() <= 0.2 * ring.sum()  # ReLU hides the pixel from few
+
+
+def test_literal_patches_are_squares_of_noise_drawn_anew(striped):
+    source, s = photos(striped), settings(synthetic=1.0, augment=0.0, patches="noise")
+    seen = set()
+    for step in range(6):
+        item = draw("p03", step, source, s)
+        unchanged = source.pixels(Window(source.path("p03")))
+        assert item.window is None
+        assert 1 <= item.mask.sum() <= 4 * 7**2
+        assert torch.equal(item.pixels[:, ~item.mask], unchanged[:, ~item.mask])
+        assert not torch.equal(item.pixels, unchanged)
+        assert torch.equal(item.pixels[0], item.pixels[2])  # a grey photo stays grey
+        seen.add(tuple(map(tuple, torch.nonzero(item.mask).tolist())))
+    assert len(seen) == 6
+    assert not draw("p03", 0, source, settings(synthetic=0.0, patches="noise")).mask.any()
+
+
+def test_noise_lies_on_the_part_and_has_its_mean_and_deviation():
+    plate = torch.zeros(3, 160, 160)
+    plate[:, 40:120, 40:120] = 0.8
+    values = []
+    for seed in range(40):
+        changed, mask = noise_patches(plate, np.random.default_rng(seed))
+        rows, columns = torch.nonzero(mask, as_tuple=True)
+        assert min(rows.min(), columns.min()) >= 31
+        assert max(rows.max(), columns.max()) <= 128
+        values.append(changed[:, mask].flatten())
+    noise = torch.cat(values)
+    assert float(noise.mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(noise.std()) == pytest.approx(0.245, abs=0.02)  # 0.25, cut off at 0 and 1
 
 
 def test_a_draw_depends_on_seed_id_and_step_alone(striped):

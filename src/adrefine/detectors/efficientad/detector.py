@@ -55,6 +55,11 @@ class EfficientAD(Detector):
         if len(images) < 2:
             raise UserError(f"EfficientAD needs at least 2 training images, got {len(images)}")
         s, photos, teacher = self.settings, self._photos(images), self._teacher(images)
+        if s.coeff_ood and not photos.generic:
+            raise UserError(
+                f"efficientad.coeff_ood = {s.coeff_ood:g} needs generic images, and there are none: put some "
+                "into the folder that pretrain_pdn.images names, or set it to 0"
+            )
         if warm_start and self.networks is not None:
             self.networks.load_state_dict(self.cold)
             self.log = self._trainer(photos, teacher).run(images.ids, s.finetune_steps, first=s.steps)

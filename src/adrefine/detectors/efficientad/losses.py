@@ -1,7 +1,8 @@
 """Losses of EfficientAD (EAD sect. 4.4 to 4.6). Each is that of one image, averaged over the batch.
 
 All maps are (b, c, h, w); `mask` (b, h, w) is True where a synthetic defect lies. No network may learn what a
-defect looks like, so all losses but CDO leave these positions out.
+defect looks like, so all losses but CDO leave these positions out. `ring` (b, h, w): positions around
+it, which see the defect and hold none of it, that count for no loss; the other losses get them in `mask`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ def discrepancy(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:
 
 
 def collaborative_discrepancy(
-    teacher: torch.Tensor, student: torch.Tensor, mask: torch.Tensor, gamma: float
+    teacher: torch.Tensor,
+    student: torch.Tensor,
+    mask: torch.Tensor,
+    gamma: float,
+    ring: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """CDO: pull discrepancies of normal positions down, push those of synthetic defects up (eq. 4.6 to 4.9).
 
@@ -58,9 +63,10 @@ def collaborative_discrepancy(
     constants to the gradient, as those of a focal loss; the ratio counts as 0.01 at least.
     """
     discrepancies = discrepancy(teacher, student)
+    usual = ~mask if ring is None else ~(mask | ring)
 
     def of_image(index: int) -> torch.Tensor:
-        normal, defective = discrepancies[index][~mask[index]], discrepancies[index][mask[index]]
+        normal, defective = discrepancies[index][usual[index]], discrepancies[index][mask[index]]
         pull, push = _weights(normal, gamma), _weights(defective, -gamma)
         total = (pull * normal).sum() - (push * defective).sum()
         return total / (pull.sum() + push.sum())

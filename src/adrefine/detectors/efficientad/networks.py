@@ -19,6 +19,7 @@ from adrefine.backbones.pdn import CHANNELS, Pdn
 BOTTLENECK = 64  # values that the autoencoder keeps of an image
 DROPOUT = 0.2
 STRIDE = 4  # pixels between two positions of a PDN
+REACH = 16  # pixels that a position sees on each side of its centre: 33 x 33 (EAD sect. 4.2)
 LOW = ("conv1", "conv2")  # layers that say nothing yet of what a good photo looks like
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from adrefine import foreground
 from adrefine.detectors.efficientad.augment import appearance
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.photos import Photos, Window
@@ -32,7 +33,7 @@ class Item:
 
 
 def draw(image_id: str, step: int, photos: Photos, settings: Settings) -> Item:
-    """The input that the image gives at a step: itself or a synthetic twin, its look changed or not.
+    """The input that the image gives at a step: itself, its twin or with noise, its look changed or not.
 
     Twins are looked up by the image, so that those of removed images are never seen.
     """
@@ -40,21 +41,48 @@ def draw(image_id: str, step: int, photos: Photos, settings: Settings) -> Item:
     path = photos.path(image_id)
     windows = photos.windows(path)
     window = windows[int(rng.integers(len(windows)))]
-    twins = photos.twins(image_id)
+    twins, literal = photos.twins(image_id), settings.patches == "noise"
     mask = torch.zeros(photos.side, photos.side, dtype=torch.bool)
-    if rng.random() < settings.synthetic and twins:
+    damaged = rng.random() < settings.synthetic
+    if damaged and twins and not literal:
         twin = twins[int(rng.integers(len(twins)))]
         window = Window(twin.path, window.top, window.left)
         mask = photos.mask(twin.mask_path, window)
     pixels = photos.pixels(window)
+    if damaged and literal:
+        pixels, mask = noise_patches(pixels, rng)
     changed = rng.random() < settings.augment
     return Item(
         pixels=appearance(pixels, rng) if changed else pixels,
         mask=mask,
-        window=None if changed else window,
+        window=None if changed or (damaged and literal) else window,
         generic=_generic(photos, rng) if settings.coeff_ood else None,
         seed=int(rng.integers(2**62)),
     )
+
+
+def noise_patches(pixels: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Squares of the part replaced by Gaussian noise: one to four, 1/40 to 1/10 of a side (EAD sect. 4.1).
+
+    Args:
+        pixels: (3, side, side) in 0..1; stays as it is.
+
+    Returns:
+        The changed pixels and the mask (side, side) of the squares.
+    """
+    changed, side = pixels.clone(), pixels.shape[-1]
+    mask = torch.zeros(side, side, dtype=torch.bool)
+    part = foreground.find(pixels.permute(1, 2, 0).numpy(), None)
+    places = np.argwhere(part)
+    grey = bool((pixels == pixels[:1]).all())
+    for _ in range(int(rng.integers(1, 5))):
+        size = max(1, round(side * rng.uniform(1 / 40, 1 / 10)))
+        corner = places[int(rng.integers(len(places)))] - size // 2
+        top, left = (int(value) for value in np.clip(corner, 0, side - size))
+        noise = rng.normal(0.5, 0.25, (1 if grey else 3, size, size)).clip(0, 1).astype(np.float32)
+        changed[:, top : top + size, left : left + size] = torch.from_numpy(noise)
+        mask[top : top + size, left : left + size] = True
+    return changed, mask
 
 
 def _generic(photos: Photos, rng: np.random.Generator) -> torch.Tensor | None:

@@ -26,6 +26,8 @@ _FAST: dict[str, Any] = {
     "decay": 0.3,
     "augment": 0.5,
     "finetune_steps": 10,
+    "ring": True,
+    "patches": "twins",
 }
 
 
@@ -51,6 +53,8 @@ class Settings(DetectorSettings):
             "decay": 0.05,
             "augment": 1.0,
             "finetune_steps": 7000,
+            "ring": False,
+            "patches": "noise",
         },
     }
     reads: ClassVar = (PIXELS,)
@@ -69,6 +73,8 @@ class Settings(DetectorSettings):
     weight_decay: NotNegative = 1e-5
     augment: Share = FROM_PRESET
     synthetic: Share = 0.4
+    patches: Literal["twins", "noise"] = FROM_PRESET
+    ring: bool = FROM_PRESET
     p_hard: UnderOne = 0.99
     gamma: NotNegative = 2.0
     coeff_hard: NotNegative = 1.0

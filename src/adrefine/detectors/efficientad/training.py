@@ -11,7 +11,7 @@ from torch import nn
 
 from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.efficientad import losses
-from adrefine.detectors.efficientad.networks import STRIDE, student
+from adrefine.detectors.efficientad.networks import REACH, STRIDE, student
 from adrefine.detectors.efficientad.networks import Autoencoder as Net
 from adrefine.detectors.efficientad.sampling import Item, draw
 from adrefine.detectors.efficientad.settings import Settings
@@ -95,17 +95,19 @@ class Trainer:
         masks = self._to_device(torch.stack([item.mask for item in items]))
         wanted = self._wanted(items, pixels)
         mask = mask_of_features(masks, s.padding)
+        ring = ring_of_features(masks, s.padding) & ~mask & s.ring
+        out = mask | ring
         with self._autocast():
             x = pixels.contiguous(memory_format=torch.channels_last)
             copied = self.networks.student(x).float()
             rebuilt = self.networks.autoencoder(x, self._rng(items)).float()
         imitated, predicted = copied[:, :CHANNELS], copied[:, CHANNELS:]
         return {
-            "hard": losses.hard_feature(wanted, imitated, mask, s.p_hard),
+            "hard": losses.hard_feature(wanted, imitated, out, s.p_hard),
             "ood": self._ood(items, wanted),
-            "ae": losses.squared_error(wanted, rebuilt, mask),
-            "stae": losses.squared_error(rebuilt, predicted, mask),
-            "cdo": losses.collaborative_discrepancy(wanted, imitated, mask, s.gamma),
+            "ae": losses.squared_error(wanted, rebuilt, out),
+            "stae": losses.squared_error(rebuilt, predicted, out),
+            "cdo": losses.collaborative_discrepancy(wanted, imitated, mask, s.gamma, ring),
         }
 
     def _wanted(self, items: list[Item], pixels: torch.Tensor) -> torch.Tensor:
@@ -141,3 +143,9 @@ def mask_of_features(masks: torch.Tensor, padding: bool) -> torch.Tensor:
     """Masks (b, side, side) at the positions of a PDN's map (b, h', w'): True if any of 4 x 4 pixels is."""
     pooled = F.max_pool2d(masks[:, None].float(), STRIDE)[:, 0] > 0
     return pooled if padding else pooled[:, 4:-4, 4:-4]
+
+
+def ring_of_features(masks: torch.Tensor, padding: bool) -> torch.Tensor:
+    """Positions of a PDN's map that see, 33 x 33 pixels each, a pixel of the masks (b, side, side)."""
+    seen = F.max_pool2d(masks[:, None].float(), 2 * REACH + 1, STRIDE, padding=REACH)[:, 0] > 0
+    return seen if padding else seen[:, 4:-4, 4:-4]
