@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrefine.benchmark import published
@@ -17,8 +17,7 @@ PHOTOS = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_s
 
 
 def f1(labels: list[int], scores: list[float], threshold: float) -> float:
-    found = decided(labels, scores, threshold)
-    return 2 * found["tp"] / (2 * found["tp"] + found["fp"] + found["fn"])
+    return decided(labels, scores, threshold)["f1"]
 
 
 @given(PHOTOS)
@@ -30,9 +29,24 @@ def test_no_threshold_has_a_higher_f1(rows: list[tuple[bool, int]]) -> None:
 def test_counts_and_rates() -> None:
     found = decided([1, 1, 1, 0, 0], [3, 2, 1, 2, 0], 1.5)
     assert found == {"mcc": pytest.approx(1 / 6), "recall": 2 / 3, "fpr": 0.5, "precision": 2 / 3} | {
-        **{"tp": 2, "fp": 1, "fn": 1, "tn": 1}
+        **{"f1": 2 / 3, "accuracy": 3 / 5, "tp": 2, "fp": 1, "fn": 1, "tn": 1}
     }
     assert "precision" not in decided([0, 1], [0, 1], 5)
+    assert decided([0, 1], [0, 1], 5)["f1"] == 0
+    assert "f1" not in decided([0, 0], [0, 1], 5)
+
+
+@given(PHOTOS, st.integers(-1, 7))
+@settings(deadline=None)  # the first call imports scikit-learn
+def test_precision_f1_and_accuracy_are_scikit_learns(rows: list[tuple[bool, int]], threshold: int) -> None:
+    from sklearn import metrics
+
+    labels, scores = [int(label) for label, _ in rows], [score for _, score in rows]
+    found, said = decided(labels, scores, threshold), [int(score > threshold) for score in scores]
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(labels, said))
+    assert found["f1"] == pytest.approx(metrics.f1_score(labels, said, zero_division=0))
+    if any(said):
+        assert found["precision"] == pytest.approx(metrics.precision_score(labels, said))
 
 
 def test_three_thresholds_come_from_three_places() -> None:

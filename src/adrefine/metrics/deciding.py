@@ -13,7 +13,8 @@ Labelled = tuple[ArrayLike, ArrayLike]  # labels (n,), 1 for a defect, and score
 
 
 def decided(labels: ArrayLike, scores: ArrayLike, threshold: float) -> dict[str, float]:
-    """`at_threshold` with `precision`, where anything is rejected, and the counts `tp, fp, fn, tn`."""
+    """`at_threshold` with `accuracy` and the counts `tp, fp, fn, tn`; `precision` where anything is rejected,
+    `f1` where anything is, or is a defect."""
     defect, rejected = np.asarray(labels) == 1, np.asarray(scores) > threshold
     counts = {
         "tp": int((defect & rejected).sum()),
@@ -22,8 +23,11 @@ def decided(labels: ArrayLike, scores: ArrayLike, threshold: float) -> dict[str,
         "tn": int((~defect & ~rejected).sum()),
     }
     figures = at_threshold(labels, scores, threshold)
+    figures["accuracy"] = (counts["tp"] + counts["tn"]) / len(defect)
     if rejected.any():
         figures["precision"] = counts["tp"] / int(rejected.sum())
+    if (rejected | defect).any():
+        figures["f1"] = 2 * counts["tp"] / (2 * counts["tp"] + counts["fp"] + counts["fn"])
     return {**figures, **counts}
 
 
