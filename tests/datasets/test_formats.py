@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from adrefine.distillation import images
 from adrefine.errors import UserError
 from adrefine.ingestion import decode
 from adrefine.ingestion.decode import BadPhoto, photo
-from trees import pixels
+from trees import pixels, save
 
 
 @pytest.fixture
@@ -48,12 +50,24 @@ def test_a_gif_is_refused_whatever_its_suffix(folder: Path) -> None:
         images.read(disguised)
 
 
-def test_heic_is_named_with_its_remedy_or_read(tmp_path: Path) -> None:
-    """Without the extra `heic` it is left out with what to install, with it a photo like another."""
-    if ".heic" in formats.UNREAD:
-        assert ".heic" not in formats.SUFFIXES
-        assert formats.UNREAD[".heic"] == "pip install 'adrefine[heic]', or convert it to PNG"
-        return
+def test_without_its_extra_heic_is_named_with_the_remedy(tmp_path: Path) -> None:
+    """In a process of its own, where the extra `heic` is not installed."""
+    save(tmp_path / "a.png", pixels(1))
+    (tmp_path / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    program = (
+        "import sys; sys.modules['pillow_heif'] = None\n"
+        "from adrefine import datasets, params\n"
+        f"found = datasets.read(params.Dataset(name='folder', root={str(tmp_path)!r}))\n"
+        "print(*found[1]['source'], found[3].ignored.to_dict('records'), sep='\\n')"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    photos, ignored = said.splitlines()
+    assert photos == "a.png"
+    reason = ".heic is not read: pip install 'adrefine[heic]', or convert it to PNG"
+    assert ignored == repr([{"source": "phone.HEIC", "reason": reason}])
+
+
+def test_with_its_extra_heic_is_a_photo_like_another(tmp_path: Path) -> None:
     pillow_heif = pytest.importorskip("pillow_heif")
     colours = np.zeros((48, 64, 3), np.uint8)
     colours[:, 32:] = (200, 30, 30)

@@ -124,12 +124,16 @@ def test_after_a_run_the_grid_has_what_it_decided(page: Page) -> None:
     paths.REFINED.mkdir(parents=True)
     table.to_csv(paths.REFINED / paths.MANIFEST, index=False)
     paths.INGESTED.mkdir(parents=True)
-    (paths.INGESTED / "quarantine.csv").write_text("source,reason\nodd.heic,HEIC is not read\n")
+    (paths.INGESTED / "quarantine.csv").write_text("source,reason\nodd.png,truncated\n")
+    (paths.INGESTED / "ignored.csv").write_text(
+        "source,reason\nodd.heic,.heic is not read: do so\nm.txt,no\n"
+    )
     page.room.reload()
     assert ids(page.room.grid("removed", "name", 0, 9)) == ["im010", "im011"]
     assert page.room.grid("kept", "name", 0, 9)["total"] == 58  # of the training photos
     assert page.room.grid("quarantined", "name", 0, 9)["cells"] == [
-        {"id": "", "name": "odd.heic", "note": "HEIC is not read"}
+        {"id": "", "name": "odd.png", "note": "truncated"},
+        {"id": "", "name": "odd.heic", "note": ".heic is not read: do so"},
     ]
     assert "The last run left it out." in page.room.card("im010")["why"]
 

@@ -17,6 +17,7 @@ from adrefine.report.words import number
 MOST = 3000  # rows of a list
 _REASONS = {"places": "one place", "pooled": "the photo as a whole", "you": "you"}
 _LABELS = {GOOD: "good", DEFECT: "defective", UNKNOWN: ""}
+_TEXT = dict.fromkeys(("source", "reason", "image_id", "other_source", "kind", "voter"), str)
 _UNREAD = ("is not read", "a picture with the suffix")  # of ignored.csv: pictures that somebody may miss
 
 
@@ -58,22 +59,27 @@ class Listing:
 
 def find(ingested: Path, evidence: Path) -> Aside:
     """From the files of ingest and refine; what is not there is empty."""
-    text = dict.fromkeys(("source", "reason", "image_id", "other_source", "kind", "voter"), str)
-    tables = {
-        name: read_csv(ingested / f"{name}.csv", dtype=text, keep_default_na=False)
-        for name in ("quarantine", "ignored", "duplicates", "hints")
-        if (ingested / f"{name}.csv").is_file()
-    }
-    parts = [tables[name] for name in ("quarantine", "ignored") if name in tables]
-    unread = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["source", "reason"])
-    if "ignored" in tables:
-        missed = unread["reason"].map(lambda reason: any(word in reason for word in _UNREAD))
-        unread = unread[missed | unread["source"].isin(tables.get("quarantine", unread[:0])["source"])]
     held = pd.DataFrame(columns=["image_id", "score", "rank"])
     if evidence.is_file():
-        table = read_csv(evidence, ("image_id", "held_out", "voter", "score", "rank"), dtype=text)
+        table = read_csv(evidence, ("image_id", "held_out", "voter", "score", "rank"), dtype=_TEXT)
         held = table[(table["held_out"] == 1) & (table["voter"] == "together")][["image_id", "score", "rank"]]
-    return Aside(unread, tables.get("duplicates", pd.DataFrame()), held, tables.get("hints", pd.DataFrame()))
+    return Aside(unread(ingested), _table(ingested, "duplicates"), held, _table(ingested, "hints"))
+
+
+def unread(ingested: Path) -> pd.DataFrame:
+    """Source and reason of the files that no photo came of: quarantined ones, and pictures of a kind that is
+    not read, such as HEIC without its extra."""
+    nothing = pd.DataFrame(columns=["source", "reason"])
+    quarantined, ignored = (_table(ingested, name) for name in ("quarantine", "ignored"))
+    if len(ignored):
+        ignored = ignored[ignored["reason"].map(lambda reason: any(word in reason for word in _UNREAD))]
+    there = [table for table in (quarantined, ignored) if len(table)]
+    return pd.concat(there, ignore_index=True) if there else nothing
+
+
+def _table(ingested: Path, name: str) -> pd.DataFrame:
+    file = ingested / f"{name}.csv"
+    return read_csv(file, dtype=_TEXT, keep_default_na=False) if file.is_file() else pd.DataFrame()
 
 
 def listings(data: ReportData, aside: Aside, originals: Originals, photos: pd.DataFrame) -> list[Listing]:

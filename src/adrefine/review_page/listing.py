@@ -12,6 +12,7 @@ import pandas as pd
 
 from adrefine import manifest, paths
 from adrefine.io import read_csv
+from adrefine.report.lists import unread
 from adrefine.review import Answer
 
 DOUBTFUL = (0.1, 0.9)  # chance to be defective of a photo that an answer would tell much of
@@ -112,7 +113,11 @@ def cell(photos: Photos, now: Now, row: int) -> dict[str, Any]:
 
 def duplicates(photos: Photos) -> list[dict[str, Any]]:
     """The files that ingest found twice, or nearly so; the rows of data/ingested/duplicates.csv."""
-    table = _table("duplicates.csv", manifest.DUPLICATE_COLUMNS)
+    file = paths.INGESTED / "duplicates.csv"
+    if not file.exists():
+        return []
+    text = dict.fromkeys(("image_id", "source", "kind", "other_source"), str)
+    table = read_csv(file, manifest.DUPLICATE_COLUMNS, dtype=text, keep_default_na=False)
     return [
         {
             "id": row["image_id"] if row["image_id"] in photos.rows else "",
@@ -124,17 +129,9 @@ def duplicates(photos: Photos) -> list[dict[str, Any]]:
 
 
 def quarantined() -> list[dict[str, Any]]:
-    """The files that nobody could read, and why; the rows of data/ingested/quarantine.csv."""
-    table = _table("quarantine.csv", ("source", "reason"))
+    """The files that nobody could read, and why; pictures of a kind that is not read among them."""
+    table = unread(paths.INGESTED)
     return [{"id": "", "name": row["source"], "note": row["reason"]} for row in table.to_dict("records")]
-
-
-def _table(name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    file = paths.INGESTED / name
-    if not file.exists():
-        return pd.DataFrame(columns=list(columns))
-    text = dict.fromkeys(("image_id", "source", "reason", "kind", "other_source"), str)
-    return read_csv(file, columns, dtype=text, keep_default_na=False)
 
 
 def _number(value: float) -> float | None:
