@@ -358,4 +358,4 @@ def test_everything_has_a_name_and_can_be_read(opened: Any, page: Page, scheme: 
         tab.locator(f"#{view}").wait_for()
         tab.wait_for_timeout(200)
         found = tab.evaluate((Path(__file__).parent / "readable.js").read_text())
-        assert found == {"unnamed": [], "faint": []}, view
+        assert found == {"unnamed": [], "faint": [], "edgeless": []}, view
