@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from adrefine import params, paths
 from fakes import MapStore
@@ -108,6 +110,52 @@ def test_the_next_photos_are_loaded_before_they_are_shown(opened: Any, page: Pag
     }""")
     assert sorted(waits)[4] < 100  # milliseconds
     until(lambda: len(page.answers()) == 8, "all are in the file")
+
+
+def test_slow_answers_of_the_server_take_no_connection_from_the_photos(
+    opened: Any, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser has six to a server: what the next run leaves out is asked for once at a time."""
+    tab, go, asked = opened(), threading.Event(), []
+
+    def foreseen() -> dict[str, Any]:
+        asked.append(time.monotonic())
+        go.wait(30)
+        return {"leaves": None, "by_you": 0, "strategy": "a test"}
+
+    monkeypatch.setattr(page.room, "foreseen", foreseen)
+    for count in range(1, 8):
+        press(tab, "u")
+        until(lambda count=count: len(page.answers()) == count, "it is in the file")
+        tab.wait_for_timeout(900)
+    assert len(asked) == 1
+    go.set()
+    tab.get_by_text("what a test removes").wait_for()
+
+
+def test_after_a_run_other_pictures_stand_under_the_same_ids(opened: Any, page: Page) -> None:
+    tab = opened()
+    name = tab.locator("#name").inner_text()
+    (shown,) = (card for card in page.room.state()["next"] if card["name"] == name)
+    file = page.folder / page.room.album.files[shown["id"]]
+    size = "id => document.getElementById(id).naturalWidth"
+    assert tab.evaluate(size, "photo") == 40
+    before = file.read_bytes()
+    Image.new("L", (30, 30), 200).save(file)
+    page.runs.append(["done"])
+    (page.folder / paths.REPORTS).mkdir(exist_ok=True)
+    (page.folder / paths.REPORTS / "report.html").write_text("<p>done")
+    tab.get_by_role("link", name="Apply").click()
+    tab.get_by_role("button", name="Apply").click()
+    tab.frame_locator("#result").get_by_text("done").wait_for()
+    tab.get_by_role("link", name="One by one").click()
+    until(lambda: tab.evaluate(size, "photo") == 30, "the photo of now is shown")
+    assert tab.locator("#name").inner_text() == name
+    tab.keyboard.press("g")
+    image = tab.locator(CELLS).first.locator("img")
+    shape = "image => image.decode().then(() => image.naturalWidth / image.naturalHeight)"
+    until(lambda: image.evaluate(shape) == 1, "its thumbnail is made anew")
+    file.write_bytes(before)
 
 
 def test_undo_note_back_skip_and_reload(opened: Any, page: Page) -> None:
@@ -336,6 +384,13 @@ def test_a_region_is_drawn_by_mouse_or_by_numbers_and_saved(opened: Any, page: P
     assert np.abs(first - [(0.25, 0.25), (0.75, 0.25), (0.75, 0.5)]).max() < 0.01
     assert np.abs(second - [(0.1, 0.8), (0.2, 0.8), (0.2, 0.9)]).max() < 0.01
     assert params.load(page.folder / "params.yaml").dataset.roi == "data/roi/drawn.json"
+    tab.reload()
+    tab.get_by_text("Now: dataset.roi = data/roi/drawn.json").wait_for()
+    assert save.is_enabled()  # the outlines are there, to go on from
+    tab.get_by_role("button", name="Whole photo").click()
+    tab.get_by_text("Saved: the whole photo counts").wait_for()
+    assert params.load(page.folder / "params.yaml").dataset.roi is None
+    assert save.is_disabled()
 
 
 def test_on_a_phone_everything_is_within_reach(opened: Any, page: Page) -> None:

@@ -12,7 +12,7 @@ from adrefine import params, strict_yaml
 from adrefine.errors import UserError
 from adrefine.io import changing, followed, write_text
 
-Value = str | float | int | bool
+Value = str | float | int | bool | None
 FILE = Path("params.yaml")
 
 

@@ -25,7 +25,8 @@ _STATIC = {
     ),
 }
 _STATIC["icon.svg"] = "image/svg+xml"
-_KEEP = {"cache-control": "private, max-age=86400"}  # a photo's id is the hash of its content
+# Whatever changes a picture, a run, gives it another address: the page adds the `edition`.
+_KEEP = {"cache-control": "private, max-age=86400"}
 # The report's own style and small script, in a place that can ask this server for nothing.
 _REPORT = {"content-security-policy": "sandbox allow-scripts allow-popups; frame-ancestors 'self'"}
 Tab = Annotated[str, Field(pattern=r"^[0-9a-z]{1,40}$")]
@@ -140,6 +141,15 @@ def _add_runs(app: FastAPI, room: Room, run: Run) -> None:
     @app.post("/api/region")
     def save_region(drawn: Region) -> dict[str, Any]:
         return {"file": region.save(drawn.shapes, room.review.settings.dataset.image_size)}
+
+    @app.get("/api/region")
+    def present_region() -> dict[str, Any]:
+        return region.present()
+
+    @app.get("/picture/region")
+    def region_photo() -> Response:
+        file = region.whole_photo()
+        return Response(status_code=404) if file is None else FileResponse(file, media_type="image/png")
 
     @app.get("/api/foreseen")
     def foreseen() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,25 @@ from adrefine.report.pictures import heat_colours, thumbnail
 from adrefine.reviewing.picture import USUAL
 
 THUMBNAIL = 176  # pixels of the longer side
+_HEADER = 200  # bytes of a JPEG that its comment lies in
 _QUALITY = {"JPEG": 92, "thumbnail": 80}
 
 
 def small(photo: Path, image_id: str) -> bytes | None:
-    """A thumbnail as JPEG, made once (side cache `review`); None where the photo cannot be read."""
+    """A thumbnail as JPEG, made once for the photo as it is (side cache `review`); None: no photo there."""
     file = paths.side_cache("review") / "thumbnails" / f"{image_id}.jpg"
     try:
-        return file.read_bytes()
+        status = os.stat(photo)  # another region or size makes another image under the same id
+        stamp = f"{status.st_size} {status.st_mtime_ns}".encode()
+        there = file.read_bytes() if file.is_file() else b""
     except OSError:
-        pass
+        return None
+    if stamp in there[:_HEADER]:
+        return there
     shown = thumbnail(photo, THUMBNAIL)
     if shown is None:
         return None
-    made = _jpeg(Image.fromarray(shown), _QUALITY["thumbnail"])
+    made = _jpeg(Image.fromarray(shown), _QUALITY["thumbnail"], stamp)
     write_bytes(file, made)
     return made
 
@@ -76,7 +82,7 @@ def size_of(photo: Path) -> tuple[int, int] | None:
         return None
 
 
-def _jpeg(image: Image.Image, quality: int) -> bytes:
+def _jpeg(image: Image.Image, quality: int, comment: bytes = b"") -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
+    image.save(buffer, "JPEG", quality=quality, comment=comment)
     return buffer.getvalue()

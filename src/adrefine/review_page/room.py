@@ -41,6 +41,7 @@ class Room:
         self.follower = Follower(self.lock)
         self.foreseeing = threading.Lock()
         self.laying = threading.Lock()
+        self.edition = 0  # counts the runs that this page has seen, and its start
         self.laid: tuple[object, np.ndarray, str] = (None, np.empty((0, 2)), "")  # until somebody asks for it
         self.leaving: tuple[object, frozenset[str] | None] = (None, frozenset())
         self._enter(review)
@@ -64,6 +65,8 @@ class Room:
             "quarantined": listing.quarantined(),
         }
         self.cards = Cards(review, self.photos)
+        self.edition += 1
+        self.leaving = (None, frozenset())
         self._follow()
 
     def news(self, tab: str, since: int) -> dict[str, Any]:
@@ -75,7 +78,7 @@ class Room:
         with self.lock:
             self._refresh()
             others = [self._said(one, tab) for one in self.answers.since(since, tab)]
-            return {"number": len(self.answers.changes), "ranked": self.follower.steps, "others": others}
+            return {**self._counts(), "others": others}
 
     def state(self, count: int = AHEAD) -> dict[str, Any]:
         """The next photos, and what the answers tell; `behind`: answers that the ranking does not know yet.
@@ -90,8 +93,7 @@ class Room:
             session = self.review.session
             told, now = session.estimate(), self._now()
             return {
-                "number": len(self.answers.changes),
-                "ranked": self.follower.steps,
+                **self._counts(),
                 "behind": len(session.behind()),
                 "next": [self.cards.of_training(asked, now) for asked in session.next(count)],
                 "estimate": sentence(told),
@@ -194,7 +196,7 @@ class Room:
         """What the next `dvc repro` leaves out; None where only the detector can say."""
         with self.foreseeing:
             with self.lock:
-                review, key = self.review, tuple(self.answers.given.items())
+                review, key = self.review, (self.edition, tuple(self.answers.given.items()))
                 given = verdicts(self.answers.given)
             if self.leaving[0] != key:
                 self.leaving = (key, review.gone(given))
@@ -217,6 +219,11 @@ class Room:
     def picture(self, kind: str, image_id: str) -> tuple[bytes | Path, str] | None:
         """As of `Album.picture`; waits for nobody."""
         return self.album.picture(kind, image_id)
+
+    def _counts(self) -> dict[str, int]:
+        """What tells a page that it shows old things: the last change, the ranking's steps, the last run."""
+        number, ranked = len(self.answers.changes), self.follower.steps
+        return {"number": number, "ranked": ranked, "edition": self.edition}
 
     def _refresh(self) -> None:
         if self.answers.refresh():

@@ -5,7 +5,15 @@ export const tab = remembered || crypto.getRandomValues(new Uint32Array(4)).redu
 sessionStorage.setItem("tab", tab);
 
 export const $ = (id) => document.getElementById(id);
-export const picture = (kind, id) => `picture/${kind}/${encodeURIComponent(id)}`;
+let edition = 0; // of the pictures: after a run others may stand under the same ids
+export const picture = (kind, id) => `picture/${kind}/${encodeURIComponent(id)}?${edition}`;
+
+// Whether there was a run since the last look.
+export function renewed(latest) {
+  const was = edition;
+  edition = latest;
+  return was !== 0 && was !== latest;
+}
 
 async function asked(path, options) {
   let answer;

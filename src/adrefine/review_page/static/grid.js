@@ -72,6 +72,12 @@ export async function select(ids) {
   say(`${ids.length} photos selected`);
 }
 
+// After a run: the photos that were selected may be gone.
+export function renew() {
+  only = null;
+  selected.clear();
+}
+
 export function key(event) {
   const inside = $("cells").contains(document.activeElement) || document.activeElement === document.body || document.activeElement === $("main");
   const wide = columns();

@@ -1,5 +1,5 @@
 // Which view is shown, what a key does there, and what the answers tell so far.
-import { $, get, notice, tab } from "./api.js";
+import { $, get, notice, renewed, tab } from "./api.js";
 import * as grid from "./grid.js";
 import * as region from "./region.js";
 import * as run from "./run.js";
@@ -7,12 +7,16 @@ import * as scatter from "./scatter.js";
 import * as triage from "./triage.js";
 
 const VIEWS = ["triage", "grid", "region", "run"];
+const REST = 800; // milliseconds
 const POLL = 1000; // milliseconds between looks at what others answered
 let number = 0; // the last change that this tab was told of
 let known = -1; // the change that is drawn
 let ranked = 0; // photos that the ranking had taken in by then
+let edition = 0; // the run whose photos are drawn
 let started = false;
 let waiting = null;
+let took = 0; // milliseconds, to say what the next run leaves out
+let asking = false;
 
 const view = () => (VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "triage");
 
@@ -28,9 +32,16 @@ async function refresh() {
   const line = `${told.answered.toLocaleString("en")} of ${told.photos.toLocaleString("en")} answered: ${told.estimate}${more}`;
   if ($("estimate").textContent !== line) $("estimate").textContent = line;
   $("done").value = told.answered / Math.max(told.photos, 1);
+  if (renewed(told.edition)) {
+    grid.renew();
+    region.renew();
+    await triage.renew();
+    show();
+    known = -1; // what the next run leaves out may be other photos now
+  }
   triage.offer(told.next);
   if (told.number !== known) later();
-  ({ number: known, ranked } = told);
+  ({ number: known, ranked, edition } = told);
 }
 
 // What other tabs and people did; the page is drawn anew only where something happened.
@@ -40,7 +51,7 @@ async function look() {
     if (number > 0 || started) told.others.forEach(other);
     ({ number } = told);
     started = true;
-    if (number !== known || told.ranked !== ranked) await refresh();
+    if (number !== known || told.ranked !== ranked || told.edition !== edition) await refresh();
   } catch (error) {
     notice(error.message);
   }
@@ -54,17 +65,25 @@ function other(one) {
   if (view() === "grid") grid.turn();
 }
 
-// What the next run would leave out takes seconds with many photos: asked for when the keys rest.
+// What the next run would leave out takes seconds with many photos: asked for when the keys rest, and never twice
+// at once, for a browser has six connections to a server, and the photos need some.
 function later() {
   clearTimeout(waiting);
-  waiting = setTimeout(async () => {
-    try {
-      $("foreseen").textContent = foreseen(await get("foreseen"));
-      if (view() === "grid") await Promise.all([grid.turn(), scatter.renew()]); // what the next run leaves out
-    } catch (error) {
-      notice(error.message);
-    }
-  }, 800);
+  waiting = setTimeout(foresee, Math.max(REST, took));
+}
+
+async function foresee() {
+  if (asking) return later();
+  asking = true;
+  const begin = performance.now();
+  try {
+    $("foreseen").textContent = foreseen(await get("foreseen"));
+    if (view() === "grid") await Promise.all([grid.turn(), scatter.renew()]); // what the next run leaves out
+  } catch (error) {
+    notice(error.message);
+  }
+  took = performance.now() - begin;
+  asking = false;
 }
 
 function foreseen(told) {
@@ -81,7 +100,7 @@ function show() {
     if (link.hash === `#${now}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   if (now === "grid") grid.turn().then(scatter.renew);
-  if (now === "region") drawRegion().catch((error) => notice(error.message));
+  if (now === "region") region.show().catch((error) => notice(error.message));
 }
 
 function pressed(event) {
@@ -109,15 +128,12 @@ const openPhoto = async (id) => {
   location.hash = "triage";
 };
 grid.start(refresh, openPhoto);
-const drawRegion = region.start(async () => {
+region.start(async () => {
   const ordinary = await get("grid", { sort: "ordinary", count: 1 });
   return ordinary.cells[0]?.id;
 });
 scatter.start(grid.select, openPhoto);
-run.start(async () => {
-  known = -1; // what a run leaves out may be other photos now
-  await refresh();
-});
+run.start(refresh);
+await refresh(); // it tells the edition of the pictures
 show();
-await refresh();
 look();

@@ -1,12 +1,14 @@
 // The region of interest, drawn on a photo: drag for a free outline, click for corners, several shapes.
-import { $, notice, picture, post, say } from "./api.js";
+import { $, get, notice, picture, post, say } from "./api.js";
 
 let shapes = []; // closed outlines, of shares of the photo's width and height
 let line = []; // the one that is being drawn
 let drawing = false;
 let photo = null;
+let example = async () => undefined;
 
-export function start(example) {
+export function start(ordinary) {
+  example = ordinary;
   const canvas = $("region-plane");
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
@@ -39,17 +41,30 @@ export function start(example) {
   });
   $("region-corner").addEventListener("click", corner);
   $("region-save").addEventListener("click", save);
+  $("region-none").addEventListener("click", () => store([]));
   window.addEventListener("resize", draw);
-  return async () => {
-    if (!photo) {
-      const id = await example();
-      if (!id) return;
-      photo = new Image();
-      photo.src = picture("photo", id);
-      await photo.decode().catch(() => undefined);
-    }
-    draw();
-  };
+}
+
+// A photo, without the region of the last run, and that region's outlines.
+export async function show() {
+  if (!photo) {
+    const [id, present] = await Promise.all([example(), get("region")]);
+    shapes = shapes.length ? shapes : present.shapes;
+    $("region-said").textContent = present.file ? `Now: dataset.roi = ${present.file}` : "Now: the whole photo counts.";
+    photo = (await loaded(`picture/region?${performance.timeOrigin}`)) || (id && (await loaded(picture("photo", id)))) || null;
+  }
+  draw();
+}
+
+// After a run the photo may be another one.
+export function renew() {
+  photo = null;
+}
+
+async function loaded(address) {
+  const image = new Image();
+  image.src = address;
+  return image.decode().then(() => image, () => null);
 }
 
 const share = (value) => Math.min(1, Math.max(0, value));
@@ -69,11 +84,17 @@ function close() {
   draw();
 }
 
-async function save() {
+function save() {
   close();
+  return store(shapes);
+}
+
+async function store(drawn) {
   try {
-    const { file } = await post("region", { shapes });
-    $("region-said").textContent = `Saved: dataset.roi = ${file}. "Apply" runs what depends on it.`;
+    const { file } = await post("region", { shapes: drawn });
+    shapes = drawn;
+    draw();
+    $("region-said").textContent = `Saved: ${file ? `dataset.roi = ${file}` : "the whole photo counts"}. "Apply" runs what depends on it.`;
   } catch (error) {
     notice(error.message);
   }

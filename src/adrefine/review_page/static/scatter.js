@@ -6,6 +6,7 @@ const COLOURS = { "": "--blue", keep: "--good", remove: "--bad", removed: "--bad
 let photos = { ids: [], at: [], states: [] };
 let line = [];
 let drawing = false;
+let asking = false;
 
 export function start(select, open) {
   const canvas = $("plane");
@@ -35,13 +36,15 @@ export function start(select, open) {
 
 // As the photos and answers are now, if it is open.
 export async function renew() {
-  if (!$("scatter").open) return;
+  if (!$("scatter").open || asking) return;
+  asking = true; // UMAP of many photos takes minutes: one question is enough
   try {
     photos = await get("scatter");
     $("axes").textContent = photos.axes;
   } catch (error) {
     notice(error.message);
   }
+  asking = false;
   draw();
 }
 

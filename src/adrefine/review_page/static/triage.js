@@ -42,6 +42,16 @@ export function offer(cards) {
   if (!shown()) forward();
 }
 
+// After a run: the photo that a person looks at stays, with what is true of it now.
+export async function renew() {
+  const id = shown()?.id;
+  seen.length = 0;
+  at = -1;
+  ahead = [];
+  loaded.clear();
+  if (id) await open(id).catch(() => undefined); // gone: the next one comes
+}
+
 // Another tab or program answered the photo that is shown, or one before it.
 export function changed(id, verdict) {
   for (const card of seen) if (card.id === id) card.answer = verdict;
