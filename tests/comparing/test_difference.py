@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from adrefine import paths
 from adrefine.comparing import sheet, words
 from adrefine.comparing.difference import compare
 from adrefine.comparing.version import Version
 from adrefine.errors import UserError
+from adrefine.region import Region
 from fakes import MapStore
 
 NAN = float("nan")
@@ -152,6 +155,25 @@ def test_the_sheet_has_the_photo_and_both_maps(tmp_path, monkeypatch) -> None:
     assert page.count("<img") == 3
     assert "map of all" in page
     assert "map of fewer" in page
+
+
+def test_its_maps_end_at_the_region_of_interest(tmp_path, monkeypatch) -> None:
+    import small_project
+
+    monkeypatch.chdir(tmp_path)
+    store = MapStore(2, count=20)
+    small_project.write(store)
+    inside = np.zeros((30, 40), bool)
+    inside[:, :20] = True
+    paths.INGESTED.mkdir(parents=True)
+    Region(inside).picture().save(paths.INGESTED / "roi.png")
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(sheet, "overlay", lambda photo, heat, usual: seen.append(heat) or photo)
+    ids = [{"image_id": name, "path": f"{name}.png"} for name in store.ids]
+    out = [row | (OUT if row["image_id"] == "im000" else {}) for row in ids]
+    sheet.render(compare(version("all", ids), version("fewer", out)))
+    assert len(seen) == 2
+    assert all(len(np.unique(heat[~inside])) == 1 and len(np.unique(heat[inside])) > 100 for heat in seen)
 
 
 def test_a_version_that_is_not_there_is_told(tmp_path, monkeypatch) -> None:

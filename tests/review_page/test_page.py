@@ -124,7 +124,7 @@ def test_slow_answers_of_the_server_take_no_connection_from_the_photos(
         return {"leaves": None, "by_you": 0, "strategy": "a test"}
 
     monkeypatch.setattr(page.room, "foreseen", foreseen)
-    for count in range(1, 8):
+    for count in range(1, 4):
         press(tab, "u")
         until(lambda count=count: len(page.answers()) == count, "it is in the file")
         tab.wait_for_timeout(900)

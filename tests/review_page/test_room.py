@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from adrefine import paths, review
 from adrefine.errors import UserError
+from adrefine.region import Region
 from adrefine.review_page.room import Room
 from adrefine.reviewing.project import Review
 from fakes import MapStore
@@ -136,6 +139,22 @@ def test_after_a_run_the_grid_has_what_it_decided(page: Page) -> None:
         {"id": "", "name": "odd.heic", "note": ".heic is not read: do so"},
     ]
     assert "The last run left it out." in page.room.card("im010")["why"]
+
+
+def test_a_map_ends_at_the_region_of_interest(page: Page) -> None:
+    def opacity() -> np.ndarray:
+        content, _ = page.room.picture("map", "im010") or (b"", "")
+        assert isinstance(content, bytes)
+        return np.asarray(Image.open(io.BytesIO(content)))[..., 3]
+
+    inside = np.zeros((30, 40), bool)
+    inside[:, :20] = True
+    before = opacity()
+    paths.INGESTED.mkdir(parents=True)
+    Region(inside).picture().save(paths.INGESTED / "roi.png")
+    assert before[~inside].any()
+    assert not opacity()[~inside].any()
+    assert opacity()[inside].any()
 
 
 def test_a_name_and_a_time_are_written_only_if_asked_for(page: Page) -> None:

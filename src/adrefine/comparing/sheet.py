@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from adrefine import paths
+from adrefine import paths, region
 from adrefine.comparing import words
 from adrefine.comparing.difference import KINDS, Difference
 from adrefine.comparing.version import Version
@@ -75,4 +75,5 @@ def _maps(version: Version, ids: list[str], files: list[Path]) -> dict[str, np.n
     if len(learned) < 2 or not asked:
         return {}
     names, there = [name for name, _ in asked], [file for _, file in asked]
-    return dict(zip(names, maps.of_photos(paths.PREPARED, learned, names, there), strict=True))
+    drawn, inside = maps.of_photos(paths.PREPARED, learned, names, there), region.find(paths.INGESTED)
+    return dict(zip(names, drawn if inside is None else inside.calmed(drawn), strict=True))

@@ -14,10 +14,9 @@ from adrefine.ingestion import decode, scales, sources
 from adrefine.ingestion.damage import BadPhoto
 from adrefine.io import write_bytes
 from adrefine.params import Dataset
-from adrefine.places.maps import enlarged
 from adrefine.places.out_of_fold import Array
 from adrefine.report.pictures import heat_colours, thumbnail
-from adrefine.reviewing.picture import USUAL
+from adrefine.reviewing.picture import USUAL, sized
 
 THUMBNAIL = 176  # pixels of the longer side
 _HEADER = 200  # bytes of a JPEG that its comment lies in
@@ -66,7 +65,7 @@ def heat(distances: Array, size: tuple[int, int]) -> bytes:
     It is what `adrefine review --next` shows: clear at the photo's own median.
     """
     shape = size[::-1]
-    colours, opacity = heat_colours(enlarged(distances, shape), shape, USUAL)
+    colours, opacity = heat_colours(sized(distances, shape), shape, USUAL)
     pixels = np.concatenate([colours, 255 * opacity], axis=2).round().astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels, "RGBA").save(buffer, "PNG", compress_level=1)
