@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import replace
+from math import ceil, floor
 
 import numpy as np
 import pytest
 
+from adrefine.places.evidence import gather
 from adrefine.review import KEEP, REMOVE, UNSURE, Answer
+from adrefine.reviewing.project import sentence
 from adrefine.reviewing.ranking import Ranking
 from adrefine.reviewing.session import AGAIN, EVERY, Asked, Session, unbiased
+from adrefine.strategies import share
 from fakes import MapStore, image_set
+
+BASE = gather(MapStore(), MapStore().ids)
 
 
 class Fixed:
-    """A ranking that no answer changes; it remembers what was confirmed."""
+    """A ranking that no answer changes; it remembers what was confirmed.
 
-    def __init__(self, strength: np.ndarray) -> None:
-        self.evidence = SimpleNamespace(ids=image_set(len(strength)).ids)
+    Args:
+        variants: places of the photos that may be a variant. spread, width: see `Evidence`.
+    """
+
+    def __init__(
+        self, strength: np.ndarray, variants: range = range(0), spread: float = 0.1, width: float = 0.0
+    ) -> None:
+        ids = image_set(len(strength)).ids
+        chosen = frozenset(ids[place] for place in variants)
+        self.evidence = replace(BASE, ids=ids, strength=strength, variants=chosen, spread=spread, width=width)
         self.strength = strength
         self.confirmed: set[int] = set()
 
@@ -26,6 +40,9 @@ class Fixed:
 
     def restore(self, place: int) -> None:
         self.confirmed.discard(place)
+
+    def alike(self, place: int, others: list[int]) -> np.ndarray:
+        return np.zeros(len(others))
 
 
 def answer_all(session: Session, hidden: np.ndarray, count: int) -> list[Asked]:
@@ -123,6 +140,27 @@ def test_an_answer_that_the_others_contradict_is_asked_again_and_once() -> None:
     assert 1 in session.photos.confirmed
 
 
+def test_a_cleared_photo_beside_its_confirmed_twin_is_asked_again_and_once() -> None:
+    """Two defects are the same step at one place; the third is another."""
+    store = MapStore(26, count=80)
+    assert store.where[0] == store.where[25]
+    one, twin, other = (store.ids[place] for place in (0, 25, 3))
+    session = Session(Ranking(store, store.ids))
+    session.answer(Asked(one, 0.0, 0.0), KEEP)
+    session.answer(Asked(other, 0.0, 0.0), REMOVE)
+    assert not session.next()[0].again
+    session.answer(Asked(twin, 0.0, 0.0), REMOVE)
+    again = session.next()[0]
+    assert (again.image_id, again.again) == (one, True)
+    session.undo()
+    assert not session.next()[0].again
+    session.answer(Asked(twin, 0.0, 0.0), REMOVE)
+    session.answer(session.next()[0], KEEP)
+    assert not session.next()[0].again
+    fresh = Session(Ranking(store, store.ids), dict(reversed(session.answers.items())))
+    assert fresh.twins == session.twins == {one: {twin}}
+
+
 def test_unsure_decides_nothing_and_comes_back_last() -> None:
     strength = np.linspace(3, -1, 8)
     session = Session(Fixed(strength))
@@ -143,3 +181,48 @@ def test_it_is_enough_when_hardly_any_can_hide() -> None:
     answer_all(session, strength > 3, 35)
     assert session.estimate().hidden.high <= 2
     assert session.enough() == f"at most {session.estimate().hidden.high} still hide"
+
+
+def test_before_five_answers_the_photos_alone_tell_or_nobody_does() -> None:
+    """Two answers are no ground for a figure: it would be what was assumed of any product."""
+    strength = np.linspace(6, -1, 100)
+    session = Session(Fixed(strength))
+    told = share.estimate_share(session.photos.evidence)
+    assert told is not None
+    answer_all(session, strength > 5, 4)
+    before = session.estimate()
+    assert before.hidden is not None
+    assert before.after is None
+    assert before.hidden.expected == pytest.approx(100 * told.estimate - 4)
+    assert (before.hidden.low, before.hidden.high) == (floor(100 * told.low - 4), ceil(100 * told.high - 4))
+    assert "by the photos alone" in sentence(before)
+    unknown = Session(Fixed(strength, spread=0.9))
+    assert unknown.estimate().hidden is None
+    assert sentence(unknown.estimate()) == "0 went; how many still hide cannot be told before 5 answers"
+    answer_all(session, strength > 5, 1)
+    answer_all(unknown, strength > 5, 5)
+    assert session.estimate().hidden == unknown.estimate().hidden == session.belief().hidden()
+    assert "10 more answers" in sentence(session.estimate())
+
+
+def test_unsure_answers_tell_nothing_and_are_never_enough() -> None:
+    session = Session(Fixed(np.linspace(3, -1, 40), spread=0.9))
+    for _ in range(20):
+        session.answer(session.next()[0], UNSURE)
+    assert session.estimate().hidden is None
+    assert session.enough() is None
+
+
+def test_a_variant_is_asked_first_and_its_answers_tell_nothing_of_the_others() -> None:
+    """Ten good photos of a variant stand out among ten defects that stand out less."""
+    strength = np.concatenate([np.full(10, 5.0), np.linspace(4.5, 2.5, 10), np.linspace(1, -1, 80)])
+    hidden = (np.arange(100) >= 10) & (np.arange(100) < 20)
+    session = Session(Fixed(strength[::-1], variants=range(90, 100)))
+    assert {one.image_id for one in session.next(9)} < session.photos.evidence.variants
+    answer_all(session, hidden[::-1], 10)
+    assert session.estimate().after is None, "a variant says nothing of the others"
+    answer_all(session, hidden[::-1], 8)
+    told = session.estimate().hidden
+    assert told is not None
+    assert told.low <= hidden.sum() - session.estimate().found <= told.high
+    assert not [one for one in session.next(3) if one.again]

@@ -43,11 +43,10 @@ def ask(count: int, as_json: bool) -> None:
 def show(review: Review, asked: Asked) -> None:
     """Path, score, limit, reason, picture."""
     cells = review.cells(asked)
+    chance = f"; defective with chance {asked.chance:.0%}" if review.session.telling else ""
+    why = f" ({cells['why']})" if cells["why"] else ""
     print(f"\n{len(review.session.answers) + 1}. {cells['path']}")
-    print(
-        f"    score {asked.strength:.1f}, limit {review.limit:.1f}, {cells['reason']}; defective with "
-        f"chance {asked.chance:.0%}" + (f" ({cells['why']})" if cells["why"] else "")
-    )
+    print(f"    score {asked.strength:.1f}, limit {review.limit:.1f}, {cells['reason']}{chance}{why}")
     print(f"    photo and map: {cells['picture']}", flush=True)
 
 

@@ -7,6 +7,8 @@ are odd alike almost everywhere. `python -m benchmarks.places.variants` counts b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,10 +32,8 @@ def variants(store: Store, ids: Sequence[str], strength: Array) -> frozenset[str
     asked, like = (strongest[strength[strongest] > least] for least in (FROM, LIKE))
     if not len(asked) or len(like) <= OTHERS:
         return frozenset()
-    usual = store.maps(ids[:: -(-len(ids) // _USUAL)]).astype(np.float32)
-    middle = np.median(usual, axis=0)
-    unit = _ROBUST * np.median(np.abs(usual - middle), axis=0) + 1e-6
-    others = _directions(store.maps([ids[place] for place in like]), middle, unit)
+    usual = Usual.of(store.maps(some(ids)))
+    others = usual.directions(store.maps([ids[place] for place in like]))
     members = set()
     for place in asked:
         own = others[np.searchsorted(like, place)]
@@ -43,7 +43,26 @@ def variants(store: Store, ids: Sequence[str], strength: Array) -> frozenset[str
     return frozenset(members)
 
 
-def _directions(maps: np.ndarray, middle: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Deviations (n, p, d) from what is usual, in its units, of length 1 at each place."""
-    away = np.clip((maps.astype(np.float32) - middle) / unit, -_FARTHEST, _FARTHEST)
-    return np.asarray(away / np.maximum(np.linalg.norm(away, axis=2, keepdims=True), 1e-9))
+def some(ids: Sequence[Any]) -> Sequence[Any]:
+    """Evenly chosen ones that are enough to say what is usual."""
+    return ids[:: -(-len(ids) // _USUAL)]
+
+
+@dataclass(frozen=True)
+class Usual:
+    """Median (p, d) and robust deviation of each channel at each place."""
+
+    middle: np.ndarray
+    unit: np.ndarray
+
+    @classmethod
+    def of(cls, maps: np.ndarray) -> Usual:
+        """Of maps (n, p, d)."""
+        maps = maps.astype(np.float32)
+        middle = np.median(maps, axis=0)
+        return cls(middle, _ROBUST * np.median(np.abs(maps - middle), axis=0) + 1e-6)
+
+    def directions(self, maps: np.ndarray) -> np.ndarray:
+        """Deviations (n, p, d) from what is usual, in its units, of length 1 at each place."""
+        away = np.clip((maps.astype(np.float32) - self.middle) / self.unit, -_FARTHEST, _FARTHEST)
+        return np.asarray(away / np.maximum(np.linalg.norm(away, axis=2, keepdims=True), 1e-9))

@@ -75,13 +75,14 @@ class Cards:
     def _why(self, asked: Asked, row: int) -> list[str]:
         """Why a photo is shown, a sentence each."""
         facts = self.review.facts(asked)
-        lines = [f"{facts['why'].capitalize()}."] if facts["why"] else []
+        lines = [f"{facts['why'][0].upper()}{facts['why'][1:]}."] if facts["why"] else []
         over = asked.strength > self.review.limit
-        lines += [
-            f"Score {asked.strength:.1f}, {'over' if over else 'under'} the limit {self.review.limit:.1f}.",
-            f"Defective with chance {asked.chance:.0%}, by your answers so far.",
-            f"{facts['reason'].capitalize()}; {_LOUDEST[self.loudest[row]]}.",
-        ]
+        lines.append(
+            f"Score {asked.strength:.1f}, {'over' if over else 'under'} the limit {self.review.limit:.1f}."
+        )
+        if self.review.session.telling:
+            lines.append(f"Defective with chance {asked.chance:.0%}, by your answers so far.")
+        lines.append(f"{facts['reason'].capitalize()}; {_LOUDEST[self.loudest[row]]}.")
         if self.photos.kept[row] == 0:
             lines.append("The last run left it out.")
         return lines

@@ -58,12 +58,14 @@ class Photos:
 @dataclass(frozen=True)
 class Now:
     """What is true at this moment, in the order of `Photos`: `strength` in robust deviations, and `chance`
-    to be defective (NaN where it cannot be said); the photos that the next run leaves out."""
+    to be defective (NaN where it cannot be said); the photos that the next run leaves out, and those that may
+    be a rare but good variant."""
 
     strength: np.ndarray
     chance: np.ndarray
     answers: Mapping[str, Answer]
     leaving: frozenset[str]
+    variants: frozenset[str]
 
 
 def filters(photos: Photos, now: Now) -> dict[str, np.ndarray]:
@@ -75,6 +77,7 @@ def filters(photos: Photos, now: Now) -> dict[str, np.ndarray]:
         "kept": photos.kept == 1,
         "removed": photos.kept == 0,
         "doubtful": ~answered & (now.chance >= low) & (now.chance <= high),
+        "a variant?": ~answered & np.array([name in now.variants for name in photos.ids], dtype=bool),
         "answered": answered,
         "leaving": np.array([name in now.leaving for name in photos.ids], dtype=bool),
         "held out": photos.held,

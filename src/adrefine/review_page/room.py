@@ -244,6 +244,7 @@ class Room:
             np.concatenate([session.belief().fitted, nothing]),
             self.answers.given,
             gone,
+            session.photos.evidence.variants,
         )
 
     def _worded(self, image_id: str, verdict: str, note: str | None, asked: str) -> Answer:

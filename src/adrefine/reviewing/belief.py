@@ -41,17 +41,23 @@ class Belief:
     Args:
         strength: (n,) robust deviations, see `Evidence.strength`.
         defect, good: (n,) photos answered so. A photo of neither was not looked at, or nobody was sure.
+        apart: (n,) photos that may be a rare but good variant: they stand out for a reason of their own, so
+            their answers tell nothing of the others, nor the others' of theirs; None: none.
     """
 
-    def __init__(self, strength: Array, defect: Flags, good: Flags) -> None:
+    def __init__(self, strength: Array, defect: Flags, good: Flags, apart: Flags | None = None) -> None:
         self.strength = np.minimum(strength, FARTHEST)
         self.defect, self.good = defect, good
+        self.telling = (defect | good) & ~(np.zeros(len(strength), bool) if apart is None else apart)
         steepness, middles = np.meshgrid(STEEPNESS, MIDDLES, indexing="ij")
         self.steepness, self.middles = steepness.ravel(), middles.ravel()
         x = self.steepness[:, None] * (self.strength - self.middles[:, None])
         self.curves = 1 / (1 + np.exp(-np.clip(x, -60, 60)))  # (k, n) chances under each of k curves
         prior = -0.5 * (np.log(self.steepness / USUAL) / SPREAD) ** 2 - self.curves.mean(axis=1) / SHARE
-        told = [self._told(self.curves[:, defect]), self._told(1 - self.curves[:, good])]
+        told = [
+            self._told(self.curves[:, defect & self.telling]),
+            self._told(1 - self.curves[:, good & self.telling]),
+        ]
         self.log_weight = prior + np.concatenate(told, axis=1).sum(axis=1)
         self.weight = _weights(self.log_weight)
         self.open = ~(defect | good)
@@ -62,12 +68,11 @@ class Belief:
         return _counted(self.weight, self.curves[:, self.open])
 
     def slips(self) -> Array:
-        """Chance (n,) that a photo's answer is wrong; 0 without an answer."""
+        """Chance (n,) that a photo's answer is wrong; 0 without one that others can speak against."""
         slips, chance = np.zeros(len(self.strength)), self.fitted
         right = np.where(self.defect, chance, 1 - chance)
         wrong = SLIP * (1 - right)
-        answered = ~self.open
-        slips[answered] = (wrong / (wrong + (1 - SLIP) * right))[answered]
+        slips[self.telling] = (wrong / (wrong + (1 - SLIP) * right))[self.telling]
         return slips
 
     def after(self, count: int) -> Hidden:

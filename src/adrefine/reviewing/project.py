@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from adrefine import params, paths
 from adrefine.errors import UserError
 from adrefine.review import Verdicts, read, verdicts
+from adrefine.strategies.share import ANSWERED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,11 +66,6 @@ class Review:
     def facts(self, asked: Asked) -> dict[str, Any]:
         """What there is to say of a photo."""
         row, column = self.session.photos.cell(self.session.place[asked.image_id])
-        again = self.session.answers.get(asked.image_id)
-        why = "drawn, to tell what hides elsewhere" if asked.drawn is not None else ""
-        if asked.image_id in self.session.photos.evidence.variants:
-            why = "a variant? others look like it in most places"
-        why = f"again: you said {again.verdict}, the others speak against it" if again else why
         return {
             "image_id": asked.image_id,
             "path": self.files[asked.image_id],
@@ -78,8 +74,19 @@ class Review:
             "chance": round(asked.chance, 4),
             "reason": f"oddest at row {row + 1}, column {column + 1}",
             "asked": asked.asked,
-            "why": why,
+            "why": self._why(asked),
         }
+
+    def _why(self, asked: Asked) -> str:
+        """Why the photo comes now, where it is not for its score."""
+        before = self.session.answers.get(asked.image_id)
+        if asked.again and before:
+            twins = sorted(self.session.twins.get(asked.image_id, ()))
+            against = f"but remove of {self.files[twins[0]]}, which is odd in the same way" if twins else ""
+            return f"again: you said {before.verdict}, {against or 'the others speak against it'}"
+        if asked.image_id in self.session.photos.evidence.variants:
+            return "a variant? others look like it in most places"
+        return "drawn, to tell what hides elsewhere" if asked.drawn is not None else ""
 
     def picture(self, image_id: str) -> Path:
         """File with the photo beside its map."""
@@ -124,11 +131,14 @@ class Review:
 
 def sentence(told: Estimate) -> str:
     """The estimate in words."""
-    hid, now, then = (told.found + told.hidden.expected) / told.photos, told.hidden, told.after
-    return (
-        f"about {hid:.0%} hid, {told.found} went, {_between(now.low, now.high)} still hide; "
-        f"{told.more} more answers: {_between(then.low, then.high)}"
-    )
+    now, then = told.hidden, told.after
+    if now is None:
+        return f"{told.found} went; how many still hide cannot be told before {ANSWERED} answers"
+    hid = (told.found + now.expected) / told.photos
+    said = f"about {hid:.0%} hid, {told.found} went, {_between(now.low, now.high)} still hide"
+    if then is None:
+        return f"{said}, by the photos alone; from {ANSWERED} answers on these tell"
+    return f"{said}; {told.more} more answers: {_between(then.low, then.high)}"
 
 
 def _between(low: int, high: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -17,6 +18,7 @@ from adrefine.places import evidence
 from adrefine.places.out_of_fold import Array, Asked, OutOfFold
 from adrefine.places.sharded import Store
 from adrefine.places.sums import Gaussians, photo_scores
+from adrefine.places.variants import Usual, some
 from adrefine.runtime.hardware import one_core_each
 
 REMOVE, ADD = -1.0, 1.0
@@ -82,6 +84,26 @@ class Ranking:
         seen = live.parts[0].mean.any(axis=1)
         return squared if seen.all() else np.where(seen, squared, np.median(squared[seen]))
 
+    def alike(self, place: int, others: Sequence[int]) -> Array:
+        """How alike the photo at `place` and each of the `others` (k,) are odd: 1 is the same defect.
+
+        The mean cosine of their deviations from the usual at the oddest places of the one and of the other,
+        the lower of the two: a photo that is not odd where the other is, is not like it.
+        """
+        live = self.live[0]
+        chosen = [place, *others]
+        turned = self._usual.directions(np.stack([live.photo(one) for one in chosen]))
+        cosines = np.einsum("kpd,pd->kp", turned[1:], turned[0])
+        odd = live.distances[chosen]
+        count = max(1, round(evidence.TOP * odd.shape[1]))
+        weight = np.where(odd >= np.partition(odd, -count, axis=1)[:, -count, None], odd, 0.0)
+        weight /= weight.sum(axis=1, keepdims=True)
+        return np.minimum(cosines @ weight[0], (cosines * weight[1:]).sum(axis=1))
+
+    @cached_property
+    def _usual(self) -> Usual:
+        return Usual.of(np.stack([self.live[0].photo(place) for place in some(range(len(self.good)))]))
+
     def _change(self, place: int, sign: float) -> None:
         if self.good[place] == (sign == ADD):
             return
@@ -110,10 +132,13 @@ class _Live:
             for fold, (model, learned) in enumerate(zip(models.models, models.learned, strict=True))
         ]
 
+    def photo(self, place: int) -> Array:
+        """The map (p, d) of the photo at `place`."""
+        return self.parts[self.folds[place]].photo(place)
+
     def change(self, place: int, sign: float) -> None:
         """Take the photo at `place` out of the models that have learned it, or back into them."""
-        own = self.parts[self.folds[place]]
-        photo, distances = own.photo(place), self.distances.copy()
+        photo, distances = self.photo(place), self.distances.copy()
         for fold, part in enumerate(self.parts):
             if fold != self.folds[place]:
                 part.change(photo, sign)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil, floor
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from adrefine.review import KEEP, REMOVE, UNSURE, Answer
 from adrefine.reviewing.belief import Belief, Hidden
 from adrefine.reviewing.ranking import Ranking
 from adrefine.runtime.seeds import derived_seed
+from adrefine.strategies import share
 
 EVERY = 10  # of so many photos one is drawn; what that costs and tells: benchmarks/results/review.md
 EVENLY = 0.2  # share of the draw that is the same for every photo; the rest favours suspicious ones
 DOUBTFUL = 0.3  # chance that an answer is wrong from which the photo is shown again
+TWINS = 0.6  # how alike two photos are odd (`Ranking.alike`) from which one answer cannot be right for both
 SETTLED = 0.02  # of the photos: hardly more hide, by the upper bound, when it is enough
 AGAIN = "again"  # in the column `asked` of data/review.csv: it was shown a second time
 
@@ -53,16 +56,18 @@ class Estimate:
 
     Attributes:
         photos, answered, found: training photos, those with an answer, confirmed defects.
-        hidden: among the others, by `Belief`. after: that, had `more` others been answered.
+        hidden: among the others, by `Belief`; before there are answers enough for that, as many as the photos
+            alone tell (`share.estimate_share`), None where they cannot. after: that, had `more` others been
+            answered; None before there are answers enough.
         unbiased: all defects, found ones too, by the drawn photos alone; None without any.
     """
 
     photos: int
     answered: int
     found: int
-    hidden: Hidden
+    hidden: Hidden | None
     more: int
-    after: Hidden
+    after: Hidden | None
     unbiased: float | None
 
 
@@ -81,6 +86,7 @@ class Session:
         self.answers: dict[str, Answer] = {}
         self.before: list[tuple[str, Answer | None]] = []
         self._belief: Belief | None = None  # until the next answer
+        self.twins: dict[str, set[str]] = {}  # of cleared photos, the confirmed ones that are odd alike
         for image_id, answer in (answers or {}).items():
             if image_id in self.place:
                 self._take(image_id, answer)
@@ -94,7 +100,7 @@ class Session:
             free = np.array([self.answers[image_id].verdict == UNSURE for image_id in self.place])
         while len(asked) < count and free.any():
             drawn = self._draw(belief, free, len(self.answers) + len(asked))
-            place, chance = drawn or (int(np.argmax(np.where(free, self.photos.strength, -np.inf))), None)
+            place, chance = drawn or (self._first(free), None)
             free[place] = False
             asked.append(self._asked(belief, place, chance))
         return asked
@@ -145,30 +151,47 @@ class Session:
     def belief(self) -> Belief:
         """What the answers tell of each photo."""
         if self._belief is None:
-            self._belief = Belief(self.photos.strength, self._are(REMOVE), self._are(KEEP))
+            apart = self.photos.evidence.among(self.photos.evidence.variants)
+            self._belief = Belief(self.photos.strength, self._are(REMOVE), self._are(KEEP), apart)
         return self._belief
+
+    @property
+    def telling(self) -> bool:
+        """Whether there are answers enough to tell of the other photos."""
+        return share.enough(self.belief())
 
     def estimate(self, more: int = 10) -> Estimate:
         """What still hides, and what `more` answers would make of it."""
         belief, removed = self.belief(), int(self._are(REMOVE).sum())
-        return Estimate(
-            len(self.place),
-            len(self.answers),
-            removed,
-            belief.hidden(),
-            more,
-            belief.after(more),
-            unbiased(self.answers),
-        )
+        hidden = belief.hidden() if self.telling else self._by_the_photos(removed)
+        after = belief.after(more) if self.telling else None
+        drawn = unbiased(self.answers)
+        return Estimate(len(self.place), len(self.answers), removed, hidden, more, after, drawn)
 
     def enough(self, more: int = 10) -> str | None:
         """Why it is not worth going on; None while it is."""
         if len(self.answers) == len(self.place):
             return "every photo has an answer"
         told = self.estimate(more)
-        if told.answered >= more and told.hidden.high <= max(1, SETTLED * told.photos):
-            return f"at most {told.hidden.high} still hide"
-        return None
+        if told.after is None or told.hidden is None or told.answered < more:
+            return None
+        few = told.hidden.high <= max(1, SETTLED * told.photos)
+        return f"at most {told.hidden.high} still hide" if few else None
+
+    def _first(self, free: np.ndarray) -> int:
+        """The photo that comes next by the ranking; what may be a variant comes before all others."""
+        evidence = self.photos.evidence
+        variant = evidence.among(evidence.variants)
+        among = free & variant if (free & variant).any() else free
+        return int(np.argmax(np.where(among, self.photos.strength, -np.inf)))
+
+    def _by_the_photos(self, removed: int) -> Hidden | None:
+        """What hides beside `removed` defects as far as the photos alone tell, None where they cannot."""
+        told, n = share.estimate_share(self.photos.evidence), len(self.place)
+        if told is None:
+            return None
+        expected, low, high = (max(part * n - removed, 0.0) for part in (told.estimate, told.low, told.high))
+        return Hidden(expected, floor(low), ceil(high))
 
     def _take(self, image_id: str, answer: Answer | None) -> None:
         self._belief = None
@@ -180,6 +203,21 @@ class Session:
             self.photos.confirm(self.place[image_id])
         else:
             self.photos.restore(self.place[image_id])
+        self._compare(image_id, answer.verdict if answer else "")
+
+    def _compare(self, image_id: str, verdict: str) -> None:
+        """Note which answers contradict the one on this photo: of two that are odd alike one is cleared."""
+        self.twins.pop(image_id, None)
+        for odd in self.twins.values():
+            odd.discard(image_id)
+        other = {KEEP: REMOVE, REMOVE: KEEP}.get(verdict)
+        names = [name for name, one in self.answers.items() if one.verdict == other and name != image_id]
+        if not names:
+            return
+        alike = self.photos.alike(self.place[image_id], [self.place[name] for name in names])
+        for name in np.array(names)[alike > TWINS].tolist():
+            cleared, confirmed = (image_id, name) if verdict == KEEP else (name, image_id)
+            self.twins.setdefault(cleared, set()).add(confirmed)
 
     def _are(self, verdict: str) -> np.ndarray:
         """(n,) bool: photos with this answer."""
@@ -190,6 +228,9 @@ class Session:
     def _again(self, belief: Belief) -> list[Asked]:
         """Photos whose answer the others speak against, the most doubtful first, each once."""
         slips = belief.slips()
+        for name, odd in self.twins.items():
+            if odd:
+                slips[self.place[name]] = max(slips[self.place[name]], 0.5)  # one of the two is wrong
         open_ = [place for name, place in self.place.items() if AGAIN not in self._how(name)]
         doubtful = sorted((p for p in open_ if slips[p] > DOUBTFUL), key=lambda place: -slips[place])
         return [replace(self._asked(belief, place, None), again=True) for place in doubtful]

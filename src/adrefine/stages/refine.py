@@ -49,6 +49,7 @@ def main() -> None:
     result.model.save(paths.MODELS / "refined")
     if result.taught is not None:
         result.taught.save(paths.MODELS / "refined" / paths.TAUGHT)
+        print("refine: your confirmed defects taught one model more; `detector: mixed` puts it to use")
     by_hand = int(((images["kept"] == 0) & (images["reviewed"] == review.REMOVE)).sum())
     print(
         f"refine: {result.removed} of {len(images)} training images removed"

@@ -67,9 +67,13 @@ def belief(evidence: Evidence, known: Flags, cleared: Flags) -> Belief | None:
     Args:
         known, cleared: (n,) photos that a human removed, and kept.
     """
-    if int((known | cleared).sum()) < ANSWERED:
-        return None
-    return Belief(evidence.strength, known, cleared)
+    told = Belief(evidence.strength, known, cleared, evidence.among(evidence.variants))
+    return told if enough(told) else None
+
+
+def enough(told: Belief) -> bool:
+    """Whether so many answers tell of the other photos that they count."""
+    return int(told.telling.sum()) >= ANSWERED
 
 
 def answered_share(evidence: Evidence, known: Flags, cleared: Flags) -> Share | None:
