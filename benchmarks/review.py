@@ -157,16 +157,18 @@ def row(one: Case, session: Session, policy: str, answers: int) -> dict[str, obj
     told, (out, taken, belief) = session.estimate(), left_out(one, session)
     before = one.without(np.array([], int))
     oracle = one.without(np.flatnonzero(one.hidden)) if one.hidden.any() else before
-    left = int(one.hidden[belief.open].sum())
+    left, hides = int(one.hidden[belief.open].sum()), told.hidden
+    nobody = float("nan")  # where nobody can tell what hides
     return {
         "product": one.product, "photos": one.photos, "level": one.level, "seed": one.seed,
         "policy": policy, "answers": answers, "hidden": int(one.hidden.sum()), "auroc": before,
         "gain": one.without(out) - before, "gap": oracle - before,
         "weighed": _weighed(one, belief, taken) - before if policy in WEIGHED else float("nan"),
         "confirmed": int(one.hidden[belief.defect].sum()), "removed": len(out),
-        "good_lost": int((~one.hidden[out]).sum()), "left": left, "expected": told.hidden.expected,
-        "low": told.hidden.low, "high": told.hidden.high,
-        "covered": float(told.hidden.low <= left <= told.hidden.high),
+        "good_lost": int((~one.hidden[out]).sum()), "left": left,
+        "expected": hides.expected if hides else nobody, "low": hides.low if hides else nobody,
+        "high": hides.high if hides else nobody,
+        "covered": float(hides.low <= left <= hides.high) if hides else nobody,
         "unbiased": told.unbiased, "enough": float(session.enough() is not None),
     }  # fmt: skip
 

@@ -70,19 +70,24 @@ def weighed(runs: pd.DataFrame) -> list[str]:
 
 
 def estimates(runs: pd.DataFrame) -> list[str]:
-    """Coverage and width of the interval, error of both estimates."""
-    ranked = runs[(runs["answers"] > 0) & (runs["policy"] != "detector alone")]
+    """Coverage and width of the interval, error of both estimates; without an answer it is of the photos
+    alone, in the sets where they tell."""
+    ranked = runs[
+        ((runs["answers"] > 0) | (runs["policy"] == "one by one")) & (runs["policy"] != "detector alone")
+    ]
     cells = [
         [policy, f"{answers:g}", *_estimate(rows)]
         for (policy, answers), rows in ranked.groupby(["policy", "answers"], sort=False)
     ]
-    heads = ["answers come", "answers", "interval (90 %) holds what hides", "least of a product", "its width"]
+    heads = ["answers come", "answers", "told in", "interval (90 %) holds what hides", "least of a product"]
+    heads += ["its width"]
     heads += ["expected less true", "by the drawn ones alone, less true"]
     return markdown(heads, cells)
 
 
 def _estimate(rows: pd.DataFrame) -> list[str]:
     return [
+        f"{rows['covered'].notna().mean():.0%}",
         f"{rows['covered'].mean():.0%}",
         f"{rows.groupby('product')['covered'].mean().min():.0%}",
         f"{(rows['high'] - rows['low']).mean():.1f}",

@@ -25,13 +25,12 @@ from adrefine.benchmark import measure, prepared
 from adrefine.errors import UserError
 from adrefine.io import write_csv, write_text
 from adrefine.params import parse
-from adrefine.places.store import open_places
 from adrefine.reviewing.ranking import Ranking
 from adrefine.reviewing.session import Session
 from adrefine.runtime import hardware, progress
 from adrefine.text import markdown
 from benchmarks.common import RESULTS
-from benchmarks.products.cases import Case, case
+from benchmarks.products.cases import Case, case, prepare
 from benchmarks.review import answers_of, left_out
 
 PRODUCTS = {
@@ -81,9 +80,9 @@ def trained(data: Path, detector: str, name: str, level: float, seed: int) -> It
         "dataset": {"name": layout, "root": str(data / folder)}, "detector": detector, detector: section,
         "noise": {"level": level, "n_train": TRAINED, "seed": seed},
     })  # fmt: skip
-    table, inputs = prepared.prepare(params, twins=True)
+    table, inputs = prepared.prepare(params)
     try:
-        one = case(name, table, open_places(inputs / "places"), TRAINED, level, seed)
+        one = case(name, table, prepare(layout, str(data / folder))[1], TRAINED, level, seed)
     except UserError:  # too few defects for this level
         return
     noisy, ids, clean = measure.inject(table, params)
