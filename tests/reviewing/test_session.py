@@ -158,7 +158,11 @@ def test_a_cleared_photo_beside_its_confirmed_twin_is_asked_again_and_once() -> 
     session.answer(session.next()[0], KEEP)
     assert not session.next()[0].again
     fresh = Session(Ranking(store, store.ids), dict(reversed(session.answers.items())))
-    assert fresh.twins == session.twins == {one: {twin}}
+    followed = Session(Ranking(store, store.ids))
+    followed.follow(session.answers)
+    assert followed.twins == fresh.twins == session.twins == {one: {twin}}
+    followed.follow({name: answer for name, answer in session.answers.items() if name != twin})
+    assert not any(followed.twins.values())
 
 
 def test_unsure_decides_nothing_and_comes_back_last() -> None:

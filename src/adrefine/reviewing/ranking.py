@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -18,7 +17,7 @@ from adrefine.places import evidence
 from adrefine.places.out_of_fold import Array, Asked, OutOfFold
 from adrefine.places.sharded import Store
 from adrefine.places.sums import Gaussians, photo_scores
-from adrefine.places.variants import Usual, some
+from adrefine.reviewing.alike import Alike
 from adrefine.runtime.hardware import one_core_each
 
 REMOVE, ADD = -1.0, 1.0
@@ -33,6 +32,7 @@ class Ranking:
         evidence: what the voters said at the start.
         strength: (n,) of now, in the order of `evidence.ids`. good: (n,) False: it is a confirmed defect.
             Both, and the distances, are replaced whole: another thread may read them while one changes them.
+        alike: whether photos are odd in the same way, as they are to the models of the start.
 
     Args:
         store: maps and pooled vectors, of the photos and, with `twins`, of a synthetic defect of some.
@@ -57,6 +57,7 @@ class Ranking:
         self.evidence = evidence.with_variants(store, evidence.weighed(asked, distances, self.good))
         self.live = [_Live(model, one.photos, ids) for model, one in zip(models, distances, strict=True)]
         self.strength = self.evidence.strength
+        self.alike = Alike(self.live[0].photo, distances[0].photos)
 
     def confirm(self, place: int) -> None:
         """The photo at `place` of the ids is a defect: no model knows it any more, and no unit."""
@@ -83,26 +84,6 @@ class Ranking:
         squared = np.asarray(live.distances[place] / live.parts[0].mean.shape[1])
         seen = live.parts[0].mean.any(axis=1)
         return squared if seen.all() else np.where(seen, squared, np.median(squared[seen]))
-
-    def alike(self, place: int, others: Sequence[int]) -> Array:
-        """How alike the photo at `place` and each of the `others` (k,) are odd: 1 is the same defect.
-
-        The mean cosine of their deviations from the usual at the oddest places of the one and of the other,
-        the lower of the two: a photo that is not odd where the other is, is not like it.
-        """
-        live = self.live[0]
-        chosen = [place, *others]
-        turned = self._usual.directions(np.stack([live.photo(one) for one in chosen]))
-        cosines = np.einsum("kpd,pd->kp", turned[1:], turned[0])
-        odd = live.distances[chosen]
-        count = max(1, round(evidence.TOP * odd.shape[1]))
-        weight = np.where(odd >= np.partition(odd, -count, axis=1)[:, -count, None], odd, 0.0)
-        weight /= weight.sum(axis=1, keepdims=True)
-        return np.minimum(cosines @ weight[0], (cosines * weight[1:]).sum(axis=1))
-
-    @cached_property
-    def _usual(self) -> Usual:
-        return Usual.of(np.stack([self.live[0].photo(place) for place in some(range(len(self.good)))]))
 
     def _change(self, place: int, sign: float) -> None:
         if self.good[place] == (sign == ADD):

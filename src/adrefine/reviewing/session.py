@@ -22,7 +22,7 @@ from adrefine.strategies import share
 EVERY = 10  # of so many photos one is drawn; what that costs and tells: benchmarks/results/review.md
 EVENLY = 0.2  # share of the draw that is the same for every photo; the rest favours suspicious ones
 DOUBTFUL = 0.3  # chance that an answer is wrong from which the photo is shown again
-TWINS = 0.6  # how alike two photos are odd (`Ranking.alike`) from which one answer cannot be right for both
+TWINS = 0.6  # how alike two photos are odd (`Alike`) from which one answer cannot be right for both
 SETTLED = 0.02  # of the photos: hardly more hide, by the upper bound, when it is enough
 AGAIN = "again"  # in the column `asked` of data/review.csv: it was shown a second time
 
@@ -130,6 +130,8 @@ class Session:
         there = {name: one for name, one in answers.items() if name in self.place}
         changed = [name for name in self.answers | there if not same(self.answers.get(name), there.get(name))]
         self.answers, self._belief = there, None
+        for name in changed:
+            self._compare(name)
         return changed
 
     def behind(self) -> list[int]:
@@ -203,19 +205,18 @@ class Session:
             self.photos.confirm(self.place[image_id])
         else:
             self.photos.restore(self.place[image_id])
-        self._compare(image_id, answer.verdict if answer else "")
+        self._compare(image_id)
 
-    def _compare(self, image_id: str, verdict: str) -> None:
+    def _compare(self, image_id: str) -> None:
         """Note which answers contradict the one on this photo: of two that are odd alike one is cleared."""
         self.twins.pop(image_id, None)
         for odd in self.twins.values():
             odd.discard(image_id)
+        verdict = self.answers[image_id].verdict if image_id in self.answers else UNSURE
         other = {KEEP: REMOVE, REMOVE: KEEP}.get(verdict)
-        names = [name for name, one in self.answers.items() if one.verdict == other and name != image_id]
-        if not names:
-            return
+        names = [name for name, one in self.answers.items() if one.verdict == other]
         alike = self.photos.alike(self.place[image_id], [self.place[name] for name in names])
-        for name in np.array(names)[alike > TWINS].tolist():
+        for name in (one for one, like in zip(names, alike, strict=True) if like > TWINS):
             cleared, confirmed = (image_id, name) if verdict == KEEP else (name, image_id)
             self.twins.setdefault(cleared, set()).add(confirmed)
 
