@@ -253,9 +253,11 @@ def test_a_lasso_selects_what_lies_inside_and_a_click_opens(opened: Any, page: P
     plane = tab.locator("#plane")
     plane.scroll_into_view_if_needed()
     until(lambda: plane.evaluate("canvas => canvas.width") > 300, "it is drawn")
-    box, told = plane.bounding_box(), page.room.scatter()
+    told = page.room.scatter()
     assert len(told["ids"]) == 139
     tab.get_by_text(f"({told['axes']})").wait_for()
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
     half = {name for name, (x, _) in zip(told["ids"], told["at"], strict=True) if x > 0}
 
     def move(x: float, y: float) -> None:

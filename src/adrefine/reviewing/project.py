@@ -137,7 +137,7 @@ def sentence(told: Estimate) -> str:
     hid = (told.found + now.expected) / told.photos
     said = f"about {hid:.0%} hid, {told.found} went, {_between(now.low, now.high)} still hide"
     if then is None:
-        return f"{said}, by the photos alone; from {ANSWERED} answers on these tell"
+        return f"{said}, by the photos alone"
     return f"{said}; {told.more} more answers: {_between(then.low, then.high)}"
 
 

@@ -23,6 +23,7 @@ export function start(select, open) {
     draw();
   });
   canvas.addEventListener("pointerup", () => {
+    if (!drawing) return; // it went down elsewhere
     drawing = false;
     const far = Math.max(...line.map(([x, y]) => Math.hypot(x - line[0][0], y - line[0][1])));
     const found = far < 5 ? [] : photos.ids.filter((_, n) => inside(point(n), line));
