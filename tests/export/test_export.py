@@ -59,7 +59,15 @@ def example_says(folder: Path, photo: Path, blocked: set[str]) -> str:
 
 @pytest.mark.parametrize(
     ("detector", "kind"),
-    [("padim", "openvino"), ("differnet", "onnx"), ("mixed", "openvino"), ("efficientad", "onnx")],
+    [
+        ("padim", "openvino"),
+        ("differnet", "onnx"),
+        ("mixed", "openvino"),
+        ("efficientad", "onnx"),
+        ("efficientad instant", "onnx"),
+        ("glass", "openvino"),
+        ("uflow", "onnx"),
+    ],
 )
 def test_the_graph_is_the_model_and_the_example_runs_without_adrefine(
     detector: str, kind: str, tmp_path: Path
@@ -175,21 +183,15 @@ def test_a_verdict_that_changes_is_counted() -> None:
 @pytest.mark.parametrize("size", [(97, 60), (60, 97), (200, 300)])
 @pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop"])
 def test_photos_are_prepared_as_in_ingest(size: tuple[int, int], fit: str) -> None:
-    """To the grey level, but where a value lies half between two."""
+    """To the grey level."""
     values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
     preparation = Preparation(64, fit)
     wanted = preparation.of_pixels(Decoded(Image.fromarray(values), *size)).image
     made_here = Prepared(Given(size[1], size[0], True, True), preparation)(torch.from_numpy(values)[None])
-    away = np.abs(made_here[0].permute(1, 2, 0).numpy() - np.asarray(wanted))
-    assert away.max() <= 1
-    assert (away > 0).mean() < 0.002
+    assert np.array_equal(made_here[0].permute(1, 2, 0).numpy(), np.asarray(wanted))
 
 
-@pytest.mark.parametrize(
-    ("name", "section"),
-    [("glass", {}), ("uflow", {}), ("ddad", {}), ("efficientad", {"preset": "instant"})],
-)
-def test_a_detector_without_a_graph_is_refused(name: str, section: dict[str, str], tmp_path: Path) -> None:
-    told = bundles.read(made("padim").bundle).model_copy(update={"detector": name})
-    with pytest.raises(UserError, match=f"this {name} cannot be exported: padim, mixed with preset fast"):
-        scores.of(DETECTORS.get(name)(**section).create(), tmp_path, told, maps=False)
+def test_a_detector_without_a_graph_is_refused(tmp_path: Path) -> None:
+    told = bundles.read(made("padim").bundle).model_copy(update={"detector": "ddad"})
+    with pytest.raises(UserError, match="this ddad cannot be exported: padim, mixed with preset fast"):
+        scores.of(DETECTORS.get("ddad")().create(), tmp_path, told, maps=False)

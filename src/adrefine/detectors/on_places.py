@@ -13,13 +13,14 @@ from torch import nn
 
 from adrefine.detectors.base import Images
 from adrefine.detectors.photos import size_of
-from adrefine.detectors.trained import Array, Trained
+from adrefine.detectors.trained import LARGEST, Array, Trained
 from adrefine.errors import UserError
 from adrefine.paths import PLACES
 from adrefine.places.maps import enlarged
 from adrefine.places.store import Places, open_places
 from adrefine.runtime import hardware
 
+LARGEST_OF_MAPS = 5.0  # exponent of a value of a map
 _FLAT = 1e-3  # deviation of a channel that hardly varies
 
 
@@ -82,6 +83,6 @@ class OnPlaces(Trained):
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """How odd each place is beside the worst one of a usual photo, at the size of each file; over 0."""
-        rows: Any = np.exp(np.clip(self.in_units(self.places(images)), -50, 5))
+        rows: Any = np.exp(np.clip(self.in_units(self.places(images)), -LARGEST, LARGEST_OF_MAPS))
         maps = [enlarged(row, size_of(file)) for row, file in zip(rows, files, strict=True)]
         return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)

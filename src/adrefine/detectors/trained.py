@@ -24,8 +24,8 @@ Array = npt.NDArray[np.float64]
 Log = list[dict[str, float]]
 
 _STATE = "network.pt"
-_SHARE = 0.25  # exponent of a score, a robust deviation: a usual photo scores 0.8 to 1.3
-_LARGEST = 50.0  # exponent of a score
+SHARE = 0.25  # exponent of a score, a robust deviation: a usual photo scores 0.8 to 1.3
+LARGEST = 50.0  # exponent of a score
 _ROWS = 50  # most rows of a training log
 
 
@@ -129,7 +129,7 @@ class Trained(Detector):
         """exp of the values in units, about 1 for a usual photo: a multiple of the median means something."""
         self.ready()
         units = self.in_units(self.values(images))
-        return Scores(np.exp(np.clip(_SHARE * units, -_LARGEST, _LARGEST)))
+        return Scores(np.exp(np.clip(SHARE * units, -LARGEST, LARGEST)))
 
     def in_units(self, values: Array) -> Array:
         """Values over the usual one, in robust deviations of held-out photos."""

@@ -18,6 +18,7 @@ from adrefine.places.sums import Gaussians
 from adrefine.prediction import makers
 
 TORCH = Runtime(engine="torch", precision="f32")
+Found = tuple[torch.Tensor, torch.Tensor | None]  # score (1,) and raw map (1, size, size), see `scores`
 
 
 class Places(nn.Module):
@@ -26,6 +27,7 @@ class Places(nn.Module):
     def __init__(self, extractor: PlacesExtractor, size: int) -> None:
         super().__init__()
         s = extractor.settings
+        self.grid = s.grid
         self.net = extractor.engine.net  # type: ignore[attr-defined]
         self.register_buffer("reduction", extractor.reduction.float())
         self.shrink = _shrink(size, s.side)

@@ -18,41 +18,66 @@ from adrefine.ingestion.affine import Box
 Pair = tuple[int, int]
 PillowResize = Callable[[Image.Image, Pair, Box], Image.Image]  # of a picture, to a size, from a box of it
 
+_UNIT = 2.0**22  # Pillow's weights of pictures of 8 bits are whole numbers of 1 / 2^22
+_PART = 2.0**11  # of a weight in these units: what is over it, and what is left
 _BLOCKS = 8  # a matrix is cut into so many bands of rows; each reads only the pixels near it
 
 
 class Resample(nn.Module):
-    """Pictures (b, c, h, w) to (b, c, h', w').
+    """Pictures (b, c, h, w) to (b, c, h', w') by weights of rows, `down` (h', h), and of columns, `across`
+    (w', w); None: as `down`."""
 
-    Args:
-        down: (h', h) weights of rows. across: (w', w) of columns; None: as `down`.
-        rounds: after each direction, to whole grey levels from 0 to 255, as Pillow does.
-        down_first: rows before columns; tells where it rounds in between.
-    """
-
-    def __init__(
-        self,
-        down: torch.Tensor,
-        across: torch.Tensor | None = None,
-        rounds: bool = False,
-        down_first: bool = False,
-    ) -> None:
+    def __init__(self, down: torch.Tensor, across: torch.Tensor | None = None) -> None:
         super().__init__()
         self.across, self.down = _Mix(down if across is None else across), _Mix(down)
-        self.rounds, self.down_first = rounds, down_first
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        return self._across(self._down(x)) if self.down_first else self._down(self._across(x))
+        return _of_rows(self.down, self.across(x))
 
-    def _across(self, x: torch.Tensor) -> torch.Tensor:
-        return self._rounded(self.across(x))
 
-    def _down(self, x: torch.Tensor) -> torch.Tensor:
-        return self._rounded(self.down(x.transpose(2, 3)).transpose(2, 3))
+class WholeNumbers(nn.Module):
+    """What Pillow does to grey levels (b, c, h, w), whole numbers 0 to 255; the same to the last of them.
 
-    def _rounded(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.floor(x + 0.5).clamp(0, 255) if self.rounds else x
+    Args:
+        down, across: as of `Resample`, in units of 1 / _UNIT. down_first: rows before columns; tells where
+            it rounds in between.
+    """
+
+    def __init__(self, down: torch.Tensor, across: torch.Tensor, down_first: bool) -> None:
+        super().__init__()
+        self.across, self.down, self.down_first = _Rounded(across), _Rounded(down), down_first
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        return self.across(_of_rows(self.down, x)) if self.down_first else _of_rows(self.down, self.across(x))
+
+
+def _of_rows(mix: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    mixed: torch.Tensor = mix(x.transpose(2, 3))
+    return mixed.transpose(2, 3)
+
+
+class _Rounded(nn.Module):
+    """The last axis mixed by weights in units of 1 / _UNIT, to whole numbers from 0 to 255, halves up.
+
+    Weights are cut in two. So every product and every sum is a whole number that 32 bits hold, or a fraction
+    that they hold, and no runtime has anything to round.
+    """
+
+    def __init__(self, weights: torch.Tensor) -> None:
+        super().__init__()
+        self.same = _is_unit(weights / _UNIT)
+        high = torch.round(weights / _PART)
+        self.high, self.low = _Mix(high), _Mix(weights - _PART * high)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        if self.same:
+            return x
+        above = self.high(x) * (_PART / _UNIT) + 0.5
+        whole = torch.floor(above)
+        return (whole + torch.floor(above - whole + self.low(x) / _UNIT)).clamp(0, 255)
 
 
 class _Mix(nn.Module):
@@ -60,11 +85,11 @@ class _Mix(nn.Module):
 
     def __init__(self, matrix: torch.Tensor) -> None:
         super().__init__()
-        self.same = matrix.shape[0] == matrix.shape[1] and bool((matrix == torch.eye(len(matrix))).all())
+        self.same = _is_unit(matrix)
         self.ends: list[tuple[int, int]] = []
         for number, rows in enumerate(matrix.chunk(_BLOCKS if len(matrix) >= 8 * _BLOCKS else 1)):
-            used = rows.abs().amax(dim=0).nonzero()
-            low, high = int(used.min()), int(used.max()) + 1
+            used = [0, *rows.abs().amax(dim=0).nonzero().flatten().tolist()]
+            low, high = min(used[1:], default=0), used[-1] + 1
             self.ends.append((low, high))
             self.register_buffer(f"band{number}", rows[:, low:high].T.float().contiguous())
 
@@ -76,13 +101,18 @@ class _Mix(nn.Module):
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
 
+def _is_unit(matrix: torch.Tensor) -> bool:
+    return matrix.shape[0] == matrix.shape[1] and bool((matrix == torch.eye(len(matrix))).all())
+
+
 def of_torch(resize: Callable[[torch.Tensor], torch.Tensor], length: int) -> torch.Tensor:
     """Matrix (m, n) of what `resize` does to the columns of pictures (1, 1, n, n), n = `length`."""
     return resize(torch.eye(length, dtype=torch.float64)[None, None])[0, 0]
 
 
-def of_pillow(resize: PillowResize, size: Pair, target: Pair, box: Box) -> Resample:
-    """What `resize` does to pictures of 8 bits and `size` (width, height), but for ties in rounding.
+def of_pillow(resize: PillowResize, size: Pair, target: Pair, box: Box) -> WholeNumbers:
+    """What `resize` does to pictures of 8 bits and `size` (width, height). The same to the grey level, but
+    where it shrinks sixfold or more: there Pillow averages squares of pixels first.
 
     Which direction goes first is Pillow's choice, by size and version: that which fits a picture of noise.
     """
@@ -91,11 +121,13 @@ def of_pillow(resize: PillowResize, size: Pair, target: Pair, box: Box) -> Resam
     noise = np.random.default_rng(0).integers(0, 256, size[::-1], dtype=np.uint8)
     wanted = torch.from_numpy(np.array(resize(Image.fromarray(noise), target, box))).float()
     seen = torch.from_numpy(noise)[None, None].float()
-    made = [Resample(down, across, rounds=True, down_first=first) for first in (False, True)]
+    made = [WholeNumbers(down, across, down_first=first) for first in (False, True)]
     return min(made, key=lambda one: float((one(seen)[0, 0] - wanted).abs().sum()))
 
 
 def _of_columns(resize: PillowResize, length: int, target: int, low: float, high: float) -> torch.Tensor:
-    """Matrix (target, length) of what happens to columns, from `low` to `high` of them."""
-    eye = Image.fromarray(np.eye(length, dtype=np.float32))
-    return torch.from_numpy(np.array(resize(eye, (length, target), (0, low, length, high))))
+    """Weights (target, length) of what happens to columns, from `low` to `high` of them, in units of
+    1 / _UNIT: Pillow rounds those of pictures of 8 bits to such, and the values of 32 bits so, too."""
+    eye = Image.fromarray(np.eye(length, dtype=np.int32) * np.int32(_UNIT))
+    weights = np.array(resize(eye, (length, target), (0, low, length, high)))
+    return torch.from_numpy(weights).double()

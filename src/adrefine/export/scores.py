@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import nn
 
 from adrefine.bundle.contents import INPUTS, Contents
 from adrefine.detectors import Detector
 from adrefine.detectors.differnet.detector import DifferNet
-from adrefine.detectors.efficientad import maps as h_maps
 from adrefine.detectors.efficientad.detector import EfficientAD
-from adrefine.detectors.efficientad.networks import STRIDE
+from adrefine.detectors.efficientad.instant import Instant
 from adrefine.detectors.efficientad.teacher import Teacher
 from adrefine.detectors.flow import latent_score
 from adrefine.detectors.mixed.head import MixedHead
+from adrefine.detectors.on_places import OnPlaces
 from adrefine.detectors.padim.detector import Padim
 from adrefine.errors import UserError
 from adrefine.export import networks
-from adrefine.export.resample import Resample, of_pillow, of_torch
-from adrefine.ingestion.affine import Box
+from adrefine.export.flows import without_indexing
+from adrefine.export.networks import Found
+from adrefine.export.students import Regression, Students
+from adrefine.export.worst_place import WorstPlace
 from adrefine.paths import PIXELS
 from adrefine.places import evidence
 
 _LARGEST, _LEAST = 50.0, 1e-12  # exponent of a score; distance of which the logarithm is taken
-Found = tuple[torch.Tensor, torch.Tensor | None]
 
 
 class Scorer(Protocol):
@@ -60,9 +58,13 @@ def of(detector: Detector, bundle: Path, contents: Contents, maps: bool) -> nn.M
         return Students(
             detector, Teacher(bundle / INPUTS / PIXELS, detector.settings.padding), contents, maps
         )
+    if isinstance(detector, Instant):
+        return Regression(detector, contents, maps)
+    if isinstance(detector, OnPlaces):
+        return WorstPlace(detector, networks.places(bundle, contents), contents, maps)
     raise UserError(
-        f"this {contents.detector} cannot be exported: padim, mixed with preset fast, differnet and "
-        "efficientad with teacher pdn can"
+        f"this {contents.detector} cannot be exported: padim, mixed with preset fast, differnet, "
+        "efficientad, glass and uflow can"
     )
 
 
@@ -141,7 +143,7 @@ class Flow(nn.Module):
     def __init__(self, differnet: DifferNet, vectors: networks.Vectors) -> None:
         super().__init__()
         assert differnet.flow is not None
-        self.vectors, self.flow = vectors, _without_indexing(differnet.flow)
+        self.vectors, self.flow = vectors, without_indexing(differnet.flow)
         self.register_buffer("centre", differnet.centre.float())
         self.register_buffer("spread", differnet.spread.float())
 
@@ -151,86 +153,7 @@ class Flow(nn.Module):
         return latent_score(self.flow(x)[0]).mean().view(1), None
 
 
-class Students(nn.Module):
-    """`EfficientAD`."""
-
-    def __init__(self, detector: EfficientAD, teacher: Teacher, contents: Contents, maps: bool) -> None:
-        super().__init__()
-        side, size = detector.settings.side, contents.preparation["size"]
-        if detector.settings.tiles and side < size:
-            raise UserError("efficientad.tiles = true cannot be exported: train with tiles = false")
-        assert detector.networks is not None
-        assert detector.scale is not None
-        self.networks, self.teacher, self.scale, self.alpha = (
-            *(detector.networks, teacher.net),
-            *(detector.scale, detector.alpha),
-        )
-        self.register_buffer("mean", teacher.mean)
-        self.register_buffer("std", teacher.std)
-        self.shrink: nn.Module = nn.Identity()
-        if side != size:
-            self.shrink = of_pillow(_bilinear, (size, size), (side, side), (0, 0, size, size))
-        self.quarter = side // STRIDE
-        self.enlarge = Resample(of_torch(lambda eye: _smooth(eye, size), self.quarter)) if maps else None
-
-    def forward(self, image: torch.Tensor) -> Found:
-        """See `Scorer`."""
-        x = self.shrink(image).expand(-1, 3, -1, -1) / 255
-        teacher = (self.teacher(x) - self.get_buffer("mean")) / self.get_buffer("std")
-        raw = h_maps.raw(teacher, self.networks.student(x), self.networks.autoencoder(x))
-        fused = self._fused(h_maps.framed(raw, self.quarter)[0])
-        highest = fused.max()
-        low = h_maps.BEND * torch.exp((highest / h_maps.BEND - 1).clamp(-700.0, 0.0))
-        score = torch.where(highest >= h_maps.BEND, highest, low).view(1)
-        return score, None if self.enlarge is None else self.enlarge(fused[None, None])[0]
-
-    def _fused(self, raw: torch.Tensor) -> torch.Tensor:
-        """`Scale.fused` of raw maps (2, h, w)."""
-        units = [
-            h_maps.TARGET / max(high - low, 1e-12)
-            for low, high in zip(self.scale.low, self.scale.high, strict=True)
-        ]
-        local, overall = (
-            unit * (one - low) for unit, one, low in zip(units, raw, self.scale.low, strict=True)
-        )
-        return self.alpha * local + (1 - self.alpha) * overall
-
-
-class _Permuted(nn.Module):
-    """FrEIA's `PermuteRandom`, by an operation that all runtimes know."""
-
-    def __init__(self, order: torch.Tensor) -> None:
-        super().__init__()
-        self.register_buffer("order", order.detach().clone())
-
-    def forward(
-        self, x: tuple[torch.Tensor], jac: bool = True, **given: object
-    ) -> tuple[tuple[torch.Tensor], torch.Tensor]:
-        """See FrEIA."""
-        return (x[0].index_select(1, self.get_buffer("order")),), x[0].new_zeros(len(x[0]))
-
-
-def _without_indexing(flow: nn.Module) -> nn.Module:
-    made = copy.deepcopy(flow)
-    steps = made.module_list
-    assert isinstance(steps, nn.ModuleList)
-    for place, step in enumerate(steps):
-        if hasattr(step, "perm"):
-            assert isinstance(step.perm, torch.Tensor)
-            steps[place] = _Permuted(step.perm)
-    return made
-
-
 def enlarged(places: networks.Places, padim: Padim, contents: Contents) -> networks.Enlarged:
     """The maps of a padim's own places."""
     count, channels = padim.model(evidence.PLACES).mean.shape
     return networks.Enlarged(round(count**0.5), contents.preparation["size"], 1 / channels)
-
-
-def _bilinear(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-    """As `data.Photos` brings photos to the training size."""
-    return image.resize(size, Image.Resampling.BILINEAR, box)
-
-
-def _smooth(eye: torch.Tensor, size: int) -> torch.Tensor:
-    return F.interpolate(eye, (size, eye.shape[-1]), mode="bilinear", align_corners=False)

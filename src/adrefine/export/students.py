@@ -1,0 +1,122 @@
+"""EfficientAD as part of a graph: trained students, and those in closed form. See `scores.Scorer`."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from adrefine.bundle.contents import Contents
+from adrefine.detectors.efficientad import instant
+from adrefine.detectors.efficientad import maps as h_maps
+from adrefine.detectors.efficientad.detector import EfficientAD
+from adrefine.detectors.efficientad.instant import Instant
+from adrefine.detectors.efficientad.networks import STRIDE
+from adrefine.detectors.efficientad.teacher import Teacher
+from adrefine.errors import UserError
+from adrefine.export.networks import Found
+from adrefine.export.resample import Resample, of_pillow, of_torch
+from adrefine.ingestion.affine import Box
+
+
+class Students(nn.Module):
+    """`EfficientAD`."""
+
+    def __init__(self, detector: EfficientAD, teacher: Teacher, contents: Contents, maps: bool) -> None:
+        super().__init__()
+        side, size = detector.settings.side, contents.preparation["size"]
+        if detector.settings.tiles and side < size:
+            raise UserError("efficientad.tiles = true cannot be exported: train with tiles = false")
+        assert detector.networks is not None
+        assert detector.scale is not None
+        self.networks, self.teacher, self.scale, self.alpha = (
+            *(detector.networks, teacher.net),
+            *(detector.scale, detector.alpha),
+        )
+        self.register_buffer("mean", teacher.mean)
+        self.register_buffer("std", teacher.std)
+        self.shrink, self.quarter = _shrunk(size, side), side // STRIDE
+        self.enlarge = _enlarged(self.quarter, size) if maps else None
+
+    def forward(self, image: torch.Tensor) -> Found:
+        """See `Scorer`."""
+        x = self.shrink(image).expand(-1, 3, -1, -1) / 255
+        teacher = (self.teacher(x) - self.get_buffer("mean")) / self.get_buffer("std")
+        raw = h_maps.raw(teacher, self.networks.student(x), self.networks.autoencoder(x))
+        fused = self._fused(h_maps.framed(raw, self.quarter)[0])
+        return image_score(fused), None if self.enlarge is None else self.enlarge(fused[None, None])[0]
+
+    def _fused(self, raw: torch.Tensor) -> torch.Tensor:
+        """`Scale.fused` of raw maps (2, h, w)."""
+        units = [
+            h_maps.TARGET / max(high - low, 1e-12)
+            for low, high in zip(self.scale.low, self.scale.high, strict=True)
+        ]
+        local, overall = (
+            unit * (one - low) for unit, one, low in zip(units, raw, self.scale.low, strict=True)
+        )
+        return self.alpha * local + (1 - self.alpha) * overall
+
+
+class Regression(nn.Module):
+    """`Instant`: what the student cannot tell is one product with a matrix at every position."""
+
+    def __init__(self, detector: Instant, contents: Contents, maps: bool) -> None:
+        super().__init__()
+        side, size = detector.settings.side, contents.preparation["size"]
+        self.shrink, self.quarter = _shrunk(size, side), side // instant.STRIDE
+        self.net, student = detector.network(), detector.student
+        assert student is not None
+        edge = instant.MIRRORED // instant.STRIDE
+        around = self.quarter + 2 * edge
+        self.edge, self.doubled = edge, Resample(of_torch(lambda eye: _smooth(eye, around), around // 2))
+        self.register_buffer("turn", torch.from_numpy(student.turn).float())
+        self.register_buffer("middle", torch.from_numpy(student.mean @ student.turn).float())
+        self.register_buffer("usual", torch.from_numpy(detector.usual).float())
+        self.register_buffer("spread", torch.from_numpy(detector.spread).float())
+        self.even = Resample(of_torch(_mean_of_three, self.quarter))
+        self.enlarge = _enlarged(self.quarter, size) if maps else None
+
+    def forward(self, image: torch.Tensor) -> Found:
+        """See `Scorer`."""
+        x = self.shrink(image).expand(-1, 3, -1, -1) / 255
+        low, middle, high = self.net(F.pad(x, (instant.MIRRORED,) * 4, mode="reflect"))
+        seen = torch.cat([F.avg_pool2d(low, 2), middle, self.doubled(high)], dim=1)
+        inner = slice(self.edge, self.edge + self.quarter)
+        values = seen[0, :, inner, inner].flatten(1).T
+        white = values @ self.get_buffer("turn") - self.get_buffer("middle")
+        errors = self.even(white.square().mean(dim=1).view(1, 1, self.quarter, self.quarter))[0, 0]
+        away = (errors - self.get_buffer("usual")) / self.get_buffer("spread")
+        return image_score(away), None if self.enlarge is None else self.enlarge(away[None, None])[0]
+
+
+def image_score(fused: torch.Tensor) -> torch.Tensor:
+    """`maps.image_score` (1,) of a map (h, w)."""
+    highest = fused.max()
+    low = h_maps.BEND * torch.exp((highest / h_maps.BEND - 1).clamp(-700.0, 0.0))
+    return torch.where(highest >= h_maps.BEND, highest, low).view(1)
+
+
+def _shrunk(size: int, side: int) -> nn.Module:
+    """As `data.Photos` brings photos to the training size."""
+    if side == size:
+        return nn.Identity()
+    return of_pillow(_bilinear, (size, size), (side, side), (0, 0, size, size))
+
+
+def _enlarged(side: int, size: int) -> Resample:
+    return Resample(of_torch(lambda eye: _smooth(eye, size), side))
+
+
+def _bilinear(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+    return image.resize(size, Image.Resampling.BILINEAR, box)
+
+
+def _smooth(eye: torch.Tensor, size: int) -> torch.Tensor:
+    return F.interpolate(eye, (size, eye.shape[-1]), mode="bilinear", align_corners=False)
+
+
+def _mean_of_three(eye: torch.Tensor) -> torch.Tensor:
+    """As `instant._smooth`, of columns alone."""
+    return F.avg_pool2d(F.pad(eye, (0, 0, 1, 1), mode="replicate"), (3, 1), stride=1)
