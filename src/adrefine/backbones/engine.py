@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections import defaultdict
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -105,7 +106,8 @@ class OpenVino:
     """The network compiled for this CPU, once for each shape of image.
 
     Images go through one by one, each on one thread, so neither the batch nor the number of cores changes a
-    bit. Any number of threads may call it: each has its own requests.
+    bit. Any number of threads may call it: each takes an idle request, so there are as many as threads that
+    ever called at once. One of its own for every thread that comes and goes would let the memory grow.
     """
 
     def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
@@ -117,7 +119,8 @@ class OpenVino:
         self.name = f"openvino {metadata.version('openvino')} {dtype}"
         self._net, self._digest = net, _digest(net)
         self._compiled: dict[tuple[int, ...], Any] = {}
-        self._lock, self._own = threading.Lock(), threading.local()
+        self._lock = threading.Lock()
+        self._idle: defaultdict[tuple[int, ...], list[Any]] = defaultdict(list)  # requests, by shape
 
     def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:
         """See `Engine`."""
@@ -125,12 +128,16 @@ class OpenVino:
         return [torch.cat(maps) for maps in zip(*each, strict=True)]
 
     def _infer(self, image: torch.Tensor) -> list[torch.Tensor]:
-        requests = self._own.__dict__.setdefault("requests", {})
         shape = tuple(image.shape)
-        if shape not in requests:
-            requests[shape] = self._model(shape).create_infer_request()
-        outputs = requests[shape].infer([image.numpy()], share_inputs=True)
-        return [torch.from_numpy(maps.copy()) for maps in outputs.values()]
+        model = self._model(shape)
+        with self._lock:
+            idle = self._idle[shape]
+            request = idle.pop() if idle else model.create_infer_request()
+        outputs = request.infer([image.numpy()], share_inputs=True)
+        maps = [torch.from_numpy(one.copy()) for one in outputs.values()]
+        with self._lock:
+            idle.append(request)
+        return maps
 
     def _model(self, shape: tuple[int, ...]) -> Any:
         """The network compiled for images of `shape`: a stream for each thread that this process may use."""
