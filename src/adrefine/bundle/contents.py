@@ -75,7 +75,7 @@ class Contents(_Part):
         seen: photos that trained: `photos`, `width` and `height` from to, `modes` (L grey, RGB colour).
         runtime: engine and precision of the frozen networks.
         inputs: what the detector reads; `shown` what its maps read beside.
-        backbones: weights of the frozen backbone, by input.
+        backbones: weights of the frozen backbone, by input; `model`: of one that the detector has of its own.
         dataset: `name`, hash of the refined manifest, photos that trained and that were removed.
         metrics: of the refined model on test photos, where those have labels.
         files: SHA-256 of every other file of the bundle.

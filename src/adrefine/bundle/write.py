@@ -16,6 +16,7 @@ from PIL import Image
 from adrefine import __version__, manifest
 from adrefine.bundle import card, inputs
 from adrefine.bundle.contents import CARD, FILE, INPUTS, MODEL, PLACES, Contents, MapScale, Threshold
+from adrefine.detectors import DETECTORS
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, fresh_folder, read_json, sha256_file, write_json, write_text
 from adrefine.paths import PLACES as PLACES_INPUT
@@ -65,6 +66,7 @@ def write(run: Run, out: Path) -> Contents:
     fresh_folder(out)
     shutil.copytree(run.model, out / MODEL, ignore=shutil.ignore_patterns(TAUGHT))
     shown = [] if run.own_maps or PLACES_INPUT in run.reads else [PLACES_INPUT]
+    own = inputs.of_detector(DETECTORS.get(run.detector)(**run.section))
     frozen = {name: inputs.freeze(run.prepared, name, out / INPUTS / name) for name in (*run.reads, *shown)}
     if not run.own_maps:
         _write_places(run, out / PLACES)
@@ -83,7 +85,7 @@ def write(run: Run, out: Path) -> Contents:
         runtime=dict(run.runtime),
         inputs=list(run.reads),
         shown=shown,
-        backbones={name: weights for name, weights in frozen.items() if weights},
+        backbones={name: weights for name, weights in frozen.items() if weights} | own,
         dataset=_dataset(run),
         metrics=dict(run.metrics),
     )

@@ -105,6 +105,11 @@ class DetectorSettings(Section):
         return getattr(self, "weights", None)
 
     @property
+    def backbone(self) -> str | None:
+        """A frozen network of a package that the detector has beside what it reads, by its name."""
+        return None
+
+    @property
     def package(self) -> str | None:
         """An installed package that the detector computes with, whose version decides what it learns."""
         return None

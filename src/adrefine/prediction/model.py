@@ -17,7 +17,9 @@ from PIL import Image
 
 from adrefine.bundle import contents as bundles
 from adrefine.bundle.contents import MODEL, PLACES, Contents
+from adrefine.bundle.inputs import check_detector
 from adrefine.detectors import DETECTORS, Detector, Images
+from adrefine.detectors.base import DetectorSettings
 from adrefine.errors import UserError
 from adrefine.ingestion import decode
 from adrefine.ingestion.preparation import Preparation, Ready
@@ -161,14 +163,16 @@ def load(path: str | Path = "promoted/current") -> Model:
 
 
 def _detector(folder: Path, contents: Contents) -> Detector:
-    section: Any = DETECTORS.get(contents.detector)
+    kind: Any = DETECTORS.get(contents.detector)
     try:
-        made: Detector = section(**contents.section).create()
+        section: DetectorSettings = kind(**contents.section)
+        made = section.create()
     except ValueError as error:
         raise UserError(
             f"{folder}: its {contents.detector} has settings that this adrefine does not know ({error}): "
             f"install adrefine {contents.adrefine}"
         ) from None
+    check_detector(folder, section, contents.backbones.get(MODEL))
     made.load(folder / MODEL)
     made.apply(Evaluate(alpha=contents.alpha))
     return made

@@ -107,6 +107,10 @@ class Settings(DetectorSettings):
     def learns_twins(self) -> bool:
         return self.teacher == "pdn"
 
+    @property
+    def backbone(self) -> str | None:
+        return "efficientnet_lite0" if self.teacher == "backbone" else None
+
     def create(self) -> EfficientAD | Instant:
         if self.teacher == "backbone":
             from adrefine.detectors.efficientad.instant import Instant
