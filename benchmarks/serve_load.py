@@ -35,7 +35,7 @@ from benchmarks import common
 
 CLIENTS, MINUTES, PHOTOS = 8, 10.0, 64
 EVERY = 5.0  # seconds between two looks at the memory
-WARM = 60.0  # seconds until growth is counted: pools and caches fill first
+WARM = 180.0  # seconds until growth is counted: pools, caches and heaps of threads fill first
 
 
 @dataclass

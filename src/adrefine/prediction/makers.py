@@ -20,6 +20,7 @@ from adrefine.params import Embed, EmbedPlaces, Runtime
 from adrefine.paths import FEATURES, PIXELS
 from adrefine.places.extract import PlacesExtractor
 from adrefine.region import FILE as REGION
+from adrefine.runtime import hardware
 from adrefine.runtime.threads import in_order, workers
 
 
@@ -53,8 +54,16 @@ class Frozen:
 
     def arrays(self, images: Sequence[Image.Image]) -> Iterator[np.ndarray]:
         """Rows of the images, in their order."""
+        if len(images) == 1:  # a server's photos come one by one: no new threads for each
+            with hardware.one_core_each():
+                yield self._row(images[0])
+            return
         with workers(on_gpu=2) as pool:
-            yield from in_order(pool, lambda image: self.network.extract(as_tensor(image)[None])[0], images)
+            yield from in_order(pool, self._row, images)
+
+    def _row(self, image: Image.Image) -> np.ndarray:
+        row: np.ndarray = self.network.extract(as_tensor(image)[None])[0]
+        return row
 
 
 class _Features(Frozen):
