@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adrefine.errors import UserError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from adrefine.prediction.model import Model
     from adrefine.prediction.photo import Result
 
-__all__ = ["Model", "Result", "__version__", "load_model"]
+__all__ = ["Model", "Result", "UserError", "__version__", "load_model"]
 __version__ = "0.1.0"
 
 

@@ -19,6 +19,16 @@ def harmless(words: str) -> str:
     return re.sub(r"(?i)(javascript|data|vbscript)\s*:", r"\1 :", plain)
 
 
+def utf8(name: str) -> str:
+    """The name of a file with `\\xff` for what is not UTF-8 in it: it can be written and printed."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def printable(name: str) -> str:
+    """The name of a file on one line of a terminal, which obeys nothing in it."""
+    return re.sub("[\x00-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", utf8(name))
+
+
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> list[str]:
     """Lines of a Markdown table and an empty one; the columns named in `right` are set to the right."""
     marks = "|".join("---:" if name in right else "---" for name in header)

@@ -40,12 +40,37 @@ def rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
+def test_what_is_no_photo_and_names_that_are_no_text_are_told_and_stop_nothing(
+    run: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = Path("new/deeper")
+    for name in (b"\xff#50%.png", b"\x1b[31m.png"):
+        shutil.copyfile("new/20.png", os.fsencode(new) + b"/" + name)
+    (new / "raw.dng").write_bytes(Path("new/20.png").read_bytes())  # its preview is not the photo
+    (new / "gone.png").symlink_to("nowhere.png")
+    arguments = ["predict", str(new), "--model", str(run.bundle)]
+    cli.run([*arguments, "--out", "found"])
+    table = {row["path"]: row for row in rows(Path("found/predictions.csv"))}
+    good = {"new/deeper/\\xff#50%.png", "new/deeper/\x1b[31m.png", "new/deeper/odd.png"}
+    assert {name for name, row in table.items() if row["score"]} == good
+    assert table["new/deeper/raw.dng"]["note"] == ".dng is not read: develop it to PNG"
+    assert "No such file" in table["new/deeper/gone.png"]["note"]
+    page = Path("found/predictions.html").read_text()
+    assert all(f'src="maps/{picture.name}"' in page for picture in Path("found/maps").iterdir())
+    capsys.readouterr()
+    cli.run(arguments)
+    assert "\x1b" not in capsys.readouterr().out
+    cli.run([*arguments, "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert {os.fsencode(one["path"]) for one in said["results"]} >= {b"new/deeper/\xff#50%.png"}
+
+
 def test_the_table_the_pictures_and_the_page(run: Made, capsys: pytest.CaptureFixture[str]) -> None:
     cli.run(["predict", "new", "--model", str(run.bundle), "--out", "found"])
     said = capsys.readouterr()
     assert "5 photos: " in said.out
     assert "2 unreadable, see found/predictions.html" in said.out
-    assert "1 photos are unlike those that trained, the first: new/deeper/odd.png: 70x50 pixels" in said.err
+    assert "1 photo unlike those that trained, the first: new/deeper/odd.png: 70x50 pixels" in said.err
     table = {row["path"]: row for row in rows(Path("found/predictions.csv"))}
     assert list(table) == sorted(table, key=lambda name: ("deeper" in name, name))
     assert table["new/cut.png"]["verdict"] == table["new/empty.jpg"]["verdict"] == "unreadable"

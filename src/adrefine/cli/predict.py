@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adrefine.cli.output import add_json
+from adrefine.text import counted, printable
 
 if TYPE_CHECKING:
     from adrefine.prediction.photo import Result
@@ -82,12 +83,7 @@ def _print_all(made: Sheet, results: Iterator[tuple[Path, Result | str]], chosen
     for number, (path, result) in enumerate(results):
         made.add(path, result)
         if chosen.json:
-            print(
-                ",\n" if number else "\n",
-                json.dumps(_record(path, result), ensure_ascii=False),
-                sep="",
-                end="",
-            )
+            print(",\n" if number else "\n", json.dumps(_record(path, result)), sep="", end="")
         elif chosen.out is None:
             print(_line(path, result))
     if chosen.json:
@@ -105,18 +101,19 @@ def _record(path: Path, result: Result | str) -> dict[str, Any]:
 
 def _line(path: Path, result: Result | str) -> str:
     if isinstance(result, str):
-        return f"unreadable            {path}: {result}"
-    return f"{'defective' if result.defective else 'good':10} {result.score:10.4g}  {path}"
+        return f"unreadable            {printable(str(path))}: {result}"
+    return f"{'defective' if result.defective else 'good':10} {result.score:10.4g}  {printable(str(path))}"
 
 
 def _warn(made: Sheet) -> None:
     """Once, not for each photo."""
     if made.unlike:
         print(
-            f"adrefine: warning: {made.unlike} photos are unlike those that trained, the first: {made.first}",
+            f"adrefine: warning: {counted(made.unlike, 'photo')} unlike those that trained, the first: "
+            f"{printable(made.first)}",
             file=sys.stderr,
         )
     if made.out is None:
         return  # they were printed among the others
     for path, reason in made.unread[:5]:
-        print(f"adrefine: unreadable: {path}: {reason}", file=sys.stderr)
+        print(f"adrefine: unreadable: {printable(path)}: {reason}", file=sys.stderr)

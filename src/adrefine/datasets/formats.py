@@ -49,6 +49,7 @@ UNREAD = {  # pictures that are not read, by suffix, and the remedy
     **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), "unpack it"),
 }
 UNREAD = {suffix: remedy for suffix, remedy in UNREAD.items() if suffix not in SUFFIXES}
+PICTURES = frozenset(suffix for suffix, remedy in UNREAD.items() if remedy.endswith("to PNG"))
 _MAGIC = (
     (b"GIF8", "a GIF, which is not read (convert it to PNG)"),
     (b"%PDF", "not an image but a PDF"),

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from adrefine.datasets.formats import SUFFIXES
+from adrefine.datasets.formats import PICTURES, SUFFIXES
 from adrefine.errors import UserError
 
 
 def named(arguments: Iterable[str]) -> Iterator[Path]:
     """The photos that `arguments` name, one after the other: files as they are, folders with all pictures
-    below them, patterns (`**` stands for any folders); sorted.
+    below them, also those of a kind that is not read and links that lead nowhere, patterns (`**` stands for
+    any folders); sorted.
 
     Raises:
         UserError: one of the arguments names nothing.
@@ -26,7 +27,7 @@ def named(arguments: Iterable[str]) -> Iterator[Path]:
         files = _below(path) if path.is_dir() else map(Path, sorted(glob.iglob(text, recursive=True)))
         nothing = True
         for file in files:
-            if file.is_file() and (path.is_dir() is False or _is_photo(file)):
+            if _is_photo(file) if path.is_dir() else file.is_file():
                 nothing = False
                 yield file
         if nothing:
@@ -42,4 +43,5 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _is_photo(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    known = file.suffix.lower() in SUFFIXES | PICTURES and not file.name.startswith(".")
+    return known and (file.is_file() or not file.exists())

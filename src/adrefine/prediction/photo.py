@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from adrefine.datasets.formats import UNREAD
 from adrefine.errors import UserError
 from adrefine.ingestion import decode
 from adrefine.ingestion.affine import Affine
@@ -46,9 +47,9 @@ class Result:
     sha256: str
     notes: tuple[str, ...]
     milliseconds: float
-    _heat: npt.NDArray[np.float32] | None
-    _move: Affine
-    _side: int
+    _heat: npt.NDArray[np.float32] | None = field(repr=False)
+    _move: Affine = field(repr=False)
+    _side: int = field(repr=False)
 
     @property
     def defective(self) -> bool:
@@ -132,6 +133,10 @@ def ready(photo: Photo, preparation: Preparation, gate: Gate | None = None) -> t
 
 
 def _read(path: Path, max_megapixels: float) -> bytes:
+    if path.is_dir():
+        raise BadPhoto("a folder, not a photo")
+    if remedy := UNREAD.get(path.suffix.lower()):  # some hold a small preview, which is not the photo
+        raise BadPhoto(f"{path.suffix} is not read: {remedy}")
     whole = path.absolute()
     return read_bytes(whole.parent, whole.name, max_megapixels, follow_links=True)
 

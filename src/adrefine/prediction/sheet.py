@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import heapq
 import io
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from adrefine.io import atomic_open, fresh_folder, write_bytes, write_text
 from adrefine.prediction import pictures
 from adrefine.prediction.model import Model
 from adrefine.prediction.photo import Result
-from adrefine.text import counted
+from adrefine.text import counted, utf8
 
 TABLE, PAGE, MAPS = "predictions.csv", "predictions.html", "maps"
 COLUMNS = (
@@ -74,19 +75,20 @@ class Sheet:
         """Take a photo in."""
         verdict = UNREADABLE if isinstance(result, str) else DEFECTIVE if result.defective else GOOD
         self.counts[verdict] += 1
+        name = utf8(str(path))
         if isinstance(result, str):
             if len(self.unread) < _SHOWN:
-                self.unread.append((str(path), result))
-            self._row([str(path), "", "", "", verdict, "", "", "", "", "", result])
+                self.unread.append((name, result))
+            self._row([name, "", "", "", verdict, "", "", "", "", "", result])
             return
         if result.notes:
             self.unlike += 1
-            self.first = self.first or f"{path}: {'; '.join(result.notes)}"
+            self.first = self.first or f"{name}: {'; '.join(result.notes)}"
         box = result.box or ("", "", "", "")
         numbers = [result.sha256, f"{result.score:.9g}", f"{result.threshold:.9g}", verdict, *map(str, box)]
-        self._row([str(path), *numbers, f"{result.milliseconds:g}", "; ".join(result.notes)])
+        self._row([name, *numbers, f"{result.milliseconds:g}", "; ".join(result.notes)])
         picture = self._picture(path, result)
-        entry = (result.score, -sum(self.counts.values()), str(path), verdict, picture)
+        entry = (result.score, -sum(self.counts.values()), name, verdict, picture)
         (heapq.heappush if len(self._top) < _SHOWN else heapq.heappushpop)(self._top, entry)
 
     def line(self) -> str:
@@ -103,7 +105,8 @@ class Sheet:
         """Write the picture of a photo's map; its name on the page."""
         if self.out is None or self.maps == "none":
             return ""
-        name = f"{MAPS}/{sum(self.counts.values()):06d}-{path.stem[:60]}.png"
+        plain = re.sub(r"[^\w.-]", "_", path.stem[:60], flags=re.ASCII)
+        name = f"{MAPS}/{sum(self.counts.values()):06d}-{plain}.png"
         as_heat = self.maps == "heat"
         made = pictures.heat(result) if as_heat else pictures.overlay(result, path, self.model.preparation)
         write_bytes(self.out / name, made)
