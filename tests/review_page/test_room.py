@@ -50,6 +50,15 @@ def test_the_next_photos_are_those_of_the_session_and_say_why(page: Page) -> Non
     assert not set(alike) & {name for name, hidden in zip(STORE.ids, STORE.hidden, strict=True) if hidden}
 
 
+def test_a_photo_near_the_limit_says_so(page: Page) -> None:
+    ranking, limit = page.room.review.session.photos, page.room.review.limit
+    for over, words in ((0.2, "over the limit 3.0, and close to it."), (-0.4, "under the limit 3.0.")):
+        ranking.strength = ranking.strength.copy()
+        ranking.strength[page.room.photos.rows["im020"]] = limit + over
+        page.room.review.session.ranked()
+        assert f"Score {limit + over:.1f}, {words}" in page.room.card("im020")["why"]
+
+
 def test_answers_rank_the_others_anew_and_the_draws_are_kept(page: Page) -> None:
     while len(review.read(paths.REVIEW)) < 10:  # an answer given again is no other
         card = page.room.state()["next"][0]

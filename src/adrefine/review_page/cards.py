@@ -18,6 +18,7 @@ from adrefine.reviewing.project import Review
 from adrefine.reviewing.session import Asked
 
 ALIKE = 4  # similar photos beside one
+NEAR = 0.3  # robust deviations: so close to the limit the rule is hardly surer of one side than of the other
 _LOUDEST = {"places": "one place is unlike that place of the others", "pooled": "it is odd as a whole"}
 
 
@@ -76,10 +77,9 @@ class Cards:
         """Why a photo is shown, a sentence each."""
         facts = self.review.facts(asked)
         lines = [f"{facts['why'][0].upper()}{facts['why'][1:]}."] if facts["why"] else []
-        over = asked.strength > self.review.limit
-        lines.append(
-            f"Score {asked.strength:.1f}, {'over' if over else 'under'} the limit {self.review.limit:.1f}."
-        )
+        over = asked.strength - self.review.limit
+        side, near = "over" if over > 0 else "under", ", and close to it" if abs(over) < NEAR else ""
+        lines.append(f"Score {asked.strength:.1f}, {side} the limit {self.review.limit:.1f}{near}.")
         if self.review.session.telling:
             lines.append(f"Defective with chance {asked.chance:.0%}, by your answers so far.")
         lines.append(f"{facts['reason'].capitalize()}; {_LOUDEST[self.loudest[row]]}.")
