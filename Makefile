@@ -35,7 +35,7 @@ test-all: $(VENV)/.dev lint ## test and test-ui in one run, which shares what bo
 test-portable: $(VENV)/.dev ## the tests of numbers again, as a processor without AMX and AVX-512 computes
 	$(avx2) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist worksteal tests/backbones tests/detectors tests/features tests/strategies
 
-test-ui: $(VENV)/.dev ## Prefect's pages in a real browser (needs Chromium: apt-get install chromium)
+test-ui: $(VENV)/.dev ## Pages (review, report, Prefect) in a real browser (needs Chromium: apt-get install chromium)
 	OMP_NUM_THREADS=1 python -m pytest -m browser
 
 screenshots: export SCREENSHOTS := 1
