@@ -139,7 +139,7 @@ def test_after_a_run_other_pictures_stand_under_the_same_ids(opened: Any, page: 
     (shown,) = (card for card in page.room.state()["next"] if card["name"] == name)
     file = page.folder / page.room.album.files[shown["id"]]
     size = "id => document.getElementById(id).naturalWidth"
-    assert tab.evaluate(size, "photo") == 40
+    until(lambda: tab.evaluate(size, "photo") == 40, "it is shown")
     before = file.read_bytes()
     Image.new("L", (30, 30), 200).save(file)
     page.runs.append(["done"])
