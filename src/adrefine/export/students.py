@@ -34,8 +34,10 @@ class Students(nn.Module):
             *(detector.networks, teacher.net),
             *(detector.scale, detector.alpha),
         )
-        self.register_buffer("mean", teacher.mean)
-        self.register_buffer("std", teacher.std)
+        assert detector.channels is not None
+        mean, std = (one.view(1, -1, 1, 1).to(teacher.mean.device) for one in detector.channels)
+        self.register_buffer("mean", teacher.mean + teacher.std * mean)
+        self.register_buffer("std", teacher.std * std)
         self.shrink, self.quarter = _shrunk(size, side), side // STRIDE
         self.enlarge = _enlarged(self.quarter, size) if maps else None
 

@@ -17,6 +17,7 @@ from adrefine.detectors.efficientad.detector import EfficientAD
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import open_teacher
 from adrefine.detectors.efficientad.training import PARTS, Trainer
+from adrefine.detectors.photos import Window
 from adrefine.detectors.trained import held_out
 from adrefine.distillation import index
 from adrefine.errors import UserError
@@ -214,16 +215,26 @@ def test_a_loss_on_generic_images_needs_some(striped, tmp_path):
 
 
 def test_unchanged_pixels_use_the_kept_teacher_output_and_give_the_same(striped):
-    detector = untrained(augment=0.0)
-    detector._start(detector._teacher(striped))
+    detector = untrained(augment=0.0, holdout=0)
+    detector.fit(striped)
     photos, teacher = detector._photos(striped), detector._teacher(striped)
     trainer = detector._trainer(photos, teacher)
     items = trainer._items((0, striped.ids[:2]))
     kept = trainer._wanted(items, None)
     computed = torch.cat([teacher(item.pixels[None]) for item in items])
     torch.testing.assert_close(kept, computed)
-    assert open_teacher(striped.prepared / PIXELS, 64, True) is teacher
-    assert open_teacher(striped.prepared / PIXELS, 128, True) is not teacher
+    assert open_teacher(striped.prepared / PIXELS, 64, True) is teacher.teacher
+    assert open_teacher(striped.prepared / PIXELS, 128, True) is not teacher.teacher
+
+
+@pytest.mark.parametrize("side", [64, 96])
+def test_the_teachers_channels_have_mean_0_and_deviation_1_at_the_side_that_is_used(striped, side):
+    detector = untrained(side=side, holdout=0, steps=1)
+    detector.fit(striped)
+    photos, teacher = detector._photos(striped), detector._teacher(striped)
+    seen = torch.stack([teacher.of_window(photos, Window(photos.path(name))) for name in striped.ids])
+    torch.testing.assert_close(seen.mean(dim=(0, 2, 3)), torch.zeros(384), atol=1e-3, rtol=0)
+    torch.testing.assert_close(seen.std(dim=(0, 2, 3), correction=0), torch.ones(384), atol=1e-2, rtol=0)
 
 
 def test_without_padding_and_held_out_images(striped):

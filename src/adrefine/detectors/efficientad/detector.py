@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
 from adrefine.detectors.efficientad import tiling
 from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score, raw, resized, within
 from adrefine.detectors.efficientad.networks import STRIDE, start_low
 from adrefine.detectors.efficientad.settings import Settings
-from adrefine.detectors.efficientad.teacher import Teacher, open_teacher
+from adrefine.detectors.efficientad.teacher import Standardized, open_teacher
 from adrefine.detectors.efficientad.training import Networks, Trainer
 from adrefine.detectors.photos import Photos, Window, open_photos, size_of
 from adrefine.detectors.trained import held_out
@@ -28,6 +29,7 @@ from adrefine.runtime.seeds import seed_everything
 from adrefine.runtime.threads import in_order, workers
 
 _STATE = "efficientad.pt"
+_DESCRIBED = 100  # photos of 256 positions or more: enough for a mean and a deviation of a channel
 
 
 class EfficientAD(Detector):
@@ -40,6 +42,7 @@ class EfficientAD(Detector):
         self.networks: Networks | None = None
         self.cold: dict[str, torch.Tensor] = {}  # weights that the last cold fit ended with
         self.scale: Scale | None = None
+        self.channels: tuple[torch.Tensor, torch.Tensor] | None = None  # of the teacher, over what it learns
         self.log: list[dict[str, float]] = []
 
     def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
@@ -54,12 +57,14 @@ class EfficientAD(Detector):
         """
         if len(images) < 2:
             raise UserError(f"EfficientAD needs at least 2 training images, got {len(images)}")
-        s, photos, teacher = self.settings, self._photos(images), self._teacher(images)
+        s, photos = self.settings, self._photos(images)
         if s.coeff_ood and not photos.generic:
             raise UserError(
                 f"efficientad.coeff_ood = {s.coeff_ood:g} needs generic images, and there are none: put some "
                 "into the folder that pretrain_pdn.images names, or set it to 0"
             )
+        self.channels = self.channels or self._described(images, photos)
+        teacher = self._teacher(images)
         if warm_start and self.networks is not None:
             self.networks.load_state_dict(self.cold)
             self.log = self._trainer(photos, teacher).run(images.ids, s.finetune_steps, first=s.steps)
@@ -104,8 +109,9 @@ class EfficientAD(Detector):
         folder.mkdir(parents=True, exist_ok=True)
         state = {key: value.cpu() for key, value in self._ready().state_dict().items()}
         scale = {} if self.scale is None else asdict(self.scale)
+        channels = dict(zip(("mean", "std"), self.channels or (), strict=False))
         with atomic_open(folder / _STATE) as file:
-            torch.save({"networks": state, "size": self.size, **scale}, file)
+            torch.save({"networks": state, "size": self.size, "channels": channels, **scale}, file)
         write_json(folder / "settings.json", self.settings.stored())
         write_log(folder, self.log)
 
@@ -116,6 +122,8 @@ class EfficientAD(Detector):
             state = torch.load(folder / _STATE, map_location=hardware.device(), weights_only=True)
             self.size = state["size"]
             self.scale = Scale(tuple(state["low"]), tuple(state["high"]))
+            same = {"mean": torch.zeros(CHANNELS), "std": torch.ones(CHANNELS)}  # of a model from before
+            self.channels = tuple(state.get("channels", same)[name] for name in ("mean", "std"))
             self.networks = self._new_networks()
             self.networks.load_state_dict(state["networks"])
             self.cold = state["networks"]
@@ -126,7 +134,7 @@ class EfficientAD(Detector):
             raise UserError("this EfficientAD is not trained: call fit or load first")
         return self.networks
 
-    def _start(self, teacher: Teacher) -> None:
+    def _start(self, teacher: Standardized) -> None:
         """New networks with random weights, but for the student's first layers if `init` is teacher."""
         self.size = teacher.size
         self.networks = self._new_networks()
@@ -142,10 +150,20 @@ class EfficientAD(Detector):
         s = self.settings
         return open_photos(images.prepared / PIXELS, s.side, s.tiles, s.overlap)
 
-    def _teacher(self, images: Images) -> Teacher:
-        return open_teacher(images.prepared / PIXELS, self.settings.side, self.settings.padding)
+    def _teacher(self, images: Images) -> Standardized:
+        if self.channels is None:
+            raise UserError("this EfficientAD is not trained: call fit or load first")
+        teacher = open_teacher(images.prepared / PIXELS, self.settings.side, self.settings.padding)
+        return Standardized(teacher, *self.channels)
 
-    def _trainer(self, photos: Photos, teacher: Teacher) -> Trainer:
+    def _described(self, images: Images, photos: Photos) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation of the teacher's channels over up to _DESCRIBED of the photos, a window each."""
+        teacher = open_teacher(images.prepared / PIXELS, self.settings.side, self.settings.padding)
+        each = (photos.windows(photos.path(one)) for one in images.ids[:: -(-len(images) // _DESCRIBED)])
+        found = Standardized.over(teacher, photos, (windows[len(windows) // 2] for windows in each))
+        return found.mean.cpu(), found.std.cpu()
+
+    def _trainer(self, photos: Photos, teacher: Standardized) -> Trainer:
         return Trainer(self._ready(), teacher, photos, self.settings)
 
     def _fused(self, images: Images) -> Iterator[Maps]:
@@ -177,7 +195,7 @@ class EfficientAD(Detector):
                 yield maps if photos.region is None else within(maps, photos.region)
 
     @torch.no_grad()
-    def _of_window(self, photos: Photos, teacher: Teacher, window: Window) -> Maps:
+    def _of_window(self, photos: Photos, teacher: Standardized, window: Window) -> Maps:
         """Raw maps (2, side / 4, side / 4)."""
         networks = self._ready()
         x = photos.pixels(window)[None].to(teacher.device).contiguous(memory_format=torch.channels_last)

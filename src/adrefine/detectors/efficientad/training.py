@@ -15,7 +15,7 @@ from adrefine.detectors.efficientad.networks import REACH, STRIDE, student
 from adrefine.detectors.efficientad.networks import Autoencoder as Net
 from adrefine.detectors.efficientad.sampling import Item, draw
 from adrefine.detectors.efficientad.settings import Settings
-from adrefine.detectors.efficientad.teacher import Teacher
+from adrefine.detectors.efficientad.teacher import Standardized
 from adrefine.detectors.photos import Photos
 from adrefine.detectors.trained import batches, log_of
 from adrefine.runtime import hardware, progress
@@ -38,7 +38,7 @@ class Networks(nn.Module):
 class Trainer:
     """Trains `networks` on windows of `photos`; losses of an image are of that image alone."""
 
-    def __init__(self, networks: Networks, teacher: Teacher, photos: Photos, settings: Settings) -> None:
+    def __init__(self, networks: Networks, teacher: Standardized, photos: Photos, settings: Settings) -> None:
         self.networks, self.teacher, self.photos, self.settings = networks, teacher, photos, settings
         self.device, self.dtype = teacher.device, teacher.dtype
         self.weights = list(networks.parameters())
