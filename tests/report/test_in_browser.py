@@ -9,10 +9,17 @@ from adrefine.report import html, plots
 from adrefine.report.originals import Originals
 from report.test_lists import ASIDE
 
+A4 = 718  # pixels between the margins of a printed page
+
 pytestmark = pytest.mark.browser
 
 
 def test_photos_enlarge_and_lists_sort_without_a_network(data, tmp_path):
+    figures = ("mcc", "recall", "fpr", "precision", "f1", "accuracy")
+    decided = dict.fromkeys(figures, 0.5) | dict.fromkeys(("tp", "fn", "fp", "tn"), 1000)
+    data.metrics["thresholds"] = {
+        "refined": dict.fromkeys(("conformal", "validation_f1", "test_f1"), decided)
+    }
     plots.write_all(data, tmp_path / "plots")
     file = tmp_path / "report.html"
     file.write_text(html.render(data, tmp_path / "plots", 3, Originals(), ASIDE))
@@ -45,4 +52,9 @@ def test_photos_enlarge_and_lists_sort_without_a_network(data, tmp_path):
         )
         assert page.title() != "1"
         assert [line for line in wrong if "Content Security Policy" not in line] == []
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": A4, "height": 1000})
+        assert page.get_by_text("The same detector at three thresholds").count() == 1  # the widest table
+        wide = "tables => tables.map((one) => one.getBoundingClientRect().right)"
+        assert max(page.locator("table:visible").evaluate_all(wide)) <= A4
         page.close()
