@@ -63,6 +63,14 @@ def test_it_counts_and_names_what_is_wrong(tmp_path: Path) -> None:
     assert ".avif is not read" in text
 
 
+def test_where_sizes_vary_none_is_odd(tmp_path: Path) -> None:
+    for side in range(16, 76):
+        photos(tmp_path, f"{side}.png", side=side)
+    seen = look.look(Dataset(name="folder", root=str(tmp_path)), 30)
+    assert len(seen.sizes) == 60
+    assert seen.problems() == []
+
+
 def test_it_ends_in_time_and_says_how_many_it_saw(tmp_path: Path) -> None:
     photos(tmp_path, *(f"{number}.png" for number in range(12)))
     seen = look.look(Dataset(name="folder", root=str(tmp_path)), -1)

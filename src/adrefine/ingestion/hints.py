@@ -7,6 +7,7 @@ of them are. Checks with one limit for every set call uniform photos blurry.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -48,10 +49,7 @@ def find(photos: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     sharpness, brightness = (_Apart(photos[name].to_numpy(float)) for name in ("sharpness", "brightness"))
     sizes = list(zip(photos["width"], photos["height"], strict=True))
-    counts = Counter(sizes)
-    common, most = counts.most_common(1)[0]
-    few = RARE * len(photos) if most > USUAL * len(photos) else 0.0
-    rare = {size for size, count in counts.items() if count < few}
+    rare, common = rare_sizes(sizes), Counter(sizes).most_common(1)[0][0]
     told = {
         "blurred, beside the others": (sharpness.far < -FAR) & (sharpness.away < -SHARPNESS),
         "darker than the others": (brightness.far < -FAR) & (brightness.away < -BRIGHTNESS),
@@ -66,6 +64,14 @@ def find(photos: pd.DataFrame) -> pd.DataFrame:
     usual = f"of another size than most ({common[0]} x {common[1]})"
     rows += [(image_id, source, usual) for image_id, source, size in names if size in rare]
     return pd.DataFrame(sorted(rows), columns=list(COLUMNS))
+
+
+def rare_sizes(sizes: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those of the `sizes` (n,) that few photos have, while most share another; none where sizes vary."""
+    counts = Counter(sizes)
+    most = max(counts.values(), default=0)
+    few = RARE * len(sizes) if most > USUAL * len(sizes) else 0.0
+    return {size for size, count in counts.items() if count < few}
 
 
 def warnings(hints: pd.DataFrame) -> list[str]:

@@ -14,14 +14,13 @@ import numpy as np
 from adrefine import datasets
 from adrefine.datasets import files
 from adrefine.errors import UserError
-from adrefine.ingestion import decode, sources
+from adrefine.ingestion import decode, hints, sources
 from adrefine.ingestion.damage import BadPhoto
 from adrefine.ingestion.preparation import size_of
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.params import Dataset
 
 ENOUGH = 64  # pixels a side that are decoded to see whether a photo is whole
-RARE = 0.02  # share of the photos: a size that fewer have is told
 _NAMED = 3  # files that a line names
 
 
@@ -117,8 +116,7 @@ def look(params: Dataset, seconds: float) -> Look:
     names = table["source"].tolist()
     order = np.random.default_rng(0).permutation(len(names))
     seen = _opened(root, (names[place] for place in order), params, seconds)
-    sizes = Counter(seen.sizes.values())
-    rare = {size for size, count in sizes.items() if count < RARE * len(seen.sizes)}
+    sizes, rare = Counter(seen.sizes.values()), hints.rare_sizes(list(seen.sizes.values()))
     return Look(
         params.name,
         Path(params.root),
