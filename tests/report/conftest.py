@@ -43,6 +43,7 @@ def data(tmp_path: Path) -> ReportData:
     train["score"] = [9.0, 5.0, 1.9, 4.0, *np.linspace(0.5, 1.5, 8)]
     train["threshold"] = [3.0, 2.0, 2.0, 2.0, *[2.0] * 8]
     train["reviewed"], train["review_note"] = "", ""
+    train["reason"] = ["irp", "irp", "", "irp", *[""] * 8]  # why it is out, as in the refined manifest
     first = train[["image_id", "score"]].assign(round=1, threshold=3.0, removed=0)
     second = train[["image_id", "score"]].iloc[1:].assign(round=2, threshold=2.0, removed=0)
     first.loc[0, "removed"] = 1

@@ -48,6 +48,18 @@ def test_without_labels_nothing_is_claimed_about_right_or_wrong(unlabelled):
     assert words.headline(nothing) == "Removed 0 of 12 training photos: none looked suspicious."
 
 
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        (["remove", "keep", "", ""], "photos as suspicious, 1 of them as you answered."),
+        (["remove", "remove", "keep", "remove"], "photos, as you answered."),
+    ],
+)
+def test_what_you_removed_is_not_called_suspicious(unlabelled, answers, says):
+    train = unlabelled.train.assign(reviewed=[*answers, *[""] * 8])
+    assert words.headline(replace(unlabelled, train=train)) == f"Removed 3 of 12 training {says}"
+
+
 def test_nothing_hidden_is_not_reported_as_a_failure(data):
     clean = replace(data, train=data.train.assign(injected=0, label=0))
     assert words.headline(clean) == "Removed 3 of 12 training photos, all labelled good."

@@ -151,7 +151,9 @@ def shown_rows(data: ReportData, limit: int) -> list[dict[Any, Any]]:
 def _doubtful(data: ReportData, train: pd.DataFrame) -> pd.DataFrame:
     if data.queue.empty:
         return train.iloc[:0]
-    return data.queue[["image_id", "reason"]].merge(train, on="image_id")
+    return data.queue[["image_id", "reason"]].merge(
+        train.drop(columns="reason", errors="ignore"), on="image_id"
+    )
 
 
 def _test_errors(data: ReportData) -> dict[str, pd.DataFrame]:

@@ -12,11 +12,13 @@ from adrefine.text import counted
 
 
 def told(summary: dict[str, Any], train: pd.DataFrame) -> list[str]:
-    """What the photos alone tell, how many of them count for less, and how many held-out photos stand out."""
+    """What photos and answers tell, how many count for less, and how many held-out photos stand out."""
     if "outcome" not in summary:
         return []
     told = finding.sentence(summary, int((train["kept"] == 0).sum()), len(train))
-    notes = [f"What the photos alone tell, without any label: {told}."]
+    answered = (train["reviewed"] != "").any()
+    who = "the photos and your answers tell" if answered else "the photos alone tell, without any label"
+    notes = [f"What {who}: {told}."]
     if light := int(summary.get("light", 0)):
         stay = "photo stays in the training set and counts" if light == 1 else "photos stay and count"
         notes.append(f"{light} more suspicious {stay} for less than half.")

@@ -13,6 +13,7 @@ from adrefine import finding
 from adrefine.evaluation.models import COMPARED
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.report.data import ReportData
+from adrefine.review import REMOVE
 from adrefine.text import counted
 
 _UNCHANGED = 0.002  # AUROC; less than this is noise
@@ -87,7 +88,12 @@ def headline(data: ReportData) -> str:
     if "outcome" in told and not removed.any():
         said = finding.sentence(told, 0, len(data.train))
         return f"{said[0].upper()}{said[1:]}."
-    return f"{sentence} as suspicious." if removed.any() else f"{sentence}: none looked suspicious."
+    if not removed.any():
+        return f"{sentence}: none looked suspicious."
+    by_you = int((removed & (data.train["reviewed"] == REMOVE)).sum())
+    if by_you == removed.sum():
+        return f"{sentence}, as you answered."
+    return f"{sentence} as suspicious" + (f", {by_you} of them as you answered." if by_you else ".")
 
 
 def subline(data: ReportData) -> tuple[str, str]:

@@ -114,7 +114,8 @@ def refine(
     summary = engine.summary(images, history, verdicts)
     light = count_light(rounds[-1]["weight"])
     summary["weight"] = rounds[-1]["weight"].reindex(summary["image_id"]).to_numpy()
-    return engine.Outcome(summary, history, f"{light} more count for less than half", len(rounds))
+    stop = f"the weights were fitted {len(rounds)} times, {light} more count for less than half"
+    return engine.Outcome(summary, history, stop, len(rounds))
 
 
 def count_light(weights: pd.Series) -> int:
