@@ -11,6 +11,7 @@ from adrefine.text import markdown
 
 PRICE = 0.02  # of the gap, that the drawn photos may cost
 DRAWN = {"one in 3 drawn": 3, "one in 5 drawn": 5, "one by one": 10}
+WEIGHED = "one by one, weighed"  # as padim does by default
 SHOWN = {"one by one": BLUE, "by fives": GREEN, "at once": ORANGE, "detector alone": INK, "at random": GREY}
 
 
@@ -130,18 +131,25 @@ def _closed_at(rows: pd.DataFrame, level: float) -> str:
 
 
 def draw(runs: pd.DataFrame) -> bytes:
-    """Gap closed against answers, a panel a level."""
+    """Gap closed against answers, a panel a level; the default with thick lines."""
     levels = sorted(set(runs["level"]) - {0.0})
     with applied():
-        figure = Figure(figsize=(1.0 + 2.6 * len(levels), 3.2), layout="constrained")
+        figure = Figure(figsize=(1.0 + 2.6 * len(levels), 3.5), layout="constrained")
         panels = np.atleast_1d(figure.subplots(1, len(levels), sharey=True))
         for panel, level in zip(panels, levels, strict=True):
+            there = runs[runs["level"] == level]
+            weighed = _against(there[there["policy"] == "one by one"], "weighed")
+            panel.plot(weighed.index, weighed, color=BLUE, lw=3, marker="o", markersize=5, label=WEIGHED)
             for policy, colour in SHOWN.items():
-                rows = runs[(runs["level"] == level) & (runs["policy"] == policy)]
-                means = pd.Series({count: closed(part) for count, part in rows.groupby("answers")})
-                panel.plot(means.index, means, color=colour, marker="o", markersize=3.5, label=policy)
+                means = _against(there[there["policy"] == policy])
+                panel.plot(means.index, means, color=colour, lw=1.2, marker="o", markersize=3, label=policy)
             panel.set_title(f"{level:.0%} hidden")
             panel.set_xlabel("answers")
         panels[0].set_ylabel("gap to the oracle closed")
-        panels[-1].legend(fontsize=8, loc="lower right")
+        figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=6)
         return png(figure)
+
+
+def _against(rows: pd.DataFrame, gain: str = "gain") -> pd.Series:
+    """Gap closed by number of answers."""
+    return pd.Series({count: closed(part, gain) for count, part in rows.groupby("answers")})

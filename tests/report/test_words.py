@@ -34,6 +34,13 @@ def test_harm_is_called_harm(data):
     assert words.subline(same) == ("Detection AUROC 0.900 → 0.901 (as before).", "")
 
 
+def test_what_answers_taught_stands_beside_before_after_and_ceiling(data):
+    detection = {**data.metrics["detection"], "taught": {"auroc": 0.95}}
+    told = words.cards(replace(data, metrics={**data.metrics, "detection": detection}))
+    card = next(card for card in told if card.title == "Detection AUROC")
+    assert card.detail == "0.812 before cleaning, 0.950 taught by your answers, 1.000 with no defect hidden"
+
+
 def test_more_than_the_ceiling_is_called_chance(data):
     lucky = replace(data, metrics={**data.metrics, "cleaning": {"oracle_gap_closed": 1.83}})
     gain = next(card for card in words.cards(lucky) if card.title == "Possible gain reached")

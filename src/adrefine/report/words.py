@@ -148,11 +148,13 @@ def _left_card(data: ReportData) -> Card | None:
 
 
 def _auroc_card(data: ReportData) -> Card | None:
-    before, after, ceiling = (figure(data.metrics, "detection", model, "auroc") for model in COMPARED)
+    told = (figure(data.metrics, "detection", model, "auroc") for model in (*COMPARED, "taught"))
+    before, after, ceiling, taught = told
     if after is None:
         return None
     details = [
         "" if before is None else f"{before:.3f} before cleaning",
+        "" if taught is None else f"{taught:.3f} taught by your answers",
         "" if ceiling is None else f"{ceiling:.3f} with no defect hidden",
     ]
     return Card("Detection AUROC", f"{after:.3f}", ", ".join(filter(None, details)), tone=subline(data)[1])
