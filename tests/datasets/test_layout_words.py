@@ -11,10 +11,15 @@ from adrefine.manifest import DEFECT, GOOD
 @pytest.mark.parametrize(
     ("label", "names"),
     [
-        (GOOD, "good Good OK ok_parts GoodParts normal Normal_images 01_good non-defective defect_free IO"),
+        (
+            GOOD,
+            "good Good OK ok_parts GoodParts normal Normal_images 01_good non-defective defect_free IO "
+            "bon valid годен 합격",
+        ),
         (
             DEFECT,
-            "defect Defects NG ng2 bad bad_parts not_ok NotOK NOK n.i.O. anomaly Abnormal faulty rejects",
+            "defect Defects NG ng2 bad bad_parts not_ok NotOK NOK n.i.O. anomaly Abnormal faulty rejects "
+            "invalid mauvais Malo брак 불량",
         ),
         (None, "scratch bent line1 2024-05-01 goods_in_stock new train test masks good_and_bad okra"),
     ],

@@ -94,6 +94,60 @@ def test_a_mask_with_the_name_of_its_photo_is_told_by_its_pixels(tmp_path: Path)
     assert "defect/001.png" in table.index
 
 
+@pytest.mark.parametrize("name", ["{:03}mask.png", "{:03}_m.bmp", "{:03}_binary.png", "{:03} (roi).png"])
+def test_a_mask_of_any_name_beside_its_photo_is_told_by_its_pixels(tmp_path: Path, name: str) -> None:
+    photos(tmp_path, "good", 6)
+    photos(tmp_path, "defect", 5, 50)
+    for number in range(5):
+        mask(tmp_path, f"defect/{name.format(number)}")
+    trees.save(tmp_path / "defect/000_left.png", trees.pixels(77))  # another photo
+    table, warnings, found = read("folder", tmp_path)
+    assert table.loc["defect/001.png", "mask_source"] == f"defect/{name.format(1)}"
+    assert (found.photos, found.masks, warnings) == (12, 5, [])
+
+
+@pytest.mark.parametrize("name", ["mask_images", "masks_png", "GT masks", "anomaly_mask"])
+@pytest.mark.parametrize("number", ["", "_1", " (2)"])
+def test_folders_and_numbers_of_masks(tmp_path: Path, name: str, number: str) -> None:
+    photos(tmp_path, "good", 6)
+    photos(tmp_path, "defect", 3, 50)
+    for photo in range(3):
+        mask(tmp_path, f"{name}/{photo:03}{number}.png")
+    table, _, found = read("folder", tmp_path)
+    assert table.loc["defect/001.png", "mask_source"] == f"{name}/001{number}.png"
+    assert (found.photos, found.masks) == (9, 3)
+
+
+def test_masks_of_no_photo_are_no_photos_and_labels_may_be(tmp_path: Path) -> None:
+    photos(tmp_path, "views", 4)
+    mask(tmp_path, "ground_truth/other/7_mask.png")
+    assert len(read("folder", tmp_path)[0]) == 4
+    photos(tmp_path, "label", 2, 90)  # of labels
+    assert len(read("folder", tmp_path)[0]) == 6
+
+
+@pytest.mark.parametrize(
+    "names", [("ok_front", "ng_front"), ("0", "1"), ("Positive", "negative"), ("true", "false")]
+)
+def test_names_that_may_be_labels_are_not_taken_for_nothing(tmp_path: Path, names: tuple[str, str]) -> None:
+    for place, name in enumerate(names):
+        photos(tmp_path, name, 3, 10 * place)
+    with pytest.raises(UserError, match="rename the folders good and defect"):
+        read("folder", tmp_path)
+
+
+def test_good_photos_further_down_are_not_taken_for_unlabelled(tmp_path: Path) -> None:
+    trees.mvtec(tmp_path, defects=("scratch",))
+    with pytest.raises(UserError, match=r"or dataset\.name to mvtec"):
+        read("folder", tmp_path)
+
+
+def test_pictures_without_a_suffix_are_named_where_there_are_no_others(tmp_path: Path) -> None:
+    trees.save(tmp_path / "one.png", trees.pixels(1)).rename(tmp_path / "one")
+    with pytest.raises(UserError, match=r"not read: 1 without a suffix \(rename it"):
+        read("folder", tmp_path)
+
+
 def test_photos_that_are_called_mask_stay_photos(tmp_path: Path) -> None:
     for number in range(5):
         trees.save(tmp_path / f"mask_{number}.png", trees.pixels(number))

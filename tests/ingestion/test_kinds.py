@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from io import BytesIO
 
+import imagecodecs
 import numpy as np
 import pytest
 import simplejpeg
@@ -12,7 +13,7 @@ import tifffile
 from PIL import Image
 
 import trees
-from adrefine.ingestion import decode
+from adrefine.ingestion import decode, stacks
 from adrefine.ingestion.decode import BadPhoto, Decoded
 from adrefine.ingestion.samples import Samples
 from odd_files import encoded, packed12, png16, tiff
@@ -80,6 +81,59 @@ def test_twelve_bits_packed_in_tags_and_in_header() -> None:
         assert found.declared == 4095
 
 
+def test_digits_say_as_much_as_bytes() -> None:
+    photo = GREY.astype(np.uint16) * 16
+    for white, full in ((4095, 4095), (65535, None)):  # of the latter cameras of 12 bits use a sixteenth
+        found = decode.read(b"P2\n# c\n40 32\n%d\n" % white + _digits(photo), 1)
+        assert isinstance(found, Samples)
+        assert np.array_equal(found.values, photo)
+        assert found.full == full
+    colours = COLOUR.astype(np.uint16) * 16
+    assert np.array_equal(samples(b"P3 40 32 65535 " + _digits(colours)), colours)
+    for text in (_digits(photo)[:-20], _digits(photo)[:-9] + b" x 1 2 3", b"70000 " + _digits(photo)):
+        with pytest.raises(BadPhoto, match="damaged"):
+            decode.read(b"P2 40 32 65535 " + text, 1)
+
+
+def _digits(photo: np.ndarray) -> bytes:
+    return b"\n".join(b" ".join(b"%d" % value for value in row) for row in photo.reshape(len(photo), -1))
+
+
+def test_every_bit_of_jpeg_2000_arrives() -> None:
+    photo, colours = GREY.astype(np.uint16) * 16, COLOUR.astype(np.uint16) * 16
+    for there, options in ((photo, {}), (colours, {}), (photo, {"bitspersample": 12})):
+        data = imagecodecs.jpeg2k_encode(there, level=0, reversible=True, **options)
+        assert np.array_equal(samples(data), there)
+        found = decode.read(data, 1)
+        assert isinstance(found, Samples)
+        assert found.full == (4095 if options else None)
+        with pytest.raises(BadPhoto):
+            decode.read(data[: len(data) // 2], 1)
+    signed = photo.astype(np.int16) - 2000
+    assert np.array_equal(samples(imagecodecs.jpeg2k_encode(signed, level=0, reversible=True)), signed)
+
+
+def test_fewer_than_eight_bits_fill_the_range() -> None:
+    six = "".join(f"{value >> 2:06b}" for value in GREY.ravel())
+    data = tiff(GREY, raw=int(six, 2).to_bytes(GREY.size * 6 // 8, "big"), tags={258: (3, [6])})
+    assert np.array_equal(values(data), np.rint((GREY >> 2) / 63 * 255))
+
+
+def test_alpha_that_is_the_same_all_over_says_nothing() -> None:
+    for alpha in (np.zeros_like(GREY), np.ones_like(GREY)):
+        for kind in ("PNG", "TIFF"):
+            assert np.array_equal(values(encoded(Image.fromarray(np.dstack([COLOUR, alpha])), kind)), COLOUR)
+        for bits in (COLOUR, WIDE_COLOUR):  # colours that were multiplied with it
+            layers = np.dstack([bits, alpha])
+            data = written(layers, photometric="rgb", extrasamples=["assocalpha"])
+            assert np.array_equal(values(data), COLOUR)
+    inverted = written(np.dstack([255 - GREY, GREY * 0 + 255]), photometric="miniswhite", extrasamples=[2])
+    assert np.array_equal(values(inverted), GREY)
+    nothing = encoded(Image.fromarray(np.zeros((32, 40, 4), np.uint8)))
+    with pytest.raises(BadPhoto, match="transparent all over"):
+        decode.photo(nothing, 1)
+
+
 def test_alpha_that_nobody_filled_in_is_no_transparency() -> None:
     clear = np.zeros_like(GREY)
     for kind in ("PNG", "TIFF"):
@@ -106,6 +160,24 @@ def test_the_full_picture_is_taken_where_a_preview_comes_first() -> None:
         file.write(GREY[::2, ::2], subfiletype=1)
         file.write(GREY)
     assert np.array_equal(values(buffer.getvalue()), GREY)
+    assert stacks.pictures(buffer.getvalue()) == 1
+
+
+@pytest.mark.parametrize("flag", [0, 1])
+def test_the_largest_picture_is_taken_wherever_it_is(flag: int) -> None:
+    buffer = BytesIO()
+    with tifffile.TiffWriter(buffer) as file:  # as raw files of cameras are laid out
+        file.write(GREY[::4, ::4], subfiletype=flag, subifds=1)
+        file.write(WIDE)
+    assert np.array_equal(samples(buffer.getvalue()), WIDE)
+
+
+def test_stacks_are_counted() -> None:
+    assert stacks.pictures(written(np.stack([GREY] * 3), photometric="minisblack")) == 3
+    two = {"save_all": True, "append_images": [Image.fromarray(COLOUR[::-1].copy())]}
+    assert stacks.pictures(encoded(Image.fromarray(COLOUR), "PNG", **two)) == 2
+    assert stacks.pictures(encoded(Image.fromarray(COLOUR), "WEBP", lossless=True, **two)) == 2
+    assert stacks.pictures(encoded(Image.fromarray(COLOUR))) == 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -156,13 +228,24 @@ def test_missing_strips_and_cut_ones(photo: np.ndarray) -> None:
 @pytest.mark.parametrize("photo", [GREY, COLOUR])
 def test_a_copy_that_was_cut_short_and_filled_with_zeros(kind: str, photo: np.ndarray) -> None:
     rows = np.maximum(photo, 1)
-    order = rows[::-1] if kind == "BMP" else rows
-    flat = order.copy()
-    flat[20, 13:] = 0
-    flat[21:] = 0
-    cut = flat[::-1] if kind == "BMP" else flat
-    with pytest.raises(BadPhoto, match="34% of the rows are zeros"):
-        decode.photo(encoded(Image.fromarray(cut), kind), 1)
+
+    def filed(order: np.ndarray) -> bytes:
+        """With its rows in this order in the file."""
+        return encoded(Image.fromarray(order[::-1] if kind == "BMP" else order), kind)
+
+    flat, hole = rows.copy(), rows.copy()
+    flat[20, 13:] = flat[21:] = 0
+    hole[4, 30:] = hole[5:9] = 0
+    hole[9, :25] = 0
+    for torn, where in (
+        (flat, "36% of it are zeros, of the last"),
+        (flat[::-1, ::-1], "first"),
+        (hole, "inner"),
+    ):
+        with pytest.raises(BadPhoto, match=f"{where} rows"):
+            decode.photo(filed(torn), 1)
+    band = np.where(hole > 0, 255, 0).astype(np.uint8)  # a mask may have one
+    assert isinstance(decode.read(filed(band), 1), Decoded)
     disc = rows.copy()
     y, x = np.mgrid[:32, :40]
     disc[(y - 12) ** 2 + (x - 20) ** 2 > 100] = 0
@@ -197,6 +280,12 @@ def test_names_of_what_is_no_photo() -> None:
         (b"\0\0\0\x18ftypheic" + bytes(40), "kind heic, not read: convert it to PNG"),
         (b"%PDF-1.7 " + bytes(40), "not an image but a PDF"),
         (b"GIF89a" + bytes(40), "a GIF"),
+        (imagecodecs.jpegls_encode(GREY), "JPEG-LS"),
+        (imagecodecs.jpeg8_encode(WIDE >> 4, bitspersample=12), "12 bits a sample"),
+        (encoded(Image.fromarray(GREY), "JPEG")[:60], "a JPEG that is cut off or damaged in its header"),
+        (encoded(Image.fromarray(GREY))[:20], "a PNG whose header is cut off"),
+        (b"P7\nWIDTH 40\n", "a PAM"),
+        (b"some text about a photo", r"not an image \(PNG"),
     ):
         with pytest.raises(BadPhoto, match=says):
             decode.photo(data, 1)

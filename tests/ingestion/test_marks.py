@@ -9,7 +9,7 @@ from PIL import Image
 import trees
 from adrefine.ingestion import decode
 from adrefine.ingestion.decode import BadPhoto
-from odd_files import encoded
+from odd_files import encoded, png16, tiff
 
 ONE, TWO = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
 ONE[20:32, 10:30] = 1
@@ -73,6 +73,46 @@ def test_a_mask_that_cannot_be_understood_is_refused() -> None:
     layer[20:32, 10:30, :3] = 200
     with pytest.raises(BadPhoto, match="transparency and its colours"):
         marked(Image.fromarray(layer))
+
+
+@pytest.mark.parametrize("quality", [30, 75, 95])
+def test_every_region_of_a_jpeg_that_is_no_noise(quality: int) -> None:
+    for levels in (85 * ONE + 170 * TWO, 40 * ONE + 255 * TWO, 100 * (ONE + TWO)):
+        found = marked(Image.fromarray(levels), "JPEG", quality=quality)
+        assert np.count_nonzero(found != BOTH) < 0.15 * np.count_nonzero(BOTH)  # the edge, where levels blur
+    with pytest.raises(BadPhoto, match="is all noise"):
+        marked(Image.fromarray(ONE + 2 * TWO), "JPEG", quality=quality)
+
+
+def test_what_is_far_from_all_else_is_no_fringe() -> None:
+    mask = 255 * ONE
+    mask[60, 5:60] = 30  # one pixel thin
+    assert np.array_equal(marked(Image.fromarray(mask)), np.where(mask > 0, 255, 0))
+    scores = (4 * np.arange(64)).astype(np.uint8) * np.ones((64, 1), np.uint8)
+    with pytest.raises(BadPhoto, match="a map of many levels"):
+        marked(Image.fromarray(scores))
+
+
+def test_class_numbers_of_a_palette() -> None:
+    assert np.array_equal(marked(palette(ONE + 2 * TWO, {})), BOTH)  # all black to the eye
+    assert np.array_equal(marked(palette(ONE + 2 * TWO, {1: (9, 9, 9), 2: (9, 9, 9)})), BOTH)
+    with pytest.raises(BadPhoto, match="classes 0 and 1 have the colour of the background"):
+        marked(palette(ONE + 2 * TWO, {2: (0, 0, 255)}))
+    with pytest.raises(BadPhoto, match="black is no class 0"):
+        marked(palette(ONE + TWO, {0: (200, 0, 0)}))
+
+
+def test_layers_of_sixteen_bits_and_white_that_is_zero() -> None:
+    wide = BOTH.astype(np.uint16) * 257
+    nothing = np.zeros_like(wide)
+    for layers in ([nothing, wide], [nothing, nothing, nothing, wide]):  # black paint on a clear layer
+        found = decode.mask(png16(np.dstack(layers)), 1)
+        assert np.array_equal(np.asarray(found.image), BOTH)
+    found = decode.mask(tiff(65535 - wide, tags={262: (3, [0])}), 1)
+    assert np.array_equal(np.asarray(found.image), BOTH)
+    paints = np.dstack([255 * ONE, CLEAR, CLEAR, BOTH])  # one of them black
+    with pytest.raises(BadPhoto, match="transparency and its colours"):
+        marked(Image.fromarray(paints))
 
 
 def test_nothing_and_everything() -> None:

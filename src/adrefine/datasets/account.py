@@ -26,7 +26,10 @@ _MAGIC = (
     b"MM\0+",
     b"RIFF",
     b"\0\0\0\x0cjP",
+    b"GIF8",
+    *(b"P%d\n" % number for number in range(1, 7)),
 )
+_RENAME = "rename it to .png, .jpg, .tif or what it is"
 _SHOWN = 3  # reasons that one line names
 
 
@@ -87,9 +90,12 @@ def nothing(root: Path) -> str:
     suffixes: dict[str, int] = {}
     for name in files.everything(root):
         suffix = PurePosixPath(name).suffix.lower()
-        if suffix in UNREAD and not _hidden(name):
+        if not _hidden(name) and suffix not in SUFFIXES and (suffix in UNREAD or _is_picture(root / name)):
             suffixes[suffix] = suffixes.get(suffix, 0) + 1
-    named = [f"{count} {suffix} ({UNREAD[suffix]})" for suffix, count in sorted(suffixes.items())]
+    named = [
+        f"{count} {suffix or 'without a suffix'} ({UNREAD.get(suffix, _RENAME)})"
+        for suffix, count in sorted(suffixes.items())
+    ]
     return f"; not read: {files.listed(named)}" if named else ""
 
 
@@ -105,7 +111,7 @@ def _reason(root: Path, name: str, kind: Layout) -> tuple[str, bool]:
         return reason, not reason.startswith("a mask: ")
     if _is_picture(root / name):
         return (
-            f"a picture with the suffix {suffix or '(none)'}: rename it to .png, .jpg, .tif or what it is",
+            f"a picture with the suffix {suffix or '(none)'}: {_RENAME}",
             True,
         )
     return f"not a photo ({suffix or 'no suffix'})", False
@@ -120,7 +126,8 @@ def _is_picture(path: Path) -> bool:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return False
         with path.open("rb") as file:
-            return file.read(12).startswith(_MAGIC)
+            head = file.read(12)
+            return head.startswith(_MAGIC) or head[4:11] in (b"ftyphei", b"ftypavi", b"ftypmif")
     except OSError:
         return False
 

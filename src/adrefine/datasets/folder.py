@@ -34,7 +34,9 @@ class Folder(Layout):
         places = _labelled(root)
         if not places:
             _refuse_hidden_labels(root)
+            _refuse_half_said(root)
             photos, _ = pairing.apart(root, files.photos_below(root, ""))
+            photos = [source for source in photos if not _surely_mask(source)] or photos
             return files.as_table([files.row(source, "train", UNKNOWN) for source in photos])
         if len(set(places.values())) == 1:
             there = min(places)
@@ -110,14 +112,33 @@ def _unclear(root: Path, places: dict[str, int]) -> str:
 def _refuse_hidden_labels(root: Path) -> None:
     """Labels further down are not lost without a word."""
     for name in _folders_below(root, ""):
-        if words.label_of(PurePosixPath(name).name) == DEFECT and files.photos_below(root, name):
+        if words.label_of(PurePosixPath(name).name) is not None and files.photos_below(root, name):
             above = root / PurePosixPath(name).parent
-            tree = " or dataset.name to mvtec" if (root / "train").is_dir() else ""
+            tree = " or dataset.name to mvtec" if "train" in map(str.casefold, files.folders(root)) else ""
             raise UserError(
                 f"{root / name} is named like a label, but good/ and defect/ must lie directly in "
                 f"dataset.root: set dataset.root to {above}{tree}, or rename the folder to take "
                 "all photos as unlabelled"
             )
+
+
+def _refuse_half_said(root: Path) -> None:
+    """Names that may be labels, but not for sure, are not taken for nothing."""
+    tops = [
+        name
+        for name in files.folders(root)
+        if not words.is_mask_folder(name) and files.photos_below(root, name)
+    ]
+    if (len(tops) > 1 and any(map(words.says_a_label, tops))) or words.contrary(tops):
+        raise UserError(
+            f"{root}: {files.listed([f'{name}/' for name in tops])} may say which photos are good, but not "
+            "clearly: rename the folders good and defect; or, to take all photos as unlabelled, so that no "
+            "word means good or bad"
+        )
+
+
+def _surely_mask(source: str) -> bool:
+    return any(map(words.surely_masks, PurePosixPath(source).parts[:-1]))
 
 
 def _folders_below(root: Path, folder: str) -> Iterator[str]:

@@ -40,9 +40,11 @@ UNREAD = {  # pictures that are not read, by suffix, and the remedy
     **dict.fromkeys((".gif", ".avif", ".jxl", ".jxr", ".hdr", ".exr", ".psd", ".tga"), _PNG),
     **dict.fromkeys(_HEIF, "pip install 'adrefine[heic]', or convert it to PNG"),
     **dict.fromkeys((".svg", ".ico", ".pcx", ".xcf", ".pfm", ".fits", ".fit", ".dcm", ".ima", ".jls"), _PNG),
+    **dict.fromkeys((".sgi", ".ras", ".qoi", ".dds", ".iff", ".pict", ".jng", ".mng", ".pam", ".wdp"), _PNG),
     **dict.fromkeys((".jpx", ".jpf", ".jpc", ".j2c", ".emf", ".wmf", ".eps", ".pdf", ".apng", ".mpo"), _PNG),
     **dict.fromkeys(
-        (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef"), "develop it to PNG"
+        (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f", ".3fr"),
+        "develop it to PNG",
     ),
     **dict.fromkeys((".raw", ".bin", ".npy", ".npz", ".mat", ".h5"), "save its photos as PNG or TIFF"),
     **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".wmv"), "save its frames as PNG"),
@@ -56,7 +58,34 @@ _MAGIC = (
     (b"%!PS", "not an image but PostScript"),
     (b"<", "not an image but a page or XML"),
     (b"PK\x03\x04", "not an image but a zip archive (unpack it)"),
+    (b"P7\n", f"a PAM, which is not read ({_PNG})"),
+    (b"\xff\x0a", f"a JPEG XL, which is not read ({_PNG})"),
+    (b"\0\0\0\x0cJXL ", f"a JPEG XL, which is not read ({_PNG})"),
+    (b"II\xbc", f"a JPEG XR, which is not read ({_PNG})"),
+    (b"8BPS", f"a Photoshop file, which is not read ({_PNG})"),
+    (b"v/1\x01", f"an OpenEXR, which is not read ({_PNG})"),
+    (b"SIMPLE  =", f"a FITS, which is not read ({_PNG})"),
+    (b"\x93NUMPY", "an array of NumPy (save its photos as PNG or TIFF)"),
+    (b"\x89HDF", "an HDF5 file (save its photos as PNG or TIFF)"),
 )
+_KNOWN = (
+    (b"\x89PNG", "a PNG"),
+    (b"BM", "a BMP"),
+    (b"II*\0", "a TIFF"),
+    (b"MM\0*", "a TIFF"),
+    (b"RIFF", "a WebP"),
+    (b"\0\0\0\x0cjP", "a JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000"),
+    *((b"P%d" % number, "a PGM or PPM") for number in range(1, 7)),
+)
+_JPEG = b"\xff\xd8"
+_FRAMES = (0xC0, 0xC1, 0xC2)
+_JPEGS = {  # how a frame is coded, by its marker
+    0xF7: "JPEG-LS",
+    **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "lossless"),
+    **dict.fromkeys((0xC5, 0xC6), "hierarchical"),
+    **dict.fromkeys((0xC9, 0xCA, 0xCD, 0xCE), "arithmetic coding"),
+}
 
 
 def name_of(data: bytes) -> str:
@@ -66,7 +95,26 @@ def name_of(data: bytes) -> str:
     for magic, name in _MAGIC:
         if data.startswith(magic):
             return name
-    return f"not an image ({', '.join(FORMATS)}), or cut off in its header"
+    if data.startswith(_JPEG):
+        return _jpeg(data)
+    for magic, name in _KNOWN:
+        if data.startswith(magic):
+            return f"{name} whose header is cut off or damaged, or of a kind that is not read: {_PNG}"
+    return f"not an image ({', '.join(FORMATS)})"
+
+
+def _jpeg(data: bytes) -> str:
+    """What is the matter with a JPEG whose header was not understood. Markers: ITU-T T.81, table B.1."""
+    place = 2
+    while place + 9 < len(data) and data[place] == 0xFF:
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        kind = _JPEGS.get(marker, "")
+        if marker in _FRAMES and data[place + 4] != 8:
+            kind = f"{data[place + 4]} bits a sample"
+        if kind:
+            return f"a JPEG of a kind that is not read ({kind}): {_PNG}"
+        place += 2 + length
+    return "a JPEG that is cut off or damaged in its header"
 
 
 @cache

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import numpy.typing as npt
 
 from adrefine.datasets import words
 from adrefine.datasets.formats import SUFFIXES
@@ -21,6 +22,7 @@ Key = tuple[str, ...]
 _LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 _TWO_TONE = 0.95  # share of pixels at either end that makes a picture beside a photo its mask
 _FEW = 8  # levels
+_LOOKED_AT = 3  # files of a name before all are: photos, most likely
 
 
 def key(path: str, below: str = "") -> Key:
@@ -116,6 +118,8 @@ def _lookups(
         yield folded, _fold(place)
     for place in _places(mine):
         yield ends, _fold(place)
+    if (stem := words.unnumbered(mine[-1])) != mine[-1]:  # one of several masks of a photo
+        yield from _lookups(exact, folded, ends, (*mine[:-1], stem))
 
 
 def _places(mine: Key) -> list[Key]:
@@ -137,7 +141,8 @@ def _in_mask_folder(path: str) -> bool:
 
 
 def _twins_apart(root: Path, files: list[str], masks: dict[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Also masks that have the very name of their photo and another suffix, as 1.jpg and 1.png."""
+    """Also masks that have the very name of their photo and another suffix, as 1.jpg and 1.png, or the same
+    word after each, as 1.png and 1_m.png, if they look like masks."""
     stems: dict[str, list[str]] = {}
     for path in files:
         stems.setdefault(path.rpartition(".")[0], []).append(path)
@@ -147,11 +152,28 @@ def _twins_apart(root: Path, files: list[str], masks: dict[str, str]) -> tuple[l
             masks |= {
                 path: lossy[0] for path in same if path not in lossy and _two_tone(root, path, lossy[0])
             }
+    for pairs in _said_beside([path for path in files if path not in masks]).values():
+        if all(_two_tone(root, *pair) for pair in pairs[:_LOOKED_AT]):
+            masks |= {path: photo for path, photo in pairs if _two_tone(root, path, photo)}
     return [path for path in files if path not in masks], masks
 
 
+def _said_beside(files: list[str]) -> dict[str, list[tuple[str, str]]]:
+    """Files whose names are those of a photo beside them and a word more, with that photo, by the word."""
+    stems = {path.rpartition(".")[0]: path for path in files}
+    found: dict[str, list[tuple[str, str]]] = {}
+    for stem, path in stems.items():
+        for end in range(len(stem) - 1, stem.rfind("/") + 1, -1):
+            word = words.said_beside(stem, stem[:end]) if stem[:end] in stems else None
+            if word:
+                found.setdefault(word, []).append((path, stems[stem[:end]]))
+                break
+    return found
+
+
 def _two_tone(root: Path, path: str, photo: str) -> bool:
-    """Whether a picture looks like a mask of `photo`: nearly all black and white, or of few levels."""
+    """Whether a picture looks like a mask of `photo`: nearly all black and white, or of few levels, and the
+    photo does not."""
     from PIL import Image
 
     if not {Path(path).suffix.lower(), Path(photo).suffix.lower()} <= SUFFIXES:
@@ -160,9 +182,13 @@ def _two_tone(root: Path, path: str, photo: str) -> bool:
         with Image.open(root / path) as image, Image.open(root / photo) as other:
             if image.size != other.size:
                 return False
-            levels = np.asarray(image.convert("L"))
+            levels, others = np.asarray(image.convert("L")), np.asarray(other.convert("L"))
     except Exception:  # ingest says what is wrong with it
         return False
+    return _of_few_levels(levels) and not _of_few_levels(others)
+
+
+def _of_few_levels(levels: npt.NDArray[np.uint8]) -> bool:
     counts = np.bincount(levels.ravel(), minlength=256)
     return bool(
         (counts[:_FEW].sum() + counts[-_FEW:].sum()) / counts.sum() > _TWO_TONE or (counts > 0).sum() <= _FEW

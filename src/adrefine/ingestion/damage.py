@@ -84,24 +84,38 @@ def check_jpeg(data: bytes) -> None:
             raise BadPhoto(f"damaged or truncated: {text[:100]}") from None
 
 
-def check_end(rows: npt.NDArray[np.generic]) -> None:
-    """Refuse pixels (h, w[, c]), in the order of the file, that end within a row and are 0 from there on: a
-    copy that was cut short and filled up. A dark border ends where the part does, not across the photo.
+def check_zeros(rows: npt.NDArray[np.generic]) -> None:
+    """Refuse pixels (h, w[, c]), in the order of the file, in which a run of zeros over more than a row
+    begins or ends within one: a copy that was cut short and filled up, or lost a piece. What is dark in a
+    photo ends where the part does, not across it. A mask, of zeros and one other value, may have such a band.
 
     Raises:
         BadPhoto: it looks like that.
     """
-    lit = np.asarray((rows != 0).reshape(*rows.shape[:2], -1).any(axis=2))
-    some = np.asarray(lit.any(axis=1))
-    last = len(some) - 1 - int(some[::-1].argmax())
-    if not some.any() or last == 0 or last == len(some) - 1:
-        return
-    end = lit.shape[1] - int(lit[last, ::-1].argmax())  # columns before the zeros
-    if end == lit.shape[1]:
-        return
-    if min(lit[last, :end].mean(), lit[last - 1, end:].mean(), lit[last - 1].mean()) > _MOSTLY:
-        share = (len(some) - 1 - last) / len(some)
-        raise BadPhoto(f"its last {share:.0%} of the rows are zeros, from the middle of a row on: cut short")
+    width = rows.shape[1]
+    lit = np.concatenate([[True], (rows != 0).reshape(rows.shape[0] * width, -1).any(axis=1), [True]])
+    steps = np.flatnonzero(lit[1:] != lit[:-1]).reshape(-1, 2)  # a run of zeros and the lit pixel after it
+    lit, size = lit[1:-1], rows.shape[0] * width
+    for start, end in steps[steps[:, 1] - steps[:, 0] >= width]:
+        if end - start == size:
+            return
+        torn = [_torn(lit[:start][::-1], start, width), _torn(lit[end:], size - end, width)]
+        if all(torn) and (start % width or end % width) and rows[rows != 0].min() < rows.max():
+            place = "last" if end == size else "first" if start == 0 else "inner"
+            raise BadPhoto(
+                f"{(end - start) / size:.0%} of it are zeros, of the {place} rows, from or to the middle of "
+                "a row: a piece was lost"
+            )
+
+
+def _torn(beside: npt.NDArray[np.bool_], count: int, width: int) -> bool:
+    """Whether the `count` pixels beside a run of zeros, the next one first, are lit for two rows: a run that
+    reaches the end of the file has none."""
+    if not count:
+        return True
+    part = count % width
+    parts = [beside[:part], beside[part:width], beside[part : part + width]] if part else [beside[:width]]
+    return all(one.mean() > _MOSTLY for one in parts if len(one))
 
 
 def check_length(data: bytes, kind: str | None) -> None:

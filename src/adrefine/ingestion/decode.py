@@ -75,6 +75,8 @@ def read(
             return decoded
         try:
             return Decoded(_to_8_bit(decoded.image), decoded.width, decoded.height)
+        except BadPhoto:
+            raise
         except Exception as error:
             raise unread(error, f"colour mode {decoded.image.mode} cannot be converted") from None
     except MemoryError:
@@ -111,7 +113,7 @@ def mask(data: bytes, max_megapixels: float, gate: Gate | None = None) -> Decode
     try:
         decoded = _decode(data, max_megapixels, None, gate)
         if isinstance(decoded, Samples):
-            marked = marks.of_values(decoded.values)
+            marked = marks.of_samples(decoded)
         else:
             marked = marks.of_image(decoded.image, lossy=data[:2] == _JPEG)
     except MemoryError:
@@ -183,9 +185,9 @@ def _decode(data: bytes, max_megapixels: float, at_least: int | None, gate: Gate
         if gate is not None:
             gate(width, height)
 
-    samples = tiff.read(data, check) if tiff.is_one(data) else deep.pnm(data, check)
+    samples = tiff.read(data, check) if tiff.is_one(data) else deep.read(data, check)
     if samples is not None:
-        damage.check_end(samples.values)
+        damage.check_zeros(samples.values)
         return _narrowed(samples)
     make_ready()
     try:
@@ -221,7 +223,7 @@ def _load(image: Image.Image, data: bytes, at_least: int | None) -> Decoded | Sa
         damage.check_jpeg(data)
     if image.format in _UNPACKED:
         rows = np.asarray(image.convert("RGB") if image.mode == "P" else image)
-        damage.check_end(rows[::-1] if image.format == "BMP" else rows)
+        damage.check_zeros(rows[::-1] if image.format == "BMP" else rows)
     return _upright(image, width, height)
 
 
@@ -239,8 +241,10 @@ def _upright(image: Image.Image, width: int, height: int) -> Decoded | Samples:
 
 
 def _narrowed(samples: Samples) -> Decoded | Samples:
-    """What has 8 bits after all, in a frame that Pillow does not get at, needs no scale."""
-    return on_scale(samples, scales.EIGHT_BIT) if samples.values.dtype == np.uint8 else samples
+    """What has 8 bits or less, in a frame that Pillow does not get at, needs no scale of the set."""
+    if samples.values.dtype != np.uint8:
+        return samples
+    return on_scale(samples, scales.Scale(0, samples.full or 255))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -262,13 +266,22 @@ def _pixels(data: bytes) -> int:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Mode L or RGB; transparency over black, unless nobody filled it in and it is 0 everywhere."""
+    """Mode L or RGB; transparency over black, unless it is the same all over and so says nothing, as 0 that
+    nobody filled in.
+
+    Raises:
+        BadPhoto: transparent all over, without colours behind.
+    """
     mode = image.mode
     if mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         clear = image if mode == "RGBA" else image.convert("RGBA")
-        if clear.getchannel("A").getextrema() == (0, 0):
-            return clear.convert("RGB")
-        return _over_black(clear)
+        least, most = clear.getchannel("A").getextrema()
+        if least != most:
+            return _over_black(clear)
+        plain = clear.convert("RGB")
+        if most == 0 and not np.asarray(plain).any():
+            raise BadPhoto("transparent all over, and its colours are lost")
+        return plain
     if mode in ("L", "1"):
         return image.convert("L")
     return image.convert("RGB")

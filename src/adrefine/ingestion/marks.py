@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from adrefine.ingestion.damage import BadPhoto
+from adrefine.ingestion.samples import Samples
 
 _HALF = 127  # levels up to this are fringes, unless they fill areas
 _AREA = (
@@ -20,6 +21,9 @@ _AREA = (
 _ALIKE = 3  # neighbours of eight
 _FEWEST = 4  # pixels
 _FAINT = 8  # JPEG leaves whole blocks of up to this; class numbers as low fill their areas without fringes
+_FAR = 16  # pixels: no fringe reaches so far from what it belongs to
+_MANY = 48  # levels: a map of scores rather than classes
+_FLAT, _CLASS = 6, 9  # a region of a JPEG: levels that its neighbours differ by, pixels; fringes have 2 such
 _CLEAN = 0.8  # share of alike pixels among all up to _HALF where there are no fringes
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 Marks = npt.NDArray[np.bool_]
@@ -35,16 +39,22 @@ def of_image(image: Image.Image, lossy: bool = False) -> Marks:
         return _of_layer(np.asarray(image.convert("RGBA")))
     if image.mode == "1":
         return _of_grey(np.asarray(image.convert("L")))
+    if image.mode == "P":
+        return _of_palette(np.asarray(image), np.asarray(image.convert("RGB")))
     if image.mode == "L":
         return _of_grey(np.asarray(image), lossy)
     return _of_colours(np.asarray(image.convert("RGB")), lossy)
 
 
-def of_values(values: npt.NDArray[np.generic]) -> Marks:
-    """(h, w), true where a mask of more than 8 bits, grey (h, w) or colour (h, w, 3), marks a defect."""
-    if values.ndim == 3:
-        values = values.max(axis=2)
-    return values != _background(values)
+def of_samples(samples: Samples) -> Marks:
+    """(h, w), true where a mask of more than 8 bits marks a defect; see `of_image`."""
+    values = samples.values if samples.values.ndim == 2 else samples.values.max(axis=2)
+    if samples.inverted:
+        values = (np.iinfo(values.dtype).max if values.dtype.kind == "u" else values.max()) - values
+    if samples.alpha is None:
+        return values != _background(values)
+    visible = samples.alpha != 0
+    return _of_paint(samples.values[visible], values != 0, visible)
 
 
 def _of_layer(layer: npt.NDArray[np.uint8]) -> Marks:
@@ -56,8 +66,46 @@ def _of_layer(layer: npt.NDArray[np.uint8]) -> Marks:
     if (shown == shown[0]).all():  # one paint on a clear layer
         return _of_grey(alpha)
     marked = _of_colours(np.where(alpha[..., None] > 0, colours, 0))
-    if (shown.max(axis=1) == 0).any() and not (marked == _of_colours(colours)).all():
-        raise BadPhoto("its transparency and its colours mark different pixels: save it as black and white")
+    if alpha.min() > 0:
+        return marked
+    return _of_paint(shown, marked, alpha > 0)
+
+
+def _of_paint(shown: npt.NDArray[np.generic], coloured: Marks, visible: Marks) -> Marks:
+    """What a layer marks of which a part is clear: all that is painted.
+
+    Args:
+        shown: (n[, c]), the paint.
+        coloured, visible: (h, w), what its colours alone mark, and what is not clear.
+
+    Raises:
+        BadPhoto: some of the paint is black, which may be the background or the mark.
+    """
+    if (shown == shown[0]).all() or (coloured == visible).all():
+        return visible
+    raise BadPhoto("its transparency and its colours mark different pixels: save it as black and white")
+
+
+def _of_palette(classes: npt.NDArray[np.uint8], colours: npt.NDArray[np.uint8]) -> Marks:
+    """Class numbers (h, w) and how they look (h, w, 3).
+
+    Raises:
+        BadPhoto: a class looks like the background, or both black and the class 0 may be the background.
+    """
+    used, first = np.unique(classes, return_index=True)
+    looks = colours.reshape(-1, 3)[first]
+    if len(used) > 1 and (looks == looks[0]).all():  # numbers alone
+        return classes != _background(classes)
+    marked = _of_colours(colours)
+    clear = np.unique(classes[~marked])
+    if len(clear) > 1:
+        raise BadPhoto(
+            f"its classes {clear[0]} and {clear[1]} have the colour of the background: save it as black and "
+            "white"
+        )
+    grey = (looks == looks[:, :1]).all()
+    if not grey and used[0] == 0 and len(clear) and clear[0] and 2 * np.count_nonzero(marked) > marked.size:
+        raise BadPhoto("black is no class 0 in it, and not the most of it: save it as black and white")
     return marked
 
 
@@ -74,13 +122,55 @@ def _of_colours(colours: npt.NDArray[np.uint8], lossy: bool = False) -> Marks:
 def _of_grey(levels: npt.NDArray[np.uint8], lossy: bool = False) -> Marks:
     if levels.max() == 0:
         return levels > 0
-    if (
-        levels.max() <= _HALF
-        or (not lossy and levels.min() > 0)
-        or not ((levels > 0) & (levels <= _HALF)).any()
-    ):
+    if lossy:
+        return _of_jpeg(levels)
+    between = (levels > 0) & (levels <= _HALF)
+    if levels.max() <= _HALF or levels.min() > 0 or not between.any():
         return levels != _background(levels)
-    return levels > (_HALF if lossy or not _fills_areas(levels) else 0)
+    if _fills_areas(levels):
+        return levels > 0
+    apart = between & _far(levels)
+    if apart.any() and len(np.unique(levels)) > _MANY:
+        raise BadPhoto("a map of many levels, not a mask: save what is a defect as black and white")
+    return (levels > _HALF) | apart
+
+
+def _of_jpeg(levels: npt.NDArray[np.uint8]) -> Marks:
+    """From half of the faintest region on; what is fainter is noise around the edges.
+
+    Raises:
+        BadPhoto: all of it is as faint as that noise.
+    """
+    top = int(levels.max())
+    if top <= 2 * _FAINT:
+        raise BadPhoto(f"a JPEG whose levels end at {top} is all noise: save it as PNG")
+    faint = levels[(levels > _FAINT) & (_spread(levels) <= _FLAT)]
+    classes = faint[faint <= min(_HALF, top // 2)]
+    half = int(classes.min()) // 2 if len(classes) >= _CLASS else min(_HALF, top // 2)
+    return levels > half
+
+
+def _spread(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+    """(h, w), by how many levels a pixel and its eight neighbours differ."""
+    padded = np.pad(levels.astype(np.int16), 1, mode="edge")
+    height, width = levels.shape
+    near = [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    spread: npt.NDArray[np.int16] = np.maximum.reduce(near) - np.minimum.reduce(near)
+    return spread
+
+
+def _far(levels: npt.NDArray[np.uint8]) -> Marks:
+    """(h, w), true where nothing above _HALF is within _FAR pixels: what is there is no fringe. Levels of a
+    background that JPEG made brighter than black are not."""
+    height, width = levels.shape
+    padded = np.pad(levels > _HALF, ((0, -height % _FAR), (0, -width % _FAR)))
+    blocks = padded.reshape(padded.shape[0] // _FAR, _FAR, -1, _FAR).any(axis=(1, 3))
+    around = np.pad(blocks, 1)
+    down, across = blocks.shape
+    near = np.logical_or.reduce([around[y : y + down, x : x + across] for y in range(3) for x in range(3)])
+    far: Marks = ~near.repeat(_FAR, axis=0).repeat(_FAR, axis=1)[:height, :width]
+    ground = int(np.bincount(levels.ravel()).argmax())
+    return far & (levels > (_FAINT if ground else 0))
 
 
 def _fills_areas(levels: npt.NDArray[np.uint8]) -> bool:

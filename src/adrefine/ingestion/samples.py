@@ -22,12 +22,15 @@ class Samples:
         full: the full scale, where the type of the file says it for certain (12 bits packed, maxval of PGM).
         declared: the full scale by tags that are often wrong, else None.
         inverted: small values are white (MinIsWhite).
+        alpha: (h, w), the transparency that `values` were laid over black by; None: none that
+            says anything.
     """
 
     values: npt.NDArray[np.generic]
     full: float | None = None
     declared: float | None = None
     inverted: bool = False
+    alpha: npt.NDArray[np.generic] | None = None
 
     def levels(self) -> Levels:
         """What the values reach.
@@ -49,20 +52,31 @@ class Samples:
         """Upright, by EXIF orientation 1 to 8."""
         if not 2 <= orientation <= 8:
             return self
-        values = np.swapaxes(self.values, 0, 1) if orientation > 4 else self.values
-        if orientation in (2, 3, 6, 7):
-            values = values[:, ::-1]
-        if orientation in (3, 4, 7, 8):
-            values = values[::-1]
-        return replace(self, values=np.ascontiguousarray(values))
+        alpha = None if self.alpha is None else _turned(self.alpha, orientation)
+        return replace(self, values=_turned(self.values, orientation), alpha=alpha)
+
+
+def _turned(values: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np.generic]:
+    if orientation > 4:
+        values = np.swapaxes(values, 0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return np.ascontiguousarray(values)
+
+
+def shape_of(alpha: npt.NDArray[np.generic]) -> npt.NDArray[np.generic] | None:
+    """The transparency (h, w) if it says anything: one that is the same all over, such as the zeros that
+    camera software writes, does not."""
+    return None if (alpha == alpha.flat[0]).all() else alpha
 
 
 def over_black(
-    values: npt.NDArray[np.generic], alpha: npt.NDArray[np.generic], full: float
+    values: npt.NDArray[np.generic], alpha: npt.NDArray[np.generic] | None, full: float
 ) -> npt.NDArray[np.generic]:
-    """Values (h, w[, 3]) laid over black by their transparency (h, w); 0 everywhere is an alpha that nobody
-    filled in, as camera software writes it."""
-    if not alpha.any() or (alpha == full).all():
+    """Values (h, w[, 3]) laid over black by their transparency (h, w); None: as they are."""
+    if alpha is None:
         return values
     share = alpha.astype(np.float32) / np.float32(full)
     numbers = values.astype(np.float64) * (share if values.ndim == 2 else share[..., None])

@@ -117,7 +117,8 @@ def of(levels: Levels, scales: Scales) -> Scale:
 def dims(levels: Levels, scale: Scale) -> bool:
     """Whether the photo uses a quarter of its scale or less: on its own it would be taken for one of fewer
     bits."""
-    return levels.kind != DECLARED and _full(levels.high, levels.kind == INTEGER) <= (scale.high + 1) / 4
+    whole = levels.kind == INTEGER
+    return levels.kind != DECLARED and _full(levels.high, whole) <= (scale.high + whole) / 4
 
 
 def _by_setting(named: Mapping[str, Levels], bits: int) -> Scale:

@@ -96,6 +96,7 @@ def of(
 ) -> Summary:
     """Count what ingest made of `photos`, all that were found: `kept`, `twice` (duplicates.csv)."""
     usable = photos[photos["problem"] == ""]
+    told = [*_scale_warnings(kept), *_stack_warnings(kept), *_mask_warnings(kept)]
     exact = twice[twice["kind"] == "exact"]
     return Summary(
         photos=len(kept),
@@ -114,7 +115,7 @@ def of(
         fit_figures=decision.figures,
         not_turned=dict(sorted(Counter(filter(None, kept["not_turned"])).items())),
         roi=roi,
-        warnings=warnings + _scale_warnings(kept) + _mask_warnings(kept) + _label_warnings(exact),
+        warnings=[*warnings, *told, *_label_warnings(exact)],
     )
 
 
@@ -151,6 +152,18 @@ def _scale_warnings(kept: pd.DataFrame) -> list[str]:
         f"{sum(dim)} of {len(kept)} photos use at most a quarter of their grey scale, such as "
         f"{first['source']}, which reaches {first['levels'].high:g} of {first['scale']}: if they come from "
         "another camera or software, bring them to the same range; see dataset.bit_depth"
+    ]
+
+
+def _stack_warnings(kept: pd.DataFrame) -> list[str]:
+    """Files that hold more pictures than the one that is used."""
+    stacks = kept[kept["pictures"] > 1].sort_values("source")
+    if stacks.empty:
+        return []
+    first = stacks.iloc[0]
+    return [
+        f"{counted(len(stacks), 'file')} with several pictures, such as {first['source']} with "
+        f"{first['pictures']}: the first is used; save each picture as a file of its own to use all"
     ]
 
 

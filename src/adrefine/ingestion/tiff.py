@@ -11,18 +11,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from adrefine.ingestion.damage import BadPhoto, check_jpeg, unread
-from adrefine.ingestion.samples import Samples, over_black
+from adrefine.ingestion.samples import Samples, over_black, shape_of
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
-_REDUCED = 1  # bit of NewSubfileType
+_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _MAX, _SMAX = 281, 341
-_STRAIGHT = 2  # of ExtraSamples: transparency that the colours are not multiplied with yet
+_MULTIPLIED, _STRAIGHT = (
+    1,
+    2,
+)  # of ExtraSamples: transparency that the colours are, or are not, multiplied with
+_PAGES = 100  # that are looked at
 _OLD_JPEG, _JPEG = 6, 7
 _FAX = (2, 3, 4)
 _PACKED = (5, 8, 32946, 32773, 34925, 50000)  # LZW, deflate, PackBits, LZMA, Zstandard
@@ -53,13 +58,13 @@ def read(data: bytes, check_size: Callable[[int, int], None]) -> Samples | None:
 
     try:
         with tifffile.TiffFile(BytesIO(data)) as file:
-            place, page = _picture(file)
+            page = _picture(file)
             check_size(page.imagewidth, page.imagelength)
             if kind := _kind(page):
                 raise BadPhoto(f"a TIFF of a kind that cannot be read ({kind}): {_EXPORT}")
             _check_strips(page, len(data))
             _check_lengths(page, data)
-            if place == 0 and not file.is_bigtiff and _plain(page):
+            if page.offset == file.pages[0].offset and not file.is_bigtiff and _plain(page):
                 return None
             return _samples(page, page.asarray(maxworkers=1)).turned(_orientation(page))
     except BadPhoto:
@@ -68,19 +73,32 @@ def read(data: bytes, check_size: Callable[[int, int], None]) -> Samples | None:
         raise unread(error, "damaged or truncated TIFF") from None
 
 
-def _picture(file: Any) -> tuple[int, Any]:
-    """The first page that is no reduced copy of another, and its place."""
-    place = 0
-    while True:
-        try:
-            page = file.pages[place]
-        except IndexError:
-            return 0, file.pages[0]
-        if not int(page.subfiletype) & _REDUCED:
-            return place, page
-        place += 1
-        if place > 100:
-            return 0, file.pages[0]
+def pictures(data: bytes) -> int:
+    """How many pictures of the size of the one that is read a TIFF holds: one, unless it is a stack."""
+    import tifffile
+
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        shown = _picture(file)
+        return max(1, sum(_area(page) == _area(shown) for page in _full(file)))
+
+
+def _picture(file: Any) -> Any:
+    """The first of the largest pages that are no reduced copy of another; raw files of cameras have a preview
+    first and the photo below it."""
+    full = _full(file)
+    return max(full, key=_area) if full else file.pages[0]
+
+
+def _full(file: Any) -> list[Any]:
+    """Pages, and those below them, that are no reduced copies and no masks, in their order."""
+    pages = []
+    for page in islice(file.pages, _PAGES):
+        pages += [page, *(page.pages or ())]
+    return [page for page in pages if not int(page.subfiletype) & (_REDUCED | _MASK)]
+
+
+def _area(page: Any) -> int:
+    return int(page.imagewidth * page.imagelength)
 
 
 def _kind(page: Any) -> str:
@@ -110,10 +128,14 @@ def _kind(page: Any) -> str:
 
 
 def _plain(page: Any) -> bool:
-    """Whether Pillow reads it right."""
+    """Whether Pillow reads it right. It divides colours by the transparency they were multiplied with, and so
+    loses those behind 0."""
     unsigned = int(page.sampleformat) in (_UNSIGNED, _VOID)
     common = page.bitspersample in (1, 2, 4, 8) and page.planarconfig == 1
-    return bool(unsigned and common and int(page.compression) in (1, *_FAX, _OLD_JPEG, _JPEG, *_PACKED))
+    extra = [int(what) for what in page.extrasamples]
+    layers = _MULTIPLIED not in extra and not (extra and int(page.photometric) == _WHITE_IS_ZERO)
+    known = int(page.compression) in (1, *_FAX, _OLD_JPEG, _JPEG, *_PACKED)
+    return bool(unsigned and common and layers and known)
 
 
 def _check_strips(page: Any, size: int) -> None:
@@ -176,12 +198,14 @@ def _samples(page: Any, values: npt.NDArray[np.generic]) -> Samples:
     if values.dtype == np.bool_:
         values, full = values.astype(np.uint8), 1.0
     colours = 3 if photometric in (_RGB, _YCBCR) else 1
+    alpha = None
     if values.ndim == 3:
         extra = [int(what) for what in page.extrasamples]
+        alpha = shape_of(values[..., colours]) if extra[:1] in ([_STRAIGHT], [_MULTIPLIED]) else None
         shown = values[..., :colours] if colours == 3 else values[..., 0]
-        values = over_black(shown, values[..., colours], full) if extra[:1] == [_STRAIGHT] else shown
+        values = over_black(shown, alpha, full) if extra[:1] == [_STRAIGHT] else shown
     sure = full if values.dtype.kind == "u" and (bits < 16) else None
-    return Samples(np.ascontiguousarray(values), sure, _declared(page), photometric == _WHITE_IS_ZERO)
+    return Samples(np.ascontiguousarray(values), sure, _declared(page), photometric == _WHITE_IS_ZERO, alpha)
 
 
 def _orientation(page: Any) -> int:

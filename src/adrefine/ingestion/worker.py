@@ -22,17 +22,18 @@ from PIL import Image
 
 from adrefine import io
 from adrefine.datasets import pairing
-from adrefine.ingestion import cache, decode, fitting, hints, pose, scales
+from adrefine.ingestion import cache, decode, fitting, hints, pose, scales, stacks
 from adrefine.ingestion.damage import OutOfMemory
 from adrefine.ingestion.decode import BadPhoto, Decoded
 from adrefine.ingestion.pose import Pose
 from adrefine.ingestion.samples import Samples
-from adrefine.ingestion.scales import EIGHT_BIT, Levels, Scale, Scales
+from adrefine.ingestion.scales import EIGHT_BIT, Levels, Scales
 from adrefine.ingestion.sources import read_bytes
 
 R = TypeVar("R")
 _LARGE = 25e6  # pixels
 _TURNED = 2 * decode.THUMBNAIL  # pixels a side of the turned photo that a thumbnail is made of
+_RECORDED = ["width", "height", "pictures", "grey_levels", "black", "saturated", "sharpness", "brightness"]
 _END = 3  # grey levels that count as black, and as saturated: resizing and JPEG soften both
 
 
@@ -81,12 +82,12 @@ class Job:
 class Photo:
     """What is known of a photo afterwards; about 2 kB, 512 bytes of it for each thumbnail.
 
-    `problem`: why it goes to quarantine; `clash`: how its mask disagrees in size; `torn`: how
-    its masks disagree with each other. `sha256`, `mask_sha256`: of the files' bytes; `file`, `mask_file`: the
+    `problem`: why it goes to quarantine; `clash`: how its mask disagrees in size; `torn`: how its masks
+    disagree with each other. `sha256`, `mask_sha256`: of the files' bytes; `file`, `mask_file`: the
     images in the side cache. `pose`, `turned`: how the part lies, and the thumbnail the photo would have if
     turned; None and empty where nobody looked. `levels`: set if the photo has to come again
     when the scale of the set is known. `grey_levels`, `black`, `saturated`: how many different ones its image
-    has, and the shares of its pixels at either end.
+    has, and the shares of its pixels at either end. `pictures`: in its file, of which it is the first.
     """
 
     index: int
@@ -102,6 +103,7 @@ class Photo:
     grey_levels: int = 0
     black: float = 0.0
     saturated: float = 0.0
+    pictures: int = 1
     sharpness: float = 0.0
     brightness: float = 0.0
     levels: Levels | None = None
@@ -162,11 +164,11 @@ def _image(settings: WorkerSettings, job: Job, photo: Photo) -> None:
                 photo.levels = decoded.levels()
                 cache.seal(cache.levels_file(settings.cache, photo.sha256), photo.levels.as_json())
                 return
-            record = _keep(settings, job, file, _in_8_bits(decoded, scale))
+            ready = decoded if isinstance(decoded, Decoded) else decode.on_scale(decoded, scale)
+            record = _keep(settings, job, file, ready, stacks.pictures(data))
     photo.scale = str(scale)
-    photo.width, photo.height = record["width"], record["height"]
-    photo.grey_levels, photo.black, photo.saturated = (record[k] for k in ("levels", "black", "saturated"))
-    photo.sharpness, photo.brightness = record["sharpness"], record["brightness"]
+    for name in _RECORDED:
+        setattr(photo, name, record[name])
     decode.check_size(photo.width, photo.height, settings.max_megapixels)
     photo.thumbnail = _thumbnail(record["thumbnail"])
     if settings.looks:
@@ -195,10 +197,6 @@ def _enough(size: int, lies: Pose | None) -> int:
     return size if lies is None else ceil(size / (pose.MARGIN * min(lies.length, lies.width)))
 
 
-def _in_8_bits(photo: Decoded | Samples, scale: Scale) -> Decoded:
-    return photo if isinstance(photo, Decoded) else decode.on_scale(photo, scale)
-
-
 def _fit(decoded: Decoded, settings: WorkerSettings, job: Job, is_mask: bool = False) -> Image.Image:
     if job.pose is None:
         return fitting.fit(decoded, settings.size, settings.fit, is_mask)
@@ -216,7 +214,7 @@ def _look(image: Image.Image) -> dict[str, Any]:
     return {"pose": lies.values(), "turned": turned.tobytes().hex()}
 
 
-def _keep(settings: WorkerSettings, job: Job, file: Path, decoded: Decoded) -> dict[str, Any]:
+def _keep(settings: WorkerSettings, job: Job, file: Path, decoded: Decoded, count: int) -> dict[str, Any]:
     """Bring a photo to the working size and store it; its record."""
     image = decode.as_grey(_fit(decoded, settings, job))
     grey = image.convert("L")
@@ -224,7 +222,8 @@ def _keep(settings: WorkerSettings, job: Job, file: Path, decoded: Decoded) -> d
     record = {
         "width": decoded.width,
         "height": decoded.height,
-        "levels": int(np.count_nonzero(counts)),
+        "pictures": count,
+        "grey_levels": int(np.count_nonzero(counts)),
         "black": round(float(counts[:_END].sum() / counts.sum()), 4),
         "saturated": round(float(counts[-_END:].sum() / counts.sum()), 4),
         "thumbnail": decode.thumbnail(image).tobytes().hex(),
