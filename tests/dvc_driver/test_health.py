@@ -102,15 +102,55 @@ def test_a_killed_experiment_is_named_with_the_command_that_brings_the_branch_ba
     assert (project / "review.csv").read_text() == "a\nb\n"
 
 
-def test_answers_that_are_in_the_stash_alone_come_back(project: Path) -> None:
-    """As a kill leaves it between DVC's `stash` and its `stash pop`."""
-    _git(project, "stash")
-    _git(project, "checkout", "-q", "--detach")
-    with pytest.raises(UserError, match=r"is in `git stash` alone: .+ && git stash pop$") as told:
+@pytest.mark.parametrize("detached", [True, False])
+def test_answers_that_are_in_the_stash_come_back(project: Path, detached: bool) -> None:
+    """As a kill leaves it between DVC's `stash` and the end of its `stash pop`."""
+    for found in ("", "a\n", "a\nb\n", "a\nb"):
+        _stashed_by_dvc(project)
+        if detached:
+            _git(project, "checkout", "-q", "--detach")
+        (project / "review.csv").write_text(found)
+        with pytest.raises(UserError, match=r"is in `git stash`: .+ git stash drop -q$") as told:
+            health.look(project)
+        subprocess.run(str(told.value).rpartition(": ")[2], shell=True, cwd=project, check=True)
+        assert _git(project, "symbolic-ref", "--short", "HEAD") == "main"
+        assert _git(project, "stash", "list") == ""
+        assert _git(project, "status", "--porcelain", "-uno") == "M review.csv"
+        assert (project / "review.csv").read_text() == "a\nb\n"
+        assert health.look(project) is None
+    _stashed_by_dvc(project)
+    (project / "review.csv").write_text("later\n")
+    os.utime(project / "review.csv", (time.time() + 90,) * 2)
+    with pytest.raises(UserError, match=r"first save copies of review.csv, changed since"):
         health.look(project)
-    subprocess.run(str(told.value).rpartition(": ")[2], shell=True, cwd=project, check=True)
-    assert _git(project, "symbolic-ref", "--short", "HEAD") == "main"
-    assert (project / "review.csv").read_text() == "a\nb\n"
+
+
+def _stashed_by_dvc(project: Path) -> None:
+    listed = project / ".dvc/tmp/exps/rwlock"
+    listed.parent.mkdir(parents=True, exist_ok=True)
+    listed.write_text('{"write": {"workspace": {"pid": 1}, "refs/exps/stash": {"pid": 1}}, "read": {}}')
+    _git(project, "stash")
+
+
+def test_answers_that_dvc_alone_holds_come_back(project: Path) -> None:
+    """As a kill leaves it after DVC's checkout by force, before it has applied the changes again."""
+    killed(started(project, "exp", "run", "-S", "x=2"))
+    for found in ("a\n", "a\nb", None):
+        (project / "review.csv").unlink() if found is None else (project / "review.csv").write_text(found)
+        with pytest.raises(UserError, match=r"of review.csv is in a commit of DVC's alone") as told:
+            health.look(project)
+        subprocess.run(str(told.value).rpartition(": ")[2], shell=True, cwd=project, check=True)
+        assert (project / "review.csv").read_text() == "a\nb\n"
+        assert (project / "params.yaml").read_text() == "x: 2\n"
+        assert health.look(project) is None
+        _git(project, "checkout", "-q", "--detach")
+
+
+def test_a_stash_of_the_user_is_theirs(project: Path) -> None:
+    _git(project, "stash")
+    assert health.look(project) is None
+    _git(project, "checkout", "-q", "--detach")
+    assert health.look(project) is None
 
 
 def test_a_head_that_the_user_detached_is_theirs(project: Path) -> None:

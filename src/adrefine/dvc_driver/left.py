@@ -1,41 +1,98 @@
-"""What a killed `dvc exp run` leaves in git: no branch, at times the user's changes in the stash alone."""
+"""What a killed `dvc exp run` leaves in git: no branch, at times the user's changes in the stash alone.
+
+DVC stashes what is not committed, detaches HEAD, applies the stash with the settings of the experiment,
+keeps that as a stash of its own, goes back, and pops the user's. Then it checks out the commit by force,
+applies its own stash on top and runs. Killed, it leaves any of these states, and files that are half written.
+"""
 
 from __future__ import annotations
 
+import json
+import shlex
 import subprocess
 from pathlib import Path
 
-_MADE = ("refs/exps/exec/EXEC_MERGE", "refs/exps/exec/EXEC_BASELINE")  # while it runs; removed at its end
+_MERGE = "refs/exps/exec/EXEC_MERGE"  # the user's changes and the settings, while an experiment runs
+_MADE = (_MERGE, "refs/exps/exec/EXEC_BASELINE")
 _MOVED = "checkout: moving from "  # how git's log names what DVC does before it runs an experiment
+_LOCKS, _STASHING = Path(".dvc/tmp/exps/rwlock"), "refs/exps/stash"  # who is at work; a kill leaves the entry
+_OURS = ("--", ".", ":!.dvc/tmp")  # all files but those of DVC's own that it commits for a moment
+_SLACK = 2.0  # seconds between that entry and the stash, for clocks of whole seconds
 
 
 def left_behind(root: Path = Path()) -> str | None:
     """What is not as it was before, and the commands that bring it back; None: nothing. To be called while no
     DVC runs."""
-    if git(root, "rev-parse", "--git-dir") is None or git(root, "symbolic-ref", "-q", "HEAD") is not None:
+    if git(root, "rev-parse", "--git-dir") is None:
         return None
-    moved = (git(root, "log", "-g", "-1", "--format=%gs|%ct", "HEAD") or "").partition(_MOVED)[2]
-    branch = moved.partition(" to ")[0]
-    began = any(git(root, "rev-parse", "-q", "--verify", name) for name in _MADE)
-    stashed = _newest_stash(root)
-    if not branch or not (began or stashed) or git(root, "rev-parse", "-q", "--verify", branch) is None:
+    there = git(root, "symbolic-ref", "-q", "--short", "HEAD")
+    branch = there or _left_branch(root)
+    if branch is None:
         return None
-    back = f"git symbolic-ref HEAD refs/heads/{branch}"
-    if stashed and not began:  # the interval in which they are nowhere else
+    back = [] if there else [f"git symbolic-ref HEAD refs/heads/{branch}"]
+    where = "git is on no branch" if back else "git is on its branch"
+    if _stashed(root):
+        steps = [*back, "git read-tree -u --reset 'stash@{0}'", "git reset -q", "git stash drop -q"]
         return (
-            "`dvc exp run` was killed: git is on no branch, and what you had not committed (answers, "
-            f"params.yaml) is in `git stash` alone: {back} && git stash pop"
+            f"`dvc exp run` was killed: {where}, and what you had not committed (answers, params.yaml) is in "
+            f"`git stash`{_later(root)}: {' && '.join(steps)}"
+        )
+    if there or not all(git(root, "rev-parse", "-q", "--verify", name) for name in _MADE):
+        return None
+    if lost := _lost(root):
+        files = " ".join(map(shlex.quote, lost))
+        return (
+            f"`dvc exp run` was killed: {where}, and what you had not committed of {', '.join(lost)} is in a "
+            f"commit of DVC's alone: {back[0]} && git checkout -q {_MERGE} -- {files} && git reset -q"
         )
     return (
-        "`dvc exp run` was killed: git is on no branch; your files are as they were, params.yaml has the "
-        f"settings of the experiment: {back}"
+        f"`dvc exp run` was killed: {where}; your files are as they were, params.yaml has the settings of "
+        f"the experiment: {back[0]}"
     )
 
 
-def _newest_stash(root: Path) -> bool:
-    """Whether the newest stash was made of the commit that is checked out."""
+def _left_branch(root: Path) -> str | None:
+    """The branch that HEAD was on before DVC detached it; None: it was no DVC."""
+    moved = (git(root, "log", "-g", "-1", "--format=%gs", "HEAD") or "").partition(_MOVED)[2]
+    branch = moved.partition(" to ")[0]
+    return branch if branch and git(root, "rev-parse", "-q", "--verify", f"refs/heads/{branch}") else None
+
+
+def _stashed(root: Path) -> bool:
+    """Whether the newest stash was made by a DVC that died before it popped it: of the commit that is checked
+    out, and since that DVC is listed as the one who stashes."""
+    try:
+        since = (root / _LOCKS).stat().st_mtime
+        listed = _STASHING in json.loads((root / _LOCKS).read_bytes()).get("write", {})
+    except (OSError, ValueError, AttributeError):
+        return False
     base, head = git(root, "rev-parse", "-q", "--verify", "stash^1"), git(root, "rev-parse", "HEAD")
-    return base is not None and base == head
+    made = git(root, "log", "-1", "--format=%ct", "stash") or "0"
+    return listed and base is not None and base == head and int(made) >= since - _SLACK
+
+
+def _later(root: Path) -> str:
+    """A warning of tracked files that somebody wrote since the stash: the commands would undo that."""
+    made = float(git(root, "log", "-1", "--format=%ct", "stash") or 0)
+    changed = [root / name for name in (git(root, "diff", "--name-only", "stash", *_OURS) or "").splitlines()]
+    names = [path.name for path in changed if path.exists() and path.stat().st_mtime > made + 60]
+    return f" (first save copies of {', '.join(names)}, changed since)" if names else ""
+
+
+def _lost(root: Path) -> list[str]:
+    """Files with changes that DVC holds, and that are in the folder as of the commit, or the first part of
+    what they should be."""
+    held = (git(root, "diff", "--name-only", "--diff-filter=AM", "HEAD", _MERGE, *_OURS) or "").splitlines()
+    changed = set((git(root, "diff", "--name-only", "HEAD") or "").splitlines())
+    return [name for name in held if name not in changed or _is_cut(root, name)]
+
+
+def _is_cut(root: Path, name: str) -> bool:
+    whole = subprocess.run(
+        ["git", "show", f"{_MERGE}:{name}"], cwd=root, capture_output=True, check=False
+    ).stdout
+    content = (root / name).read_bytes() if (root / name).exists() else b""
+    return len(content) < len(whole) and whole.startswith(content)
 
 
 def git(root: Path, *arguments: str) -> str | None:
