@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from adrefine.errors import UserError
 from adrefine.sections import Section
 
 if TYPE_CHECKING:  # a section of params.yaml is read without the strategy's imports
@@ -51,6 +52,18 @@ class StrategySettings(Section):
     TWINS: ClassVar[bool] = False
     KNOWS: ClassVar[Literal["nothing", "share", "bounds"]] = "share"
     REFINE: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    def check_count(self, name: str, count: int) -> None:
+        """Refuse a training set of `count` images for the strategy of that name.
+
+        Raises:
+            UserError: it needs more.
+        """
+        if count < self.FEWEST:
+            raise UserError(
+                f"refine.strategy = {name} needs {self.FEWEST} training images or more, there are {count}: "
+                "choose another strategy"
+            )
 
     @abstractmethod
     def create(self, images: int) -> Strategy:

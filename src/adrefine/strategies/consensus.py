@@ -40,11 +40,7 @@ class Consensus(StrategySettings):
         training: Training,
         evidence: Evidence | None = None,
     ) -> ConsensusScorer:
-        if len(images) < FEWEST:
-            raise UserError(
-                f"refine.strategy = consensus needs {FEWEST} training images or more, there are "
-                f"{len(images)}: choose another strategy"
-            )
+        self.check_count("consensus", len(images))
         if evidence is None:
             raise UserError(
                 f"{images.prepared / 'places'} is missing, which refine.strategy = consensus reads: run "
