@@ -28,7 +28,7 @@ class Run:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.lines: list[str] = []
-        self.state = "none"  # none | running | done | failed | stopped
+        self.state = "none"  # none | running | stopping | done | failed | stopped
 
     def start(self) -> bool:
         """Begin; whether it did: False while one runs."""
@@ -43,7 +43,10 @@ class Run:
 
     def stop(self) -> None:
         """End the run, as ctrl-C would, at its next line."""
-        self._stop.set()
+        with self._lock:
+            self._stop.set()
+            if self.state == "running":
+                self.state = "stopping"
 
     def close(self) -> None:
         """End the run; one that says nothing ends with this process."""
@@ -72,4 +75,5 @@ class Run:
             self.lines.append(f"adrefine: error: {error}")
         finally:
             running.close()
-            self.state = state
+            with self._lock:
+                self.state = state

@@ -1,9 +1,10 @@
 // `dvc repro`, its log, and the report when it is done.
 import { $, get, notice, post } from "./api.js";
 
-const WORDS = { none: "", running: "running …", done: "done", failed: "failed: see the log", stopped: "stopped" };
+const WORDS = { none: "", running: "running …", stopping: "stopping, at the next line of the log …", done: "done", failed: "failed: see the log", stopped: "stopped" };
 let next = 0;
 let state = "none";
+const going = (one) => one === "running" || one === "stopping";
 let ended = async () => {};
 
 export function start(whenDone) {
@@ -39,10 +40,10 @@ async function follow() {
   for (const line of told.lines) $("log").append(`${line}\n`);
   if (told.lines.length) $("log").scrollTop = $("log").scrollHeight;
   $("state").textContent = WORDS[state];
-  $("start").disabled = state === "running";
+  $("start").disabled = going(state);
   $("stop").disabled = state !== "running";
-  if (state === "running") setTimeout(follow, 500);
-  else if (was === "running") {
+  if (going(state)) setTimeout(follow, 500);
+  else if (going(was)) {
     if (state === "done") show();
     await ended();
   }
