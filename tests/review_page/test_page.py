@@ -26,6 +26,7 @@ HOSTILE = {
     "im001": "'\"><script>document.title='hit'</script>.png",
     "im002": "‮gnp.exe&lt;b&gt;.png",
 }
+LINKS = {"file:///photos/im050.png": "im050.png", "../secret.png": "secret.png"}
 CELLS = "#cells [role=option]"  # the select has options, too
 PATIENCE = 10_000  # milliseconds
 
@@ -353,7 +354,8 @@ def test_apply_shows_the_log_and_then_the_result(opened: Any, page: Page, served
     reports = page.folder / paths.REPORTS
     reports.mkdir(exist_ok=True)
     script = "<script>try { parent.document.title='hit' } catch {}</script>"
-    (reports / "report.html").write_text(f"{script}<p>done")
+    links = [f'<a href="{to}" target="_blank">{name}</a>' for to, name in LINKS.items()]
+    (reports / "report.html").write_text(f"{script}<p>done{''.join(links)}")
     page.runs.append(["Running stage 'refine':", "refine: <b>5</b> of 139 training images removed"])
     tab = opened()
     press(tab, "r")
@@ -363,6 +365,11 @@ def test_apply_shows_the_log_and_then_the_result(opened: Any, page: Page, served
     tab.get_by_role("status").get_by_text("done", exact=True).wait_for()
     tab.frame_locator("#result").get_by_text("done").wait_for()
     assert tab.get_by_role("link", name="Open the report").get_attribute("href") == "report"
+    with tab.expect_popup() as opened_photo:
+        tab.frame_locator("#result").get_by_text("im050.png").click()
+    photo = opened_photo.value.locator("img")
+    until(lambda: photo.evaluate("image => image.naturalWidth") == 40, "the photo opens")
+    assert tab.frame_locator("#result").get_by_text("secret.png").get_attribute("href") is None
 
 
 def test_a_region_is_drawn_by_mouse_or_by_numbers_and_saved(opened: Any, page: Page) -> None:

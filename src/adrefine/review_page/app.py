@@ -15,6 +15,7 @@ from adrefine.errors import UserError
 from adrefine.review import ASKED
 from adrefine.review_page import region
 from adrefine.review_page.applying import Run
+from adrefine.review_page.report import served
 from adrefine.review_page.room import AHEAD, Room
 
 _HERE = Path(__file__).parent
@@ -27,8 +28,10 @@ _STATIC = {
 _STATIC["icon.svg"] = "image/svg+xml"
 # Whatever changes a picture, a run, gives it another address: the page adds the `edition`.
 _KEEP = {"cache-control": "private, max-age=86400"}
-# The report's own style and small script, in a place that can ask this server for nothing.
-_REPORT = {"content-security-policy": "sandbox allow-scripts allow-popups; frame-ancestors 'self'"}
+# The report's own style and small script, in a place that can ask this server for nothing. A photo that it
+# opens is this server's, in a window of its own that the report cannot reach.
+_SANDBOX = "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox"
+_REPORT = {"content-security-policy": f"{_SANDBOX}; frame-ancestors 'self'"}
 Tab = Annotated[str, Field(pattern=r"^[0-9a-z]{1,40}$")]
 
 
@@ -169,10 +172,10 @@ def _add_runs(app: FastAPI, room: Room, run: Run) -> None:
         return run.told(since)
 
     @app.get("/report")
-    def report() -> Response:
+    def whole_report() -> Response:
         file = paths.REPORTS / "report.html"
         if not file.is_file():
             return Response(
                 "there is no report yet: run `dvc repro`", status_code=404, media_type="text/plain"
             )
-        return FileResponse(file, media_type="text/html; charset=utf-8", headers=_REPORT)
+        return HTMLResponse(served(file, room.names()), headers=_REPORT)

@@ -216,6 +216,11 @@ class Room:
             "back": len(removed - gone),
         }
 
+    def names(self) -> dict[str, str]:
+        """Ids of the photos by their names."""
+        photos = self.photos
+        return dict(zip(photos.names, photos.ids, strict=True))
+
     def picture(self, kind: str, image_id: str) -> tuple[bytes | Path, str] | None:
         """As of `Album.picture`; waits for nobody."""
         return self.album.picture(kind, image_id)
