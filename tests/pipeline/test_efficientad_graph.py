@@ -40,6 +40,7 @@ def test_only_the_learning_runs_and_leaves_all_that_is_promised(chosen: tuple[Pr
         assert set(metrics["localization"][name]) == {"pixel_auroc", "aupro"}
     assert metrics["cleaning"]["removed"] == 1
     assert (project.root / "reports/plots/distillation.png").exists()
+    assert (project.root / "reports/plots/layers.png").exists()
     report = (project.root / "reports/report.html").read_text()
     assert "Heat map of" in report
     assert "distillation steps" in report

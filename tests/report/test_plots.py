@@ -50,6 +50,20 @@ def test_a_distillation_has_its_curve(data, tmp_path):
     assert line.get_xydata().tolist() == curve.to_numpy().tolist()
 
 
+def test_parts_of_a_map_stand_beside_their_photo(data, tmp_path):
+    files = data.test["path"].head(2).tolist()
+    heat = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    layers = [
+        (file, {"student": heat, "autoencoder": heat * n, "both": heat}) for n, file in enumerate(files)
+    ]
+    shown = replace(data, layers=layers)
+    assert names(plots.write_all(shown, tmp_path)) == sorted([*ALL, "layers.png"])
+    axes = drawn("layers", shown)
+    assert [one.get_title(loc="left") for one in axes[:4]] == ["photo", "student", "autoencoder", "both"]
+    assert len(axes) == 8
+    assert {one.images[0].get_clim() for one in (axes[2], axes[6])} == {(0, 1)}  # one scale a column
+
+
 def test_one_kind_of_test_photo_has_no_roc(data, tmp_path):
     only_good = replace(data, test=data.test[data.test["label"] == 0])
     assert "roc.png" not in names(plots.write_all(only_good, tmp_path))

@@ -227,6 +227,10 @@ class Detector(ABC):
         """Anomaly maps (n, h, w) float32 of the image `files` of `images`; None if it makes none."""
         return None
 
+    def layers(self, images: Images, files: list[Path]) -> dict[str, np.ndarray]:
+        """The maps (n, h, w) that `maps` adds up, by their names; none if it has no such parts."""
+        return {}
+
     def apply(self, evaluate: Evaluate) -> None:  # noqa: B027  most detectors have nothing to choose then
         """Score and map from now on as section `evaluate` of params.yaml says."""
 

@@ -20,6 +20,8 @@ from adrefine.report import gallery
 from adrefine.report.data import ReportData
 from adrefine.runtime.seeds import derived_seed
 
+_LAYERED = 4  # photos whose maps are shown in parts
+
 
 def maps_of(inputs: Inputs, name: str, ids: Sequence[str], files: list[Path]) -> np.ndarray | None:
     """Maps (n, h, w) of photos by the model `name`; None if its detector makes none.
@@ -65,6 +67,28 @@ def read_mask(mask_path: str, path: str) -> np.ndarray:
     """Mask (h, w) of a photo, all False without a file."""
     with Image.open(mask_path or path) as image:
         return np.asarray(image.convert("L")) > 0 if mask_path else np.zeros(image.size[::-1], dtype=bool)
+
+
+def layers(inputs: Inputs, test: pd.DataFrame) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Of the `_LAYERED` most suspicious test photos, defects first, the file and the maps that the map of the
+    refined model adds up, the sum last; nothing where it has no such parts.
+
+    Args:
+        test: columns image_id, path, label and `refined`, the scores.
+    """
+    worst = test.assign(good=test["label"] == manifest.GOOD).sort_values(
+        ["good", "refined", "image_id"], ascending=[True, False, True]
+    )
+    chosen = worst.head(_LAYERED)
+    files = [Path(path) for path in chosen["path"]]
+    images, model = Images(tuple(chosen["image_id"]), inputs.prepared), inputs.models["refined"]
+    parts = model.layers(images, files)
+    if not parts or not files:
+        return []
+    whole = model.maps(images, files)
+    assert whole is not None
+    named = {**parts, "both": whole}
+    return [(str(file), {name: maps[row] for name, maps in named.items()}) for row, file in enumerate(files)]
 
 
 def gallery_maps(inputs: Inputs, data: ReportData, limit: int) -> dict[str, np.ndarray]:

@@ -41,7 +41,9 @@ def evaluate(inputs: Inputs, params: Evaluate, settings: dict[str, Any]) -> Repo
         turned=inputs.turned,
         interest=inputs.interest,
     )
-    return replace(data, maps=maps.gallery_maps(inputs, data, params.gallery))
+    return replace(
+        data, maps=maps.gallery_maps(inputs, data, params.gallery), layers=maps.layers(inputs, data.test)
+    )
 
 
 def _of_inputs(inputs: Inputs) -> dict[str, Any]:

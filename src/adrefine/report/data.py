@@ -33,6 +33,8 @@ class ReportData:
         queue: one row per training image that no human answered for, the most doubtful first: image_id,
             reason.
         maps: anomaly map by image_id, (h, w) float32, of the refined model; for gallery images only.
+        layers: of some test photos the file and, by name, the maps (h, w) that the detector's map adds up,
+            the sum last; empty where it has no such parts.
         notes: sentences the reader must know (unlabelled data, defects run out, no ceiling ...).
         distillation: columns step and loss of pretrain_pdn; None where it did no step or was not needed.
         throughput: images a second of its steps, when they were done; None where it is not known.
@@ -50,6 +52,7 @@ class ReportData:
     stop_reason: str
     queue: pd.DataFrame = field(default_factory=pd.DataFrame)
     maps: dict[str, np.ndarray] = field(default_factory=dict)
+    layers: list[tuple[str, dict[str, np.ndarray]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     distillation: pd.DataFrame | None = None
     throughput: float | None = None

@@ -54,6 +54,11 @@ _PLOTS = {  # title, caption, whether it takes the full width
         "How many training photos got which score. Photos to the right of the dashed limit could be removed.",
         True,
     ),
+    "layers": (
+        "Which network saw it?",
+        "Test photos. The student finds small local defects, the autoencoder what is wrong as a whole.",
+        True,
+    ),
     "distillation": (
         "How well does the patch network imitate its teacher?",
         "1 is no better than the mean of every channel. If the curve still falls, more steps help.",
@@ -156,6 +161,7 @@ def _alt(name: str, data: ReportData) -> str:
         "roc": f"ROC curves of the test photos. AUROC: {aurocs}.",
         "auroc_by_round": f"Line plot of the test AUROC after each round. AUROC: {aurocs}.",
         "removal": f"Hidden defects found and good photos lost as photos are removed. {words.headline(data)}",
+        "layers": f"Maps of {len(data.layers)} test photos, the detector's parts side by side.",
         "distillation": "Line plot of the loss of the distillation against the step.",
         "scores_by_round": "Histograms of the training photos' scores in some rounds, with the limit.",
     }[name]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
+from PIL import Image
 
 from adrefine.evaluation.models import MODELS
 from adrefine.io import write_bytes
@@ -35,7 +36,7 @@ def write_all(data: ReportData, folder: Path) -> list[Path]:
     """Draw what the data allows into `folder`, and delete the plots that it does not allow.
 
     `roc.png`, `removal.png` and `auroc_by_round.png` need labels; `scores_by_round.png` needs a scored round,
-    `distillation.png` steps of pretrain_pdn.
+    `distillation.png` steps of pretrain_pdn, `layers.png` a detector whose map adds up several.
 
     Returns:
         The files written.
@@ -216,9 +217,28 @@ def _distillation(data: ReportData) -> Figure | None:
     return drawn
 
 
+def _layers(data: ReportData) -> Figure | None:
+    """A row for each photo: itself, and each of its maps; a column has one scale."""
+    if not data.layers:
+        return None
+    names = list(data.layers[0][1])
+    drawn = Figure(figsize=(2.2 * (1 + len(names)), 2.3 * len(data.layers)), layout="constrained")
+    grid = drawn.subplots(len(data.layers), 1 + len(names), squeeze=False)
+    highest = {name: max(float(maps[name].max()) for _, maps in data.layers) for name in names}
+    for row, (axes, (file, maps)) in enumerate(zip(grid, data.layers, strict=True)):
+        with Image.open(file) as photo:
+            axes[0].imshow(np.asarray(photo.convert("RGB")))
+        for place, name in zip(axes[1:], names, strict=True):
+            place.imshow(maps[name], cmap="inferno", vmin=0, vmax=max(highest[name], 1e-6))
+        for place, title in zip(axes, ["photo", *names], strict=True):
+            place.set(xticks=[], yticks=[], title="" if row else title)
+    return drawn
+
+
 _PLOTS: dict[str, Callable[[ReportData], Figure | None]] = {
     "auroc_by_round": _auroc_by_round,
     "distillation": _distillation,
+    "layers": _layers,
     "removal": _removal,
     "roc": _roc,
     "scores_by_round": _scores_by_round,

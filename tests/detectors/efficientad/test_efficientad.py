@@ -103,6 +103,15 @@ def test_alpha_is_a_choice_of_inference(fitted, striped):
     np.testing.assert_array_equal(fitted.score(striped).image, scores[1])
 
 
+def test_its_map_adds_up_the_students_and_the_autoencoders(fitted, striped):
+    images = striped.only(striped.ids[:2])
+    files = [Path(fitted._photos(striped).path(name)) for name in images.ids]
+    parts, whole = fitted.layers(images, files), fitted.maps(images, files)
+    assert list(parts) == ["student", "autoencoder"]
+    weighed = fitted.alpha * parts["student"] + (1 - fitted.alpha) * parts["autoencoder"]
+    np.testing.assert_allclose(weighed, whole, rtol=1e-4, atol=1e-5)
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(fitted, striped, tmp_path):
     for name, seed in (("again", 0), ("other", 1)):
         torch.rand(3)

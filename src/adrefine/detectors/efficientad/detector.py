@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -88,16 +88,17 @@ class EfficientAD(Detector):
 
     def score(self, images: Images) -> Scores:
         """max H of each image; positive, see `maps.image_score`."""
-        scores = [image_score(fused) for fused in self._fused(images)]
+        scores = [image_score(fused) for fused in self._fused(images, self.alpha)]
         return Scores(np.array(scores, dtype=np.float64))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """H of each image at the size of its file."""
-        maps = []
-        for fused, file in zip(self._fused(images), files, strict=True):
-            size = size_of(file)
-            maps.append(resized(torch.from_numpy(fused)[None, None], size)[0, 0].numpy())
-        return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
+        return _of_files(self._fused(images, self.alpha), files)
+
+    def layers(self, images: Images, files: list[Path]) -> dict[str, np.ndarray]:
+        """The student's map, of local defects, and the autoencoder's, of global ones (EAD figure 5.3)."""
+        parts = {"student": 1.0, "autoencoder": 0.0}
+        return {name: _of_files(self._fused(images, alpha), files) for name, alpha in parts.items()}
 
     def apply(self, evaluate: Evaluate) -> None:
         self.alpha = evaluate.alpha  # EAD eq. 4.12
@@ -166,12 +167,12 @@ class EfficientAD(Detector):
     def _trainer(self, photos: Photos, teacher: Standardized) -> Trainer:
         return Trainer(self._ready(), teacher, photos, self.settings)
 
-    def _fused(self, images: Images) -> Iterator[Maps]:
+    def _fused(self, images: Images, alpha: float) -> Iterator[Maps]:
         """H (h, w) of each image, one after the other."""
         self._ready()
         for maps in self._raw(images):
             assert self.scale is not None
-            yield self.scale.fused(maps, self.alpha)
+            yield self.scale.fused(maps, alpha)
 
     def _raw(self, images: Images) -> Iterator[Maps]:
         """Raw maps (2, h, w) of each image, one after the other: at a quarter of the training size, or of a
@@ -204,3 +205,12 @@ class EfficientAD(Detector):
             student, autoencoder = networks.student(x).float(), networks.autoencoder(x).float()
         maps = raw(teacher.of_window(photos, window)[None], student, autoencoder)
         return framed(maps, photos.side // STRIDE)[0].cpu().numpy()
+
+
+def _of_files(maps: Iterable[Maps], files: list[Path]) -> np.ndarray:
+    """The maps at the sizes of the files."""
+    sized = [
+        resized(torch.from_numpy(one)[None, None], size_of(file))[0, 0].numpy()
+        for one, file in zip(maps, files, strict=True)
+    ]
+    return np.stack(sized) if sized else np.zeros((0, 1, 1), np.float32)
