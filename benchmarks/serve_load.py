@@ -131,7 +131,7 @@ def main() -> None:
     listed = list(itertools.islice(files.named([str(chosen.photos)]), PHOTOS))
     photos = [path.read_bytes() for path in listed]
     with served(chosen.model) as (address, process):
-        said = httpx.get(f"{address}/model").json()
+        said = httpx.get(f"{address}/model", timeout=60).json()
         seen = load(address, process, photos, 60 * chosen.minutes)
     facts = {
         "clients": CLIENTS,

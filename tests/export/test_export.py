@@ -24,7 +24,7 @@ from adrefine.export.photo import Given, Prepared
 from adrefine.export.run import Order, export
 from adrefine.ingestion.decode import Decoded
 from adrefine.ingestion.preparation import Preparation
-from prediction.made import made
+from prediction.made import COUNT, made, middle, values
 
 BLOCKED = """
 import sys
@@ -86,6 +86,21 @@ def test_the_graph_is_the_model_and_the_example_runs_without_adrefine(
     result = load_model(run.bundle).predict(files[-1])
     assert float(said.split()[0]) == pytest.approx(result.score, rel=0.01)
     assert said.split()[1] == ("defective" if result.defective else "good")
+
+
+@pytest.mark.parametrize("detector", ["padim", "efficientad instant", "efficientad", "uflow"])
+def test_a_region_of_interest_is_in_the_graph(detector: str, tmp_path: Path) -> None:
+    """To the bit: nothing outside changes the graph's score, and its map there is 0."""
+    run = made(detector, region=True)
+    files = [str(path) for path in run.photos.values() if path.suffix == ".png"]
+    done = export(Order(run.bundle, "torchscript", tmp_path / "out", files))
+    assert done.facts["parity"]["score_largest"] < 0.01
+    photo, outside = values(COUNT - 1, turned=False), middle() == 0
+    painted = np.where(outside, np.uint8(255), photo)
+    graph = formats.opened("torchscript", tmp_path / "out")
+    (score, heat), (again, _) = graph(photo[None]), graph(painted[None])
+    assert score[0] == again[0]
+    assert heat[0][0].max() == 0 < heat.max()
 
 
 def test_torchscript_of_photos_of_more_than_8_bits_in_a_letterbox(tmp_path: Path) -> None:
@@ -184,10 +199,10 @@ def test_a_verdict_that_changes_is_counted() -> None:
 @pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop"])
 def test_photos_are_prepared_as_in_ingest(size: tuple[int, int], fit: str) -> None:
     """To the grey level."""
-    values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    photo = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
     preparation = Preparation(64, fit)
-    wanted = preparation.of_pixels(Decoded(Image.fromarray(values), *size)).image
-    made_here = Prepared(Given(size[1], size[0], True, True), preparation)(torch.from_numpy(values)[None])
+    wanted = preparation.of_pixels(Decoded(Image.fromarray(photo), *size)).image
+    made_here = Prepared(Given(size[1], size[0], True, True), preparation)(torch.from_numpy(photo)[None])
     assert np.array_equal(made_here[0].permute(1, 2, 0).numpy(), np.asarray(wanted))
 
 

@@ -8,7 +8,7 @@ import pytest
 from adrefine import load_model
 from prediction.made import made, middle, values
 
-DETECTORS = ["padim", "mixed", "differnet", "efficientad"]
+DETECTORS = ["padim", "mixed", "differnet", "efficientad", "efficientad instant", "glass", "uflow"]
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

@@ -145,6 +145,7 @@ def _what(given: Given) -> str:
 def _inside(contents: Contents, given: Given, maps: bool) -> str:
     steps = [f"`{contents.preparation['fit']}` to the working size"] if given.whole else []
     steps += [
+        *(["one shade outside the region of interest"] if contents.region else []),
         "normalization",
         "views and scales" if FEATURES in contents.inputs else "resizing for the networks",
     ]

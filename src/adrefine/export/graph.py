@@ -9,6 +9,7 @@ from adrefine.bundle.contents import PLACES
 from adrefine.export import networks, scores
 from adrefine.export.photo import Given, Prepared
 from adrefine.prediction.model import Model
+from adrefine.region import SHADE, Region
 
 
 class Graph(nn.Module):
@@ -21,7 +22,9 @@ class Graph(nn.Module):
         super().__init__()
         contents, folder = model.contents, model.folder
         self.maps, own = maps, contents.map.of == "detector"
-        self.prepared = Prepared(given, model.preparation)
+        self.prepared, self.within = Prepared(given, model.preparation), None
+        if model.region is not None:
+            self.within = Within(model.region)
         self.scorer = scores.of(model.detector, folder, contents, maps and own)
         self.limit, self.usual = contents.map.limit, None
         if maps and not own:
@@ -29,16 +32,32 @@ class Graph(nn.Module):
             assert gaussians is not None, PLACES
             self.usual = networks.Mahalanobis(gaussians)
             self.places = networks.places(folder, contents)
-            count, channels = gaussians.mean.shape
-            self.enlarge = networks.Enlarged(round(count**0.5), model.preparation.size, 1 / channels)
+            self.enlarge = networks.drawn(gaussians, model.preparation.size)
 
     def forward(self, photo: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """See the class."""
         image = self.prepared(photo)
+        if self.within is not None:
+            image = self.within(image, SHADE)
         score, heat = self.scorer(image)
         if self.usual is not None:
             heat = self.enlarge(self.usual(self.places(image / 255)[0]))
-        return (score,) if heat is None else (score, heat / self.limit)
+        if heat is None:
+            return (score,)
+        return score, (heat if self.within is None else self.within(heat, 0)) / self.limit
+
+
+class Within(nn.Module):
+    """Pictures or maps (..., size, size) with one value outside the region of interest."""
+
+    def __init__(self, region: Region) -> None:
+        super().__init__()
+        self.register_buffer("inside", torch.from_numpy(region.inside.astype("float32")))
+
+    def forward(self, x: torch.Tensor, outside: float) -> torch.Tensor:
+        """See the class."""
+        inside = self.get_buffer("inside")
+        return x * inside + outside * (1 - inside)
 
 
 def build(model: Model, given: Given, maps: bool) -> tuple[Graph, torch.Tensor]:

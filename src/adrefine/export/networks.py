@@ -14,6 +14,7 @@ from adrefine.features.extract import Extractor, mean_and_deviation
 from adrefine.features.views import transform
 from adrefine.params import Runtime
 from adrefine.places.extract import PlacesExtractor
+from adrefine.places.maps import nearest
 from adrefine.places.sums import Gaussians
 from adrefine.prediction import makers
 
@@ -30,6 +31,9 @@ class Places(nn.Module):
         self.grid = s.grid
         self.net = extractor.engine.net  # type: ignore[attr-defined]
         self.register_buffer("reduction", extractor.reduction.float())
+        self.bounded = bool(extractor.outside.any())  # by a region of interest
+        if self.bounded:
+            self.register_buffer("inside", torch.from_numpy(~extractor.outside).float()[:, None])
         self.shrink = _shrink(size, s.side)
         with torch.no_grad():
             sides = [maps.shape[-1] for maps in self.net(torch.zeros(1, 3, s.side, s.side))]
@@ -40,7 +44,8 @@ class Places(nn.Module):
         output = self.net(self.shrink(image).expand(-1, 3, -1, -1))
         pooled = torch.cat([part for maps in output for part in mean_and_deviation(maps)], dim=1)
         grids = torch.cat([mean(maps) for mean, maps in zip(self.means, output, strict=True)], dim=1)
-        return grids.flatten(2)[0].T @ self.get_buffer("reduction"), pooled[0]
+        maps = grids.flatten(2)[0].T @ self.get_buffer("reduction")
+        return maps * self.get_buffer("inside") if self.bounded else maps, pooled[0]
 
 
 class Vectors(nn.Module):
@@ -82,17 +87,32 @@ class Mahalanobis(nn.Module):
 
 
 class Enlarged(nn.Module):
-    """Distances (places,) of a square grid as a map (1, size, size), see `places.maps.drawn`."""
+    """Values (places,) of a square grid, times `factor`, as a map (1, size, size); `places.maps.enlarged`.
 
-    def __init__(self, grid: int, size: int, factor: float) -> None:
+    Args:
+        order: numbers of the places (places,) whose values these take; None: their own.
+    """
+
+    def __init__(self, grid: int, size: int, factor: float, order: torch.Tensor | None = None) -> None:
         super().__init__()
-        self.grid, self.factor = grid, factor
+        self.grid, self.factor, self.ordered = grid, factor, order is not None
+        if order is not None:
+            self.register_buffer("order", order)
         self.enlarge = Resample(of_torch(lambda x: _cubic(x, size), grid))
 
-    def forward(self, distances: torch.Tensor) -> torch.Tensor:
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        grid = distances.view(1, 1, self.grid, self.grid) * self.factor
+        if self.ordered:
+            values = values.index_select(0, self.get_buffer("order"))
+        grid = values.view(1, 1, self.grid, self.grid) * self.factor
         return self.enlarge(grid).clamp(min=0)[0]
+
+
+def drawn(model: Gaussians, size: int) -> Enlarged:
+    """Squared distances as `places.maps.drawn` draws them."""
+    count, channels = model.mean.shape
+    order = None if model.seen.all() else torch.from_numpy(nearest(model.seen))
+    return Enlarged(round(count**0.5), size, 1 / channels, order)
 
 
 def places(bundle: Path, contents: Contents) -> Places:

@@ -58,10 +58,6 @@ def export(order: Order) -> Done:
     """
     formats.check(order.kind, order.int8)
     model = load(order.model)
-    if model.region is not None:
-        raise UserError(
-            "a model with a region of interest (dataset.roi) cannot be exported: use `adrefine predict`"
-        )
     start = given(model.preparation, model.contents.seen, order.input)
     held = photos.find(model.contents, order.photos, order.int8)
     _refuse_strangers(order.out)

@@ -26,6 +26,7 @@ from adrefine.export.students import Regression, Students
 from adrefine.export.worst_place import WorstPlace
 from adrefine.paths import PIXELS
 from adrefine.places import evidence
+from adrefine.region import read as read_region
 
 _LARGEST, _LEAST = 50.0, 1e-12  # exponent of a score; distance of which the logarithm is taken
 
@@ -54,12 +55,12 @@ def of(detector: Detector, bundle: Path, contents: Contents, maps: bool) -> nn.M
                 "or train with differnet.preset = fast, whose maps are those of places"
             )
         return Flow(detector, networks.vectors(bundle, contents))
+    region = read_region(bundle / contents.region) if contents.region else None
     if isinstance(detector, EfficientAD):
-        return Students(
-            detector, Teacher(bundle / INPUTS / PIXELS, detector.settings.padding), contents, maps
-        )
+        teacher = Teacher(bundle / INPUTS / PIXELS, detector.settings.padding)
+        return Students(detector, teacher, contents, region, maps)
     if isinstance(detector, Instant):
-        return Regression(detector, contents, maps)
+        return Regression(detector, contents, region, maps)
     if isinstance(detector, OnPlaces):
         return WorstPlace(detector, networks.places(bundle, contents), contents, maps)
     raise UserError(
@@ -79,7 +80,8 @@ class Gaussian(nn.Module):
         self.unit, top = padim.unit, padim.settings.top
         self.counts = {name: max(1, round(top * len(part.sums.weight))) for name, part in self.parts.items()}
         self.weights = padim.weights.tolist()
-        self.enlarge = enlarged(places, padim, contents) if maps else None
+        size = contents.preparation["size"]
+        self.enlarge = networks.drawn(padim.model(evidence.PLACES), size) if maps else None
 
     def forward(self, image: torch.Tensor) -> Found:
         """See `Scorer`."""
@@ -151,9 +153,3 @@ class Flow(nn.Module):
         """See `Scorer`."""
         x = (self.vectors(image / 255) - self.get_buffer("centre")) / self.get_buffer("spread")
         return latent_score(self.flow(x)[0]).mean().view(1), None
-
-
-def enlarged(places: networks.Places, padim: Padim, contents: Contents) -> networks.Enlarged:
-    """The maps of a padim's own places."""
-    count, channels = padim.model(evidence.PLACES).mean.shape
-    return networks.Enlarged(round(count**0.5), contents.preparation["size"], 1 / channels)

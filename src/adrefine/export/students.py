@@ -18,12 +18,20 @@ from adrefine.errors import UserError
 from adrefine.export.networks import Found
 from adrefine.export.resample import Resample, of_pillow, of_torch
 from adrefine.ingestion.affine import Box
+from adrefine.region import Region
 
 
 class Students(nn.Module):
     """`EfficientAD`."""
 
-    def __init__(self, detector: EfficientAD, teacher: Teacher, contents: Contents, maps: bool) -> None:
+    def __init__(
+        self,
+        detector: EfficientAD,
+        teacher: Teacher,
+        contents: Contents,
+        region: Region | None,
+        maps: bool,
+    ) -> None:
         super().__init__()
         side, size = detector.settings.side, contents.preparation["size"]
         if detector.settings.tiles and side < size:
@@ -39,6 +47,7 @@ class Students(nn.Module):
         self.register_buffer("mean", teacher.mean + teacher.std * mean)
         self.register_buffer("std", teacher.std * std)
         self.shrink, self.quarter = _shrunk(size, side), side // STRIDE
+        self.within = _Lowest(region, self.quarter) if region else nn.Identity()
         self.enlarge = _enlarged(self.quarter, size) if maps else None
 
     def forward(self, image: torch.Tensor) -> Found:
@@ -46,7 +55,7 @@ class Students(nn.Module):
         x = self.shrink(image).expand(-1, 3, -1, -1) / 255
         teacher = (self.teacher(x) - self.get_buffer("mean")) / self.get_buffer("std")
         raw = h_maps.raw(teacher, self.networks.student(x), self.networks.autoencoder(x))
-        fused = self._fused(h_maps.framed(raw, self.quarter)[0])
+        fused = self._fused(self.within(h_maps.framed(raw, self.quarter)[0]))
         return image_score(fused), None if self.enlarge is None else self.enlarge(fused[None, None])[0]
 
     def _fused(self, raw: torch.Tensor) -> torch.Tensor:
@@ -64,7 +73,7 @@ class Students(nn.Module):
 class Regression(nn.Module):
     """`Instant`: what the student cannot tell is one product with a matrix at every position."""
 
-    def __init__(self, detector: Instant, contents: Contents, maps: bool) -> None:
+    def __init__(self, detector: Instant, contents: Contents, region: Region | None, maps: bool) -> None:
         super().__init__()
         side, size = detector.settings.side, contents.preparation["size"]
         self.shrink, self.quarter = _shrunk(size, side), side // instant.STRIDE
@@ -78,6 +87,7 @@ class Regression(nn.Module):
         self.register_buffer("usual", torch.from_numpy(detector.usual).float())
         self.register_buffer("spread", torch.from_numpy(detector.spread).float())
         self.even = Resample(of_torch(_mean_of_three, self.quarter))
+        self.within = _Lowest(region, self.quarter) if region else nn.Identity()
         self.enlarge = _enlarged(self.quarter, size) if maps else None
 
     def forward(self, image: torch.Tensor) -> Found:
@@ -90,7 +100,23 @@ class Regression(nn.Module):
         white = values @ self.get_buffer("turn") - self.get_buffer("middle")
         errors = self.even(white.square().mean(dim=1).view(1, 1, self.quarter, self.quarter))[0, 0]
         away = (errors - self.get_buffer("usual")) / self.get_buffer("spread")
+        away = self.within(away[None])[0]
         return image_score(away), None if self.enlarge is None else self.enlarge(away[None, None])[0]
+
+
+class _Lowest(nn.Module):
+    """`maps.within`: maps (k, side, side) that outside the region have their lowest values inside."""
+
+    def __init__(self, region: Region, side: int) -> None:
+        super().__init__()
+        inside = torch.from_numpy(region.of_shape((side, side)).copy())
+        self.register_buffer("inside", inside)
+        self.register_buffer("numbers", inside.flatten().nonzero()[:, 0])
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        lowest = maps.flatten(1).index_select(1, self.get_buffer("numbers")).amin(dim=1)
+        return torch.where(self.get_buffer("inside"), maps, lowest[:, None, None])
 
 
 def image_score(fused: torch.Tensor) -> torch.Tensor:

@@ -50,12 +50,12 @@ def drawn(model: Gaussians, maps: Maps, files: Sequence[Path]) -> np.ndarray:
     """
     distances = model.distances(maps) / maps.shape[2]
     if (~model.seen).any():
-        distances = distances[:, _nearest(model.seen)]
+        distances = distances[:, nearest(model.seen)]
     sized = [enlarged(row, _size(file)) for row, file in zip(distances, files, strict=True)]
     return np.stack(sized) if sized else np.zeros((0, 1, 1), np.float32)
 
 
-def _nearest(seen: Flags) -> npt.NDArray[np.int64]:
+def nearest(seen: Flags) -> npt.NDArray[np.int64]:
     """The number of the nearest place of those `seen` (p,): a map does not fall towards the region's edge."""
     from scipy.ndimage import distance_transform_edt
 

@@ -47,7 +47,7 @@ class UFlowNet(Standardized):
 
     def scales(self, maps: torch.Tensor) -> Latents:
         """Fine (b, c1, s, s) and coarse (b, c2, s / 2, s / 2) maps of stored ones (b, places, channels)."""
-        grid = round(maps.shape[1] ** 0.5)
+        grid = _grid(maps)
         planes = self.standard(maps).transpose(1, 2).unflatten(2, (grid, grid))
         planes = planes if grid == self.side else F.adaptive_avg_pool2d(planes, self.side)
         coarse = F.avg_pool2d(planes[:, self.fine : self.fine + self.coarse], 2)
@@ -65,7 +65,7 @@ class UFlowNet(Standardized):
         """−log of the mean over the scales of exp(−½ mean z²): as odd as 1 − that mean, which cannot tell
         what is far over 0 apart. At the places as they are stored."""
         latents, _ = self(maps)
-        grid = round(maps.shape[1] ** 0.5)
+        grid = _grid(maps)
         likely = [likelihood(z, grid) for z in latents]
         return -torch.stack(likely).mean(dim=0).clamp(min=1e-38).log().flatten(1)
 
@@ -123,6 +123,11 @@ class UFlow(OnPlaces):
                     look()
         net.eval()
         return log_of(log)
+
+
+def _grid(maps: torch.Tensor) -> int:
+    """Places a side of maps (b, places, channels); a number also where torch traces what happens to them."""
+    return round(int(maps.shape[1]) ** 0.5)
 
 
 def rate(step: int, steps: int) -> float:
