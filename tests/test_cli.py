@@ -131,9 +131,7 @@ def test_check_counts_the_files_and_names_what_is_not_used(
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "raw: 8 files: 5 photos, 2 masks, 1 ignored"
     assert lines[2] == "looked at 5 of 5: 40 x 32 (5)"
-    assert lines[3].startswith(
-        "warning: 1 pictures are not used: .avif is not read: convert it to PNG (1, such"
-    )
+    assert lines[3].startswith("warning: 1 picture not used: .avif is not read: convert it to PNG (1, such")
     (tmp_path / "raw/defect").rename(tmp_path / "away")
     with pytest.raises(UserError, match="defect is missing"):
         cli.run(["check"])

@@ -141,7 +141,7 @@ def test_folder_with_labels(tmp_path: Path) -> None:
 def test_folder_names_masks_without_photo(tmp_path: Path) -> None:
     trees.save(trees.folder(tmp_path) / "masks/scratch/typo.png", trees.spot())
     assert read("folder", tmp_path)[1] == [
-        "1 pictures are not used: a mask that belongs to no photo (1, such as masks/scratch/typo.png)"
+        "1 picture not used: a mask that belongs to no photo (1, such as masks/scratch/typo.png)"
     ]
 
 

@@ -257,9 +257,7 @@ def test_every_file_is_accounted_for(tmp_path: Path) -> None:
         "good/e": "a picture with the suffix (none): rename it to .png, .jpg, .tif or what it is",
     }
     assert "good/f.jfif" in table.index
-    assert warnings[0].startswith(
-        "7 pictures are not used: neither in defect/, good/ (3, such as loose.png); "
-    )
+    assert warnings[0].startswith("7 pictures not used: neither in defect/, good/ (3, such as loose.png); ")
 
 
 def test_official_layouts_account_for_the_masks_of_good_photos(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from adrefine.datasets import files, hdf5, pairing
 from adrefine.datasets.base import Layout
 from adrefine.datasets.formats import SUFFIXES, UNREAD
+from adrefine.text import counted
 
 COLUMNS = ("source", "reason")
 _HIDDEN = "hidden"
@@ -58,7 +59,7 @@ class Account:
         most = sorted(self.lost.items(), key=lambda item: (-item[1][0], item[0]))
         named = [f"{reason} ({number}, such as {first})" for reason, (number, first) in most[:_SHOWN]]
         rest = f"; and {len(most) - _SHOWN} more reasons" if len(most) > _SHOWN else ""
-        return [f"{count} pictures are not used: {'; '.join(named)}{rest}"]
+        return [f"{counted(count, 'picture')} not used: {'; '.join(named)}{rest}"]
 
     def line(self) -> str:
         """How many files are what."""
