@@ -23,7 +23,7 @@ from adrefine.review_page.listing import Now, Photos
 from adrefine.reviewing.project import Review, sentence
 from adrefine.reviewing.session import AGAIN, Asked
 
-AHEAD = 4  # photos that a tab has ready
+AHEAD = 8  # photos that a tab has ready
 MOST = 120  # photos of the grid at once
 WAIT = 0.1  # seconds that a look at the next photos waits for the ranking to follow; then it is of before
 

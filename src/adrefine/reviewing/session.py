@@ -86,6 +86,7 @@ class Session:
         self.answers: dict[str, Answer] = {}
         self.before: list[tuple[str, Answer | None]] = []
         self._belief: Belief | None = None  # until the next answer
+        self._told: tuple[Belief, Estimate] | None = None  # of that belief
         self.twins: dict[str, set[str]] = {}  # of cleared photos, the confirmed ones that are odd alike
         for image_id, answer in (answers or {}).items():
             if image_id in self.place:
@@ -164,7 +165,13 @@ class Session:
 
     def estimate(self, more: int = 10) -> Estimate:
         """What still hides, and what `more` answers would make of it."""
-        belief, removed = self.belief(), int(self._are(REMOVE).sum())
+        belief = self.belief()
+        if self._told is None or self._told[0] is not belief or self._told[1].more != more:
+            self._told = (belief, self._estimated(belief, more))
+        return self._told[1]
+
+    def _estimated(self, belief: Belief, more: int) -> Estimate:
+        removed = int(self._are(REMOVE).sum())
         hidden = belief.hidden() if self.telling else self._by_the_photos(removed)
         after = belief.after(more) if self.telling else None
         drawn = unbiased(self.answers)

@@ -17,10 +17,29 @@ let started = false;
 let waiting = null;
 let took = 0; // milliseconds, to say what the next run leaves out
 let asking = false;
+let refreshing = null;
+let again = false;
 
 const view = () => (VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "triage");
 
-async function refresh() {
+// Once at a time, and again if somebody wants it meanwhile: with many photos the server takes a while.
+function refresh() {
+  if (refreshing) again = true;
+  else
+    refreshing = (async () => {
+      try {
+        do {
+          again = false;
+          await renew();
+        } while (again);
+      } finally {
+        refreshing = null;
+      }
+    })();
+  return refreshing;
+}
+
+async function renew() {
   let told;
   try {
     told = await get("state", { count: triage.wanted() });

@@ -2,7 +2,7 @@
 // sent behind it.
 import { $, element, get, inOrder, notice, picture, post, say, tab } from "./api.js";
 
-const AHEAD = 4;
+const AHEAD = 8; // as many as a quick person answers while a slow server looks for the next ones
 const seen = []; // cards in the order they were shown
 const skipped = new Set();
 const sending = new Set(); // ids whose answer is on its way
@@ -98,10 +98,8 @@ function answer(verdict) {
       if (shown() === card) labels(card);
       notice(`${card.name}: not saved: ${error.message}`);
     })
-    .finally(() => {
-      sending.delete(card.id);
-      return refresh();
-    });
+    .finally(refresh) // until then the server may offer it again
+    .finally(() => sending.delete(card.id));
   forward();
 }
 
@@ -202,7 +200,7 @@ function fetchPicture(address) {
   const image = new Image();
   image.src = address;
   loaded.set(address, image);
-  if (loaded.size > 80) loaded.delete(loaded.keys().next().value);
+  if (loaded.size > 160) loaded.delete(loaded.keys().next().value);
 }
 
 function zoom() {
