@@ -3,8 +3,8 @@
     python -m benchmarks.detectors --data ../data
     python -m benchmarks.detectors --data ../data --detectors efficientad --seeds 0
 
-Tiles (mtd, all shots of a part on one side), commutators (ksdd), pills, bottles, screws (without masks, so without
-AU-PRO) and the generated parts of the demo; 100 photos train. Preset
+Tiles (mtd, all shots of a part on one side), commutators (ksdd), pills, bottles, screws (without masks, so
+without AU-PRO) and the generated parts of the demo; 100 photos train. Preset
 `fast`, defaults of params.yaml, nothing tuned on these photos; `instant` is a preset of efficientad. `clean`:
 no hidden defect; `before`: a tenth are hidden defects; `after`: cleaned by the default rule and trained
 again. `mixed` knows the defects that are left over, the others none. Rows that results/detectors.csv has are
