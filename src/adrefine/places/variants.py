@@ -43,9 +43,9 @@ def variants(store: Store, ids: Sequence[str], strength: Array) -> frozenset[str
     return frozenset(members)
 
 
-def some(ids: Sequence[Any]) -> Sequence[Any]:
+def some(ids: Sequence[Any], most: int = _USUAL) -> Sequence[Any]:
     """Evenly chosen ones that are enough to say what is usual."""
-    return ids[:: -(-len(ids) // _USUAL)]
+    return ids[:: -(-len(ids) // most)]
 
 
 @dataclass(frozen=True)

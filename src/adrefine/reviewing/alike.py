@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 
 import numpy as np
 
 from adrefine.places.evidence import TOP
 from adrefine.places.out_of_fold import Array
 from adrefine.places.variants import Usual, some
+
+_USUAL = 200  # photos that say what is usual: a session is to start at once
 
 
 class Alike:
@@ -27,6 +28,7 @@ class Alike:
         ]  # (n, count) places of the map
         weight = np.take_along_axis(distances, self.oddest, axis=1)
         self.weight = weight / weight.sum(axis=1, keepdims=True)
+        self.usual = Usual.of(np.stack([photo(place) for place in some(range(len(distances)), _USUAL)]))
         self.turned: dict[int, np.ndarray] = {}
 
     def __call__(self, one: int, others: Sequence[int]) -> Array:
@@ -46,9 +48,5 @@ class Alike:
 
     def _directions(self, place: int) -> np.ndarray:
         if place not in self.turned:
-            self.turned[place] = self._usual.directions(self.photo(place)[None])[0]
+            self.turned[place] = self.usual.directions(self.photo(place)[None])[0]
         return self.turned[place]
-
-    @cached_property
-    def _usual(self) -> Usual:
-        return Usual.of(np.stack([self.photo(place) for place in some(range(len(self.oddest)))]))

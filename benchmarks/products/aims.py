@@ -1,0 +1,127 @@
+"""What cleaning was to reach, what it reaches, and by how much it falls short: a table of docs/results.md.
+
+    python -m benchmarks.products.aims
+
+Reads results/products.csv, products_weigh.csv, contamination.csv and review.csv, writes results/aims.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pandas as pd
+
+from adrefine.io import write_text
+from adrefine.text import markdown
+from benchmarks.common import RESULTS
+from benchmarks.products.table import DEFAULT, STRATEGIES
+from benchmarks.review_report import closed
+
+HEADS = ["aim", "asked", "reached", "missed by"]
+
+
+class Aim(NamedTuple):
+    """A figure that is to be `asked` or more; with `below`, or less."""
+
+    what: str
+    asked: float
+    reached: float
+    below: bool = False
+    percent: bool = False
+
+    @property
+    def cells(self) -> list[str]:
+        """As a row of the table."""
+        short = self.reached - self.asked if self.below else self.asked - self.reached
+        missed = "–" if round(short, 4) <= 0 else self._text(short)
+        return [self.what, self._text(self.asked), self._text(self.reached), missed]
+
+    def _text(self, value: float) -> str:
+        if self.percent:
+            return f"{value:.1%}".replace("%", " %")
+        text = f"{value:.4f}" if 0 < abs(value) < 0.01 else f"{value:.2f}"
+        return text.replace("-", "−")
+
+
+def main() -> None:
+    """Write the table."""
+    write_text(RESULTS / "aims.md", report(*tables()))
+
+
+def tables() -> tuple[pd.DataFrame, ...]:
+    """The rows that the other benchmarks wrote."""
+    names = ("products", "products_weigh", "contamination", "review")
+    return tuple(pd.read_csv(RESULTS / f"{name}.csv") for name in names)
+
+
+def report(products: pd.DataFrame, weighed: pd.DataFrame, stated: pd.DataFrame, review: pd.DataFrame) -> str:
+    """A row an aim."""
+    aims = [*harm(products), *gain(products, weighed, stated), *answers(review), cost(products)]
+    lines = markdown(HEADS, [aim.cells for aim in aims])
+    return "\n".join(["`python -m benchmarks.products.aims`", "", *lines, ""])
+
+
+def harm(products: pd.DataFrame) -> Iterator[Aim]:
+    """What it costs: of a clean set, and anywhere."""
+    means = products.groupby(["noise", "strategy", "dataset"])[["auroc", "removed_good", "n_train"]].mean()
+    clean = means.loc[(0, DEFAULT)]
+    lost = float((clean["removed_good"] / clean["n_train"]).max())
+    yield Aim("clean: good photos that go, most of a product", 0.03, lost, below=True, percent=True)
+    change = means["auroc"].unstack("strategy")
+    change = change[DEFAULT] - change["vanilla"]
+    yield Aim("clean: AUROC, worst product", -0.003, float(change.loc[0].min()))
+    yield Aim(
+        "with defects: AUROC over `vanilla`, worst product and level", -0.003, float(change.drop(0).min())
+    )
+
+
+def gain(products: pd.DataFrame, weighed: pd.DataFrame, stated: pd.DataFrame) -> Iterator[Aim]:
+    """How it compares with the exact number by the same ranking, and with other rules."""
+    default, ratios = weighed[weighed["how"] == "10"], []
+    for level in sorted(set(stated["level"]) - {0.0}):
+        exact = stated[(stated["level"] == level) & (stated["stated"] == level)]
+        ratios.append(closed(default[default["level"] == level]) / closed(exact))
+    each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    mean = sum(ratios) / len(ratios)
+    yield Aim(f"of what the exact number closes, at 5, 10, 20, 30 %: {each}; mean", 0.6, mean)
+    auroc = (
+        products.groupby(["noise", "strategy", "dataset"])["auroc"]
+        .mean()
+        .groupby(["noise", "strategy"])
+        .mean()
+    )
+    auroc = auroc.unstack("strategy").drop(0)
+    shares = auroc.sub(auroc["vanilla"], axis=0).div(auroc["oracle"] - auroc["vanilla"], axis=0)
+    behind = shares[[name for name in STRATEGIES if name != DEFAULT]].max(axis=1) - shares[DEFAULT]
+    yield Aim(
+        f"behind the best of `mad` and `osr` out of fold, most, at {behind.idxmax():.0%}".replace("%", " %"),
+        0.1,
+        float(behind.max()),
+        below=True,
+    )
+
+
+def answers(review: pd.DataFrame) -> Iterator[Aim]:
+    """What answers close, and how often the interval holds."""
+    rows = review[review["policy"] == "one by one"]
+    for count, level, asked in ((20, 0.05, 0.85), (20, 0.1, 0.85), (40, 0.2, 0.85), (40, 0.3, 0.7)):
+        part = rows[(rows["answers"] == count) & (rows["level"] == level)]
+        yield Aim(f"{count} answers, {100 * level:g} % hidden: gap closed", asked, closed(part, "weighed"))
+    for count in (10, 20, 40):
+        held = float(rows.loc[rows["answers"] == count, "covered"].mean())
+        yield Aim(f"interval after {count} answers holds (90 ± 5 %): at least", 0.85, held, percent=True)
+        yield Aim(f"interval after {count} answers holds: at most", 0.95, held, below=True, percent=True)
+
+
+def cost(products: pd.DataFrame) -> Aim:
+    """Seconds of a refinement against a training."""
+    seconds = products.groupby("strategy")["seconds"].median()
+    trainings = float(seconds[DEFAULT] / seconds["vanilla"])
+    return Aim(
+        f"trainings that a run costs (`padim`: {seconds[DEFAULT]:.1f} s in all)", 2.0, trainings, below=True
+    )
+
+
+if __name__ == "__main__":
+    main()
