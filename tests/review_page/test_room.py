@@ -185,3 +185,21 @@ def test_ten_thousand_photos_are_shown_a_page_at_a_time(tmp_path_factory: pytest
         first = page.room.state()["next"][0]
         page.room.answer("a", [first["id"]], "remove", None, first["asked"])
         assert first["id"] not in [card["id"] for card in page.room.state()["next"]]
+
+
+def test_what_may_be_a_variant_comes_first_and_as_a_group(tmp_path_factory: pytest.TempPathFactory) -> None:
+    store = MapStore(8, count=80)
+    group = store.ids[-5:]
+    for name in group:  # odd alike nearly everywhere
+        store.content[name][:20] += np.array([9, -7, 5, -5], np.float16)
+    with page_process.made(tmp_path_factory.mktemp("variant"), store) as page:
+        state = page.room.state()
+        assert {card["id"] for card in state["next"]} < set(group)
+        assert state["next"][0]["why"][0] == "A variant? others look like it in most places."
+        shown = page.room.grid("a variant?", "name", 0, 9)
+        assert (ids(shown), shown["total"]) == (list(group), 5)
+        assert not set(group) & (Review.of_project().gone() or set())
+        page.room.answer("a", list(group), "keep", None)
+        assert page.room.follower.settle(20)
+        assert not ids(page.room.grid("a variant?", "name", 0, 9))
+        assert page.room.state()["next"][0]["id"] not in group
