@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ from adrefine.strategies import share
 from adrefine.text import markdown
 from benchmarks import common
 from benchmarks.products.cases import Case, case, prepare
-from benchmarks.products.evidence import LEVELS, LOST, WORSE
+from benchmarks.products.evidence import LEVELS, LOST, WORSE, fitted
 
 CAREFUL = (0.0, 0.5, 1.0)  # of the errors' 90th percentile, taken off the calibrator's share
 FACTORS = (
@@ -130,6 +131,11 @@ def _telling(voter: places.Voter, stay: Array) -> float:
 def judged(told: Sequence[Told], name: str) -> list[dict[str, Any]]:
     """Rows of the product `name`: floor, exact number, and each lead by what is best on the others."""
     others, mine = ([t for t in told if (t.one.product == name) == own] for own in (False, True))
+    with patch.multiple(share, **fitted([t.one for t in others])):
+        return _judged(others, mine)
+
+
+def _judged(others: Sequence[Told], mine: Sequence[Told]) -> list[dict[str, Any]]:
     rules: dict[str, Any] = {"floor": floor, "exact number": lambda t: int(t.one.hidden.sum())}
     calibrators = {f"{careful:g}": calibrator(others, careful) for careful in CAREFUL}
     # A calibrator is judged on the others by one that has not seen the product at hand either.
@@ -217,8 +223,14 @@ def row(told: Told, how: str, count: int) -> dict[str, Any]:
     return {
         "product": one.product, "level": one.level, "seed": one.seed, "how": how, "removed": count,
         "lost": float((~one.hidden[out]).sum() / len(one.hidden)), "gain": one.without(out) - before,
-        "gap": oracle - before, "cost": told.cost,
+        "gap": oracle - before, "cost": told.cost, "covered": _covered(one),
     }  # fmt: skip
+
+
+def _covered(one: Case) -> float:
+    """Whether the interval of the share holds the true one; NaN where it is not told."""
+    estimated, true = share.estimate_share(one.found), one.hidden.mean()
+    return float("nan") if estimated is None else float(estimated.low - 1e-9 <= true <= estimated.high + 1e-9)
 
 
 def closed(rows: pd.DataFrame) -> float:
@@ -244,7 +256,16 @@ def report(runs: pd.DataFrame) -> str:
         f"{runs['product'].nunique()} products, {runs['seed'].nunique()} seeds, removing alone. Sum of the "
         "gains over sum of the gaps to the oracle; each product by what was chosen without it."
     )
-    return "\n".join(["`python -m benchmarks.products.leads`", "", told, "", *markdown(heads, cells), ""])
+    sets = runs[runs["how"] == "floor"]
+    known = sets[sets["covered"].notna()]
+    least = known.groupby("product")["covered"].mean()
+    held = (
+        "The interval of the estimated share, by a line through the other products' sets, holds the true one "
+        f"in {known['covered'].mean():.0%} of the {len(known)} sets of {len(sets)} that it is told for; in "
+        f"{least.min():.0%} of the sets of {least.idxmin()}, the worst product."
+    )
+    lines = markdown(heads, cells)
+    return "\n".join(["`python -m benchmarks.products.leads`", "", told, "", *lines, "", held, ""])
 
 
 if __name__ == "__main__":
