@@ -194,7 +194,7 @@ def test_what_may_be_a_variant_comes_first_and_as_a_group(tmp_path_factory: pyte
         store.content[name][:20] += np.array([9, -7, 5, -5], np.float16)
     with page_process.made(tmp_path_factory.mktemp("variant"), store) as page:
         state = page.room.state()
-        assert {card["id"] for card in state["next"]} < set(group)
+        assert {card["id"] for card in state["next"][:5]} == set(group)
         assert state["next"][0]["why"][0] == "A variant? others look like it in most places."
         shown = page.room.grid("a variant?", "name", 0, 9)
         assert (ids(shown), shown["total"]) == (list(group), 5)
