@@ -133,7 +133,7 @@ def sentence(told: Estimate) -> str:
     """The estimate in words."""
     now, then = told.hidden, told.after
     if now is None:
-        return f"{told.found} went; how many still hide cannot be told before {ANSWERED} answers"
+        return f"{told.found} went; how many still hide cannot be told before {ANSWERED} are kept or removed"
     hid = (told.found + now.expected) / told.photos
     said = f"about {hid:.0%} hid, {told.found} went, {_between(now.low, now.high)} still hide"
     if then is None:
