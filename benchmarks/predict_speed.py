@@ -1,6 +1,7 @@
 """Milliseconds that a photo takes to its score and map, batch 1, in each runtime, on one thread and on two.
 
     python -m benchmarks.predict_speed [--maps] [--anomalib /path/of/anomalib/venv/bin/python]
+    python -m benchmarks.predict_speed --detectors efficientad --name predict_efficientad
 
 adrefine's padim, differnet and efficientad (256²; without zeros around the photo, as anomalib's, and its
 preset `instant`), exported from bundles of 30 generated photos of 448². Beside them PatchCore (wide
@@ -8,7 +9,7 @@ ResNet50), PaDiM (ResNet18) and EfficientAD-S of anomalib at 256² with random w
 its own that also has openvino and nncf, for int8. From decoded pixels to score, with `--maps` to a map, too;
 theirs always make one. On one thread the processor's time, which other work on the machine hardly changes,
 on two that of the clock; the quickest of rounds in turns.
-To results/predict_speed.json and predict_speed.md.
+To results/predict_speed.json and predict_speed.md, or as `--name` says.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--anomalib", help="python of the environment with anomalib and openvino")
     parser.add_argument("--detectors", nargs="+", choices=list(DETECTORS), default=list(DETECTORS))
     parser.add_argument("--maps", action="store_true", help="time graphs that give a map, too")
+    parser.add_argument("--name", default="predict_speed", help="of the results; default: %(default)s")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
@@ -66,12 +68,12 @@ def main() -> None:
             bundle = bundle_of(detector, good, _fresh(work / name), {}, **DETECTORS[name])
             for maps in (False, True) if args.maps else (False,):
                 times[f"{name}{', map' if maps else ''}"] = _times(bundle, maps, good, work)
-                _write(times)
+                _write(args.name, times)
         if args.anomalib:
-            _write(times | _peers(args.anomalib))
+            _write(args.name, times | _peers(args.anomalib))
 
 
-def _write(times: dict[str, dict[str, float]]) -> None:
+def _write(name: str, times: dict[str, dict[str, float]]) -> None:
     """What is measured so far: a run that is cut off leaves a table."""
     result = {
         "processor": _processor(),
@@ -79,8 +81,8 @@ def _write(times: dict[str, dict[str, float]]) -> None:
         "runtimes": [formats.runtime(kind) for kind in formats.FILES],
         "milliseconds": times,
     }
-    write_json(RESULTS / "predict_speed.json", result)
-    write_text(RESULTS / "predict_speed.md", rendered(result))
+    write_json(RESULTS / f"{name}.json", result)
+    write_text(RESULTS / f"{name}.md", rendered(result))
     print(rendered(result))
 
 

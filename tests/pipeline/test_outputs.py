@@ -113,6 +113,12 @@ def test_an_experiment_shows_its_figures(done: Project) -> None:
     assert float(trial["evaluate.target_fpr"]) == 0.4
     assert float(trial["detection.refined.auroc"]) == _metrics(done)["detection"]["refined"]["auroc"]
     assert float(trial["cleaning.removed"]) == _metrics(done)["cleaning"]["removed"]
+    drawn = done.run("dvc", "plots", "diff", "HEAD", "trial")
+    assert drawn.code == 0, drawn.err
+    page = (done.root / "dvc_plots/index.html").read_text()
+    assert page.count("Caught defects against false alarms") >= 1
+    assert set(re.findall(r'"rev": ?"(\w+)"', page)) == {"HEAD", "trial"}
+    assert "dvc_plots" not in done.git("status", "--porcelain", "--untracked-files=all")
 
 
 def test_one_folder_nobody_sorted(fresh: Project) -> None:
