@@ -98,6 +98,16 @@ def test_nobody_waits_for_the_ranking_to_follow(page: Page, monkeypatch: pytest.
     np.testing.assert_allclose(ranking.strength, fresh.photos.strength, atol=1e-3)  # beyond rounding
 
 
+def test_a_room_opens_before_its_ranking_knows_the_answers(page: Page) -> None:
+    ids = list(STORE.ids[10:14])
+    page.room.answer("a", ids, "remove", None)
+    room = Room(Review.of_project({}))
+    assert room.follower.settle(20)
+    assert (room.follower.steps, room.state()["answered"]) == (4, 4)
+    known = Review.of_project().session.photos
+    np.testing.assert_allclose(room.review.session.photos.strength, known.strength, atol=1e-3)
+
+
 def test_the_ranking_that_failed_once_is_tried_again(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     room, ranking = page.room, page.room.review.session.photos
     with monkeypatch.context() as patched:

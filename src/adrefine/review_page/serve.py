@@ -22,7 +22,7 @@ def application(token: str, reviewer: str = "", names: Iterable[str] = ()) -> tu
     """The page of this project, and the run that it may start."""
     from adrefine.review_page import app
 
-    room = Room(Review.of_project(), reviewer)
+    room = Room(Review.of_project({}), reviewer)  # the answers follow
     run = Run(room.reload)
     behind: Application = app.create(room, run, Path.cwd().name)
     return Door(behind, token, names), run

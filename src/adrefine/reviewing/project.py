@@ -5,6 +5,7 @@ The terminal (`adrefine review --next`) and the page (`adrefine review --open`) 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from adrefine import params, paths
 from adrefine.errors import UserError
-from adrefine.review import Verdicts, read, verdicts
+from adrefine.review import Answer, Verdicts, read, verdicts
 from adrefine.strategies.share import ANSWERED
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class Review:
     session: Session
 
     @classmethod
-    def of_project(cls) -> Review:
-        """The session that data/review.csv leads to."""
+    def of_project(cls, answers: Mapping[str, Answer] | None = None) -> Review:
+        """The session that these answers lead to; None: those of data/review.csv. With many photos a ranking
+        takes a while to follow many answers."""
         from adrefine import manifest
         from adrefine.places.evidence import FEWEST
         from adrefine.places.store import open_places
@@ -44,8 +46,9 @@ class Review:
         if len(images) < FEWEST:
             raise UserError(f"a review ranks {FEWEST} training photos or more, there are {len(images)}")
         store = open_places(paths.PREPARED / paths.PLACES)
+        given = read(paths.REVIEW) if answers is None else answers
         ranking = Ranking(store, images.ids, held, seed=settings.refine.seed, parts=images.parts)
-        return cls(settings, noisy, Session(ranking, read(paths.REVIEW), settings.refine.seed))
+        return cls(settings, noisy, Session(ranking, given, settings.refine.seed))
 
     @cached_property
     def files(self) -> dict[str, str]:
