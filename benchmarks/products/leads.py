@@ -75,7 +75,8 @@ def main() -> None:
     args = parser.parse_args()
     cases = [one for given in args.product for one in of_product(given, args.photos, args.seeds)]
     told = [
-        Told(one, statistics(one), cost_of_photos(one)) for one in progress.over(cases, label="statistics")
+        Told(one, statistics(one), cost_of_photos(one))
+        for one in progress.over(cases, label="statistics", unit="set")
     ]
     runs = pd.DataFrame(
         [row for name in dict.fromkeys(o.product for o in cases) for row in judged(told, name)]
