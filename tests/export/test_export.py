@@ -212,7 +212,7 @@ def test_a_verdict_that_changes_is_counted() -> None:
     assert found.score_largest == pytest.approx(0.1 / 2.05)
 
 
-@pytest.mark.parametrize("size", [(97, 60), (60, 97), (200, 300)])
+@pytest.mark.parametrize("size", [(97, 60), (60, 97), (200, 300), (997, 701)])
 @pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop"])
 def test_photos_are_prepared_as_in_ingest(size: tuple[int, int], fit: str) -> None:
     """To the grey level."""
@@ -221,6 +221,27 @@ def test_photos_are_prepared_as_in_ingest(size: tuple[int, int], fit: str) -> No
     wanted = preparation.of_pixels(Decoded(Image.fromarray(photo), *size)).image
     made_here = Prepared(Given(size[1], size[0], True, True), preparation)(torch.from_numpy(photo)[None])
     assert np.array_equal(made_here[0].permute(1, 2, 0).numpy(), np.asarray(wanted))
+
+
+def test_another_runtime_prepares_them_so_too(tmp_path: Path) -> None:
+    """No product or sum of the graph's resizing has anything to round."""
+    photo = np.random.default_rng(1).integers(0, 256, (701, 997), np.uint8)
+    preparation = Preparation(64, "letterbox")
+    wanted = preparation.of_pixels(Decoded(Image.fromarray(photo), 997, 701)).image
+    graph = _Alone(Prepared(Given(701, 997, False, True), preparation)).eval()
+    formats.write("openvino", graph, torch.from_numpy(photo[None]), tmp_path)  # type: ignore[arg-type]
+    assert np.array_equal(formats.opened("openvino", tmp_path)(photo[None])[0][0, 0], np.asarray(wanted))
+
+
+class _Alone(torch.nn.Module):
+    maps = False
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, photo: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.net(photo),)
 
 
 def test_a_detector_without_a_graph_is_refused(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ class Prepared(nn.Module):
 
     def __init__(self, given: Given, preparation: Preparation) -> None:
         super().__init__()
-        self.colour, self.resize = given.colour, None
+        self.colour = given.colour
+        self.resize: nn.Module | None = None
         self.strips = (0, 0, 0, 0)  # left, right, top, bottom
         if given.whole:
             size = preparation.size
@@ -91,7 +92,8 @@ class Prepared(nn.Module):
             self.border = target[0] + target[1]
             shrinks = given.width > target[0] or given.height > target[1]
             resize = partial(fitting.resized, shrinks=shrinks)
-            self.resize = of_pillow(resize, (given.width, given.height), target, box)
+            gap = fitting.GAP if shrinks else None
+            self.resize = of_pillow(resize, (given.width, given.height), target, box, gap)
 
     def forward(self, photo: torch.Tensor) -> torch.Tensor:
         """See the class."""

@@ -11,6 +11,7 @@ from PIL import Image
 from adrefine.ingestion.affine import Affine, Box
 from adrefine.ingestion.decode import Decoded
 
+GAP = 3.0  # of `Image.resize`: it averages pixels first where it shrinks twice as much or more
 _NEARLY = 1e-3  # a step this little over a whole number of pixels takes no further sample
 
 
@@ -43,7 +44,7 @@ def resized(image: Image.Image, size: tuple[int, int], box: Box, shrinks: bool) 
         size,
         Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC,
         box=box,
-        reducing_gap=3.0 if shrinks else None,
+        reducing_gap=GAP if shrinks else None,
     )
 
 
