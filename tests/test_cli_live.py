@@ -15,6 +15,7 @@ import small_project
 from adrefine import cli, detectors, manifest, params, paths, review
 from adrefine.detectors.base import Images
 from adrefine.errors import UserError
+from adrefine.places.evidence import gather
 from adrefine.strategies import refinement
 from fakes import MapStore
 
@@ -170,6 +171,17 @@ def test_held_out_photos_that_stand_out_are_named_and_can_be_answered(project, c
     held = next_photos(capsys)["held_out"]
     assert {row["image_id"] for row in held} <= set(HELD)
     assert len(held) >= 3
+    confirmed = [name for name in IDS if STORE.hidden[STORE.ids.index(name)]]
+    for name in confirmed:
+        cli.run(["review", name, "remove"])
+    sharper = next_photos(capsys)["held_out"]
+    known = gather(STORE, sorted(IDS), sorted(HELD), known=frozenset(confirmed))
+    told = dict(zip(known.held, known.held_strength, strict=True))
+    assert {row["image_id"]: row["score"] for row in sharper} == pytest.approx(
+        {name: float(score) for name, score in told.items() if score > 3}, abs=0.01
+    )
+    assert min(row["score"] for row in sharper) > min(row["score"] for row in held)
+    paths.REVIEW.unlink()
     ask(monkeypatch, "q")
     assert f"{len(held)} unlabelled held-out photos stand out" in capsys.readouterr().out
     first = held[0]["image_id"]

@@ -119,15 +119,23 @@ class Review:
         return foreseen(self.settings, self.noisy, paths.PREPARED, given)
 
     def held_out(self) -> list[dict[str, Any]]:
-        """Unlabelled held-out photos without an answer that stand out, the strongest first."""
+        """Unlabelled held-out photos without an answer that stand out, the strongest first, as the next run
+        sees them: without the defects confirmed so far."""
         from adrefine.manifest import UNKNOWN
+        from adrefine.places import evidence
+        from adrefine.strategies.refinement import training_images
+        from adrefine.strategies.share import limit
 
-        evidence, answers = self.session.photos.evidence, read(paths.REVIEW)
+        images, held = training_images(self.noisy, paths.PREPARED)
+        answers = read(paths.REVIEW)
+        found = evidence.of(images, held, verdicts(answers), self.settings.refine.seed)
+        if found is None:
+            return []
         unlabelled = set(self.noisy.loc[self.noisy["label"] == UNKNOWN, "image_id"]) - set(answers)
         rows = [
             {"image_id": name, "path": self.files[name], "score": round(float(strength), 4)}
-            for name, strength in zip(evidence.held, evidence.held_strength, strict=True)
-            if strength > self.limit and name in unlabelled
+            for name, strength in zip(found.held, found.held_strength, strict=True)
+            if strength > limit(found) and name in unlabelled
         ]
         return sorted(rows, key=lambda row: (-row["score"], row["image_id"]))
 
