@@ -19,7 +19,7 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from adrefine import datasets, params, paths
+from adrefine import datasets, params, paths, preflight
 from adrefine.datasets.formats import SUFFIXES
 from adrefine.dvc_driver.processes import stream
 from adrefine.dvc_driver.repro import events
@@ -113,6 +113,7 @@ def inbox() -> str:
 
 def main() -> None:
     """One run, now."""
+    preflight.check_disk(Path())
     server.admit()
     print(inbox())
 

@@ -14,11 +14,12 @@ import gc
 import time
 from collections.abc import Iterator
 from itertools import chain, groupby
+from pathlib import Path
 from typing import Any, get_args
 
 import adrefine.serving.environment  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
 
-from adrefine import paths
+from adrefine import paths, preflight
 from adrefine.dvc_driver import graph, settings, tables
 from adrefine.dvc_driver.graph import StageOutcome, direct
 from adrefine.dvc_driver.plan import Planned, Standing, plan
@@ -177,8 +178,14 @@ def run(dvc: Repro, standing: Standing, force: bool, outcomes: dict[str, StageOu
             outcomes[name] = StageOutcome(name, done, time.monotonic() - begin)
 
 
+def ready() -> None:
+    """What is wrong before a server starts is one line."""
+    preflight.check_disk(Path())
+    server.admit()
+
+
 if __name__ == "__main__":
-    exit_cleanly(server.admit)
+    exit_cleanly(ready)
     # The heartbeat would keep the finished run waiting for up to a second; runs that a server starts have it.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         pipeline(**CHOSEN)

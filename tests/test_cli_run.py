@@ -100,3 +100,13 @@ def test_a_dvc_that_is_at_work_is_not_disturbed(ran: list[bool], monkeypatch: py
     with pytest.raises(UserError, match="DVC is at work"):
         cli.run(["run"])
     assert ran == []
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is(
+    ran: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Path("params.yaml").read_bytes()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UserError, match=rf"{Path.cwd()} cannot be written"):
+        cli.run(["run", "-S", "noise.level=0"])
+    assert (ran, Path("params.yaml").read_bytes()) == ([], before)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adrefine import preflight
+from adrefine import params, preflight
 from adrefine.errors import UserError
 
 
@@ -103,6 +103,24 @@ def test_the_folders_are_those_of_params_yaml(tmp_path: Path, root: Path) -> Non
     for broken in ("dataset: [1]", "dataset: {root: 3}", "{", "dataset: {root: !!bool x}", ""):
         (tmp_path / "params.yaml").write_text(broken)
         preflight.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("root", "says"), [("/", "holds the project"), ("..", "holds"), ("/proc", "of the system")]
+)
+def test_a_whole_disk_is_not_gone_through(tmp_path: Path, root: str, says: str) -> None:
+    (tmp_path / "params.yaml").write_text(f"dataset: {{root: {root}}}\n")
+    with pytest.raises(UserError, match=says):
+        preflight.check(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["dataset.root", "inbox.folder"])
+@pytest.mark.parametrize("name", ["~/photos", "$HOME/photos", "${HOME}/photos"])
+def test_what_dvc_does_not_know_in_a_path_is_told_with_what_to_write(key: str, name: str) -> None:
+    section, _, inner = key.partition(".")
+    written = str(Path("~/photos").expanduser())
+    with pytest.raises(UserError, match=rf"`{key}` = .+: DVC does not know .+: write '{written}'"):
+        preflight.check_settings(params.parse({section: {inner: name}}))
 
 
 def test_a_full_or_read_only_disk_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

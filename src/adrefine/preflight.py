@@ -30,6 +30,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_SYSTEM = ("proc", "sys", "dev")
 _LINKS = 40  # to folders, in each other
 _DEPTH = 100  # of folders in each other
 _SHOWN = 80  # characters of so long a path
@@ -43,6 +44,7 @@ def check(project: Path = Path()) -> None:
     """
     check_disk(project)
     for root in _roots(project):
+        _check_place(root, project)
         check_folder(root)
 
 
@@ -56,9 +58,11 @@ def check_settings(settings: Params) -> None:
 
     _check_strategy(settings)
     root = settings.dataset.root
-    if root.startswith("~"):  # a folder of that name to DVC, which reads params.yaml by itself
-        there = str(Path(root).expanduser())
-        raise UserError(f"params.yaml: `dataset.root` = {root!r}: DVC does not know `~`: write {there!r}")
+    for key, name in (("dataset.root", root), ("inbox.folder", settings.inbox.folder)):
+        there = os.path.expandvars(Path(name).expanduser())
+        if name.startswith("~") or there != str(Path(name)):  # folders of that name to DVC
+            sign = "`~`" if name.startswith("~") else "variables"
+            raise UserError(f"params.yaml: `{key}` = {name!r}: DVC does not know {sign}: write {there!r}")
     check_folders(Path(settings.inbox.folder), Path(root))
     if settings.dataset.roi is not None:
         from adrefine.ingestion import roi
@@ -93,6 +97,15 @@ def check_disk(project: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < ROOM:
         raise UserError(f"{folder}: {free / 2**20:.0f} MB left on its disk: make room first")
+
+
+def _check_place(root: Path, project: Path) -> None:
+    """Refuse to go through a whole disk, or what the system only shows as files."""
+    there = root.resolve()
+    if project.resolve().is_relative_to(there):
+        raise UserError(f"{root} holds the project itself: put the photos into a folder of their own")
+    if there.parts[1:2] and there.parts[1] in _SYSTEM:
+        raise UserError(f"{root} is a folder of the system, not of photos")
 
 
 def check_folder(root: Path, patience: float = PATIENCE) -> None:

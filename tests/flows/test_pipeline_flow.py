@@ -13,12 +13,14 @@ from typing import Any, Self, get_args
 
 import pytest
 
+from adrefine import preflight
 from adrefine.dvc_driver.graph import StageOutcome
 from adrefine.dvc_driver.plan import Standing
 from adrefine.dvc_driver.processes import Failed
 from adrefine.dvc_driver.repro import Event, parse
 from adrefine.errors import UserError
 from adrefine.params import DetectorName, LayoutName, StrategyName
+from adrefine.serving import server
 from loaded_flow import Log, loaded
 
 REPOSITORY = Path(__file__).parents[2]
@@ -230,3 +232,14 @@ def test_prefect_is_told_to_send_nothing(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.split() == ["False", "120", "False"]
+
+
+def test_a_full_disk_is_told_before_a_server_starts(
+    flow: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[bool] = []
+    monkeypatch.setattr(server, "admit", lambda: started.append(True))
+    monkeypatch.setattr(preflight, "ROOM", 2**62)
+    with pytest.raises(UserError, match="left on its disk: make room first"):
+        flow.ready()
+    assert started == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adrefine.cli.output import add_json, print_json
@@ -68,12 +67,12 @@ def check(chosen: argparse.Namespace) -> None:
 
 
 def _look(settings: Params) -> Look | None:
-    """A look at what is under dataset.root; None for the demo, and where there is no such folder yet.
+    """A look at what is under dataset.root; None for the demo.
 
     Raises:
-        UserError: the photos are not laid out as dataset.name says.
+        UserError: there is no such folder, or the photos are not laid out as dataset.name says.
     """
-    if settings.dataset.name == "demo" or not Path(settings.dataset.root).expanduser().is_dir():
+    if settings.dataset.name == "demo":
         return None
     from adrefine.starting import look
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from pathlib import Path
 
 from adrefine.dvc_driver.settings import Value
 from adrefine.errors import UserError
@@ -23,6 +24,7 @@ def lines(changes: Mapping[str, Value], force: bool = False) -> Generator[str]:
     from adrefine.dvc_driver import health, lockfile, settings
     from adrefine.dvc_driver.repro import events
 
+    preflight.check_disk(Path())
     yield from health.mend()
     if busy := health.look():
         raise UserError(busy)

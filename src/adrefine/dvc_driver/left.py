@@ -13,9 +13,11 @@ import subprocess
 from pathlib import Path
 
 _MERGE = "refs/exps/exec/EXEC_MERGE"  # the user's changes and the settings, while an experiment runs
+_KEPT = "refs/exps/exec/EXEC_HEAD"
 _MADE = (_MERGE, "refs/exps/exec/EXEC_BASELINE")
 _MOVED = "checkout: moving from "  # how git's log names what DVC does before it runs an experiment
-_LOCKS, _STASHING = Path(".dvc/tmp/exps/rwlock"), "refs/exps/stash"  # who is at work; a kill leaves the entry
+_LOCKS = Path(".dvc/tmp/exps/rwlock")  # who is at work on what; a kill leaves its entries
+_STASHING = "refs/exps/stash"
 _OURS = ("--", ".", ":!.dvc/tmp")  # all files but those of DVC's own that it commits for a moment
 _SLACK = 2.0  # seconds between that entry and the stash, for clocks of whole seconds
 
@@ -37,9 +39,10 @@ def left_behind(root: Path = Path()) -> str | None:
             f"`dvc exp run` was killed: {where}, and what you had not committed (answers, params.yaml) is in "
             f"`git stash`{_later(root)}: {' && '.join(steps)}"
         )
-    if there or not all(git(root, "rev-parse", "-q", "--verify", name) for name in _MADE):
+    made = [name for name in _MADE if git(root, "rev-parse", "-q", "--verify", name)]
+    if there or not (made or _ends(root)):
         return None
-    if lost := _lost(root):
+    if _MERGE in made and (lost := _lost(root)):
         files = " ".join(map(shlex.quote, lost))
         return (
             f"`dvc exp run` was killed: {where}, and what you had not committed of {', '.join(lost)} is in a "
@@ -58,17 +61,31 @@ def _left_branch(root: Path) -> str | None:
     return branch if branch and git(root, "rev-parse", "-q", "--verify", f"refs/heads/{branch}") else None
 
 
+def _ends(root: Path) -> bool:
+    """Whether DVC had removed its names, all but one that it keeps, and not gone back to the branch: it
+    detaches HEAD by the whole hash of the commit, as no person does."""
+    head = git(root, "rev-parse", "HEAD")
+    moved = git(root, "log", "-g", "-1", "--format=%gs", "HEAD") or ""
+    return moved.endswith(f" to {head}") and git(root, "rev-parse", "-q", "--verify", _KEPT) == head
+
+
 def _stashed(root: Path) -> bool:
     """Whether the newest stash was made by a DVC that died before it popped it: of the commit that is checked
     out, and since that DVC is listed as the one who stashes."""
-    try:
-        since = (root / _LOCKS).stat().st_mtime
-        listed = _STASHING in json.loads((root / _LOCKS).read_bytes()).get("write", {})
-    except (OSError, ValueError, AttributeError):
+    if _STASHING not in _listed(root):
         return False
+    since = (root / _LOCKS).stat().st_mtime
     base, head = git(root, "rev-parse", "-q", "--verify", "stash^1"), git(root, "rev-parse", "HEAD")
     made = git(root, "log", "-1", "--format=%ct", "stash") or "0"
-    return listed and base is not None and base == head and int(made) >= since - _SLACK
+    return base is not None and base == head and int(made) >= since - _SLACK
+
+
+def _listed(root: Path) -> set[str]:
+    """What DVC lists as being written by an experiment."""
+    try:
+        return set(json.loads((root / _LOCKS).read_bytes())["write"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return set()
 
 
 def _later(root: Path) -> str:
