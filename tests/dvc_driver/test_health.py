@@ -96,7 +96,10 @@ def test_a_killed_experiment_is_named_with_the_command_that_brings_the_branch_ba
     killed(started(project, "exp", "run", "-S", "x=2"))
     with pytest.raises(UserError, match="git is on no branch; your files are") as told:
         health.look(project)
-    for name in ("EXEC_MERGE", "EXEC_BASELINE"):  # removed at the end, before the branch is back
+    _git(project, "commit", "-qam", "dvc: commit experiment 1a2b")  # as at the end
+    with pytest.raises(UserError, match="git is on no branch; your files are"):
+        health.look(project)
+    for name in ("EXEC_MERGE", "EXEC_BASELINE"):  # removed then, before the branch is back
         _git(project, "update-ref", "-d", f"refs/exps/exec/{name}")
         with pytest.raises(UserError, match="git is on no branch; your files are"):
             health.look(project)

@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 _MERGE = "refs/exps/exec/EXEC_MERGE"  # the user's changes and the settings, while an experiment runs
+_COMMITTED = "commit: dvc: commit experiment"
 _KEPT = "refs/exps/exec/EXEC_HEAD"
 _MADE = (_MERGE, "refs/exps/exec/EXEC_BASELINE")
 _MOVED = "checkout: moving from "  # how git's log names what DVC does before it runs an experiment
@@ -42,7 +43,7 @@ def left_behind(root: Path = Path()) -> str | None:
     made = [name for name in _MADE if git(root, "rev-parse", "-q", "--verify", name)]
     if there or not (made or _ends(root)):
         return None
-    if _MERGE in made and (lost := _lost(root)):
+    if _MERGE in made and (lost := _lost(root, branch)):
         files = " ".join(map(shlex.quote, lost))
         return (
             f"`dvc exp run` was killed: {where}, and what you had not committed of {', '.join(lost)} is in a "
@@ -56,17 +57,22 @@ def left_behind(root: Path = Path()) -> str | None:
 
 def _left_branch(root: Path) -> str | None:
     """The branch that HEAD was on before DVC detached it; None: it was no DVC."""
-    moved = (git(root, "log", "-g", "-1", "--format=%gs", "HEAD") or "").partition(_MOVED)[2]
-    branch = moved.partition(" to ")[0]
+    branch = _moved(root).partition(" to ")[0]
     return branch if branch and git(root, "rev-parse", "-q", "--verify", f"refs/heads/{branch}") else None
 
 
 def _ends(root: Path) -> bool:
     """Whether DVC had removed its names, all but one that it keeps, and not gone back to the branch: it
     detaches HEAD by the whole hash of the commit, as no person does."""
-    head = git(root, "rev-parse", "HEAD")
-    moved = git(root, "log", "-g", "-1", "--format=%gs", "HEAD") or ""
-    return moved.endswith(f" to {head}") and git(root, "rev-parse", "-q", "--verify", _KEPT) == head
+    commit = git(root, "rev-parse", "-q", "--verify", _KEPT)
+    return commit is not None and _moved(root).endswith(f" to {commit}")
+
+
+def _moved(root: Path) -> str:
+    """`main to 1a2b…`: the last checkout, if nothing came after it but the commit of an experiment."""
+    log = (git(root, "log", "-g", "-3", "--format=%gs", "HEAD") or "").splitlines()
+    last = next((line for line in log if not line.startswith(_COMMITTED)), "")
+    return last.partition(_MOVED)[2]
 
 
 def _stashed(root: Path) -> bool:
@@ -96,11 +102,11 @@ def _later(root: Path) -> str:
     return f" (first save copies of {', '.join(names)}, changed since)" if names else ""
 
 
-def _lost(root: Path) -> list[str]:
-    """Files with changes that DVC holds, and that are in the folder as of the commit, or the first part of
-    what they should be."""
-    held = (git(root, "diff", "--name-only", "--diff-filter=AM", "HEAD", _MERGE, *_OURS) or "").splitlines()
-    changed = set((git(root, "diff", "--name-only", "HEAD") or "").splitlines())
+def _lost(root: Path, branch: str) -> list[str]:
+    """Files with changes that DVC holds, and that are in the folder as of the branch, or the first part of
+    what they should be. HEAD may be the commit of the experiment already."""
+    held = (git(root, "diff", "--name-only", "--diff-filter=AM", branch, _MERGE, *_OURS) or "").splitlines()
+    changed = set((git(root, "diff", "--name-only", branch) or "").splitlines())
     return [name for name in held if name not in changed or _is_cut(root, name)]
 
 

@@ -23,8 +23,11 @@ def mend(root: Path = Path()) -> str | None:
     from dvc.repo import Repo
 
     path = root / RWLOCK
-    with Repo(str(root)) as repo:
-        linked = repo.config["core"].get("hardlink_lock", False)
+    try:
+        with Repo(str(root)) as repo:
+            linked = repo.config["core"].get("hardlink_lock", False)
+    except Exception:  # git is gone, or DVC's settings are: DVC says so itself
+        linked = False
     with make_lock(f"{path}.lock", tmp_dir=str(path.parent), hardlink_lock=linked):
         if _whole(path):
             return None
