@@ -106,16 +106,17 @@ def _lost(root: Path, branch: str) -> list[str]:
     """Files with changes that DVC holds, and that are in the folder as of the branch, or the first part of
     what they should be. HEAD may be the commit of the experiment already."""
     held = (git(root, "diff", "--name-only", "--diff-filter=AM", branch, _MERGE, *_OURS) or "").splitlines()
-    changed = set((git(root, "diff", "--name-only", branch) or "").splitlines())
-    return [name for name in held if name not in changed or _is_cut(root, name)]
+    return [name for name in held if _is_lost(root, name, branch)]
 
 
-def _is_cut(root: Path, name: str) -> bool:
-    whole = subprocess.run(
-        ["git", "show", f"{_MERGE}:{name}"], cwd=root, capture_output=True, check=False
-    ).stdout
+def _is_lost(root: Path, name: str, branch: str) -> bool:
+    """By content: git takes a file of the same length, written in the moment of its index, for unchanged."""
+    whole, before = (
+        subprocess.run(["git", "show", f"{commit}:{name}"], cwd=root, capture_output=True, check=False).stdout
+        for commit in (_MERGE, branch)
+    )
     content = (root / name).read_bytes() if (root / name).exists() else b""
-    return len(content) < len(whole) and whole.startswith(content)
+    return content == before or (len(content) < len(whole) and whole.startswith(content))
 
 
 def git(root: Path, *arguments: str) -> str | None:
