@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adrefine.backbones import base as frozen
+from adrefine.backbones.base import Backbone as Frozen
 from adrefine.backbones.engine import start
 from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
@@ -184,7 +184,7 @@ class Instant(Detector):
             self.ids, self.digest = frozenset(state["ids"]), state["backbone"]
             self.log = read_log(folder)
 
-    def network(self) -> frozen.Backbone:
+    def network(self) -> Frozen:
         """The frozen network that it was trained with, as torch computes it.
 
         Raises:
@@ -239,7 +239,7 @@ def _backbone(prepared: Path) -> Backbone:
     return opened(Backbone, mark, mark.parent)
 
 
-def _digest(net: frozen.Backbone) -> str:
+def _digest(net: Frozen) -> str:
     """SHA-256 of its weights."""
     digest = hashlib.sha256()
     for values in net.state_dict().values():
