@@ -107,7 +107,7 @@ def test_the_figure_is_that_of_the_report_and_the_version_can_be_restored(inbox:
     for name in ("params.yaml", "dvc.lock"):
         (inbox.project.root / name).write_bytes((inbox.promoted / "0001" / name).read_bytes())
     assert inbox.project.run("dvc", "checkout").code == 0
-    for inside, outside in (("manifest.csv", "data/refined"), ("model/differnet.pt", "models/refined")):
+    for inside, outside in (("manifest.csv", "data/refined"), ("model/padim.pt", "models/refined")):
         restored = inbox.project.root / outside / Path(inside).name
         assert restored.read_bytes() == (inbox.promoted / "0001" / inside).read_bytes()
 

@@ -109,7 +109,9 @@ def test_a_wrong_setting_on_the_command_line_runs_nothing(ready: Project, server
 def test_a_stopped_flow_leaves_nothing_running_and_the_workspace_sound(
     ready: Project, server: Server
 ) -> None:
-    ready.set({"differnet.seed": 7, "differnet.epochs": 2000, "differnet.patience": 2000})
+    ready.set(
+        {"detector": "differnet", "differnet.seed": 7, "differnet.epochs": 2000, "differnet.patience": 2000}
+    )
     process = ready.flow(variables=server.variables)
     assert process.stdout is not None
     for line in process.stdout:
@@ -125,7 +127,7 @@ def test_a_stopped_flow_leaves_nothing_running_and_the_workspace_sound(
     assert ready.processes() == []
     assert server.last_run()["state"]["type"] in ("CRASHED", "CANCELLED", "FAILED")
 
-    ready.set({"differnet.seed": 7})
+    ready.set({"detector": "differnet", "differnet.seed": 7})
     resumed = ready.repro()
     assert resumed.ran == {"select", "train", "refine", "evaluate"}
     lock = ready.lock

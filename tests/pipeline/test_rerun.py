@@ -30,9 +30,9 @@ ROWS = {  # a section of params.yaml: all that may run again
     "embed": {"embed", "select"} | LEARNING,
     "pretrain_pdn": {"pretrain_pdn"},
     "detector": {"synthesize", "embed", "pretrain_pdn", "select"} | LEARNING,
-    "differnet": {"select"} | LEARNING,
+    "padim": {"select"} | LEARNING,
+    "differnet": set(),
     "efficientad": set(),
-    "padim": set(),
     "mixed": set(),
     "glass": set(),
     "ddad": set(),
@@ -49,7 +49,7 @@ ROWS = {  # a section of params.yaml: all that may run again
     "inbox": set(),
     "promotion": set(),
 }
-# Output that stays as it is: with differnet nobody reads what pretrain_pdn makes; select keeps no strategy.
+# Output that stays as it is: with padim nobody reads what pretrain_pdn makes; select keeps no strategy.
 UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
 
 
@@ -61,7 +61,8 @@ UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
         ({"refine.strategy": "osr"}, {"select", "refine", "evaluate"}),
         ({"refine.strategy": "consensus"}, {"select", "refine", "evaluate"}),
         ({"noise.level": 0.1, "noise.n_test": 2}, {"inject_noise", "train", "refine", "evaluate"}),
-        ({"differnet.learning_rate": 1e-3}, {"select", "train", "refine", "evaluate"}),
+        ({"padim.top": 0.1}, {"select", "train", "refine", "evaluate"}),
+        ({"differnet.learning_rate": 1e-3, "differnet.epochs": 5}, set()),
         ({"osr.lambda": 3.0, "osr.keep": 0.7}, set()),
         ({"efficientad.steps": 3, "efficientad.coeff_cdo": 0.0}, set()),
         ({"mixed.fraction": 0.5, "mixed.recycle": "removed"}, set()),
@@ -69,10 +70,10 @@ UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
             {"synthesize.seed": 1},
             {"synthesize", "embed", "pretrain_pdn", "select", "train", "refine", "evaluate"},
         ),
-        ({"embed.places.seed": 1}, {"embed", "select", "refine", "evaluate"}),
+        ({"embed.places.seed": 1}, {"embed", "select", "train", "refine", "evaluate"}),
         (
             {"embed.views": 1, "embed.pool": "mean", "embed.light": 0.0},
-            {"embed", "select", "train", "refine", "evaluate"},
+            {"embed"},
         ),
         ({"pretrain_pdn.steps": 1}, {"pretrain_pdn"}),
         ({"pretrain_pdn.init": "scratch", "pretrain_pdn.teacher": "resnet18"}, {"pretrain_pdn"}),
@@ -99,7 +100,7 @@ def test_generic_photo_added(ready: Project) -> None:
     finally:
         added.unlink()
     assert run.ran == {"pretrain_pdn"}
-    assert "nothing to do, differnet reads no pixels" in run.out
+    assert "nothing to do, padim reads no pixels" in run.out
 
 
 def test_photo_changed(ready: Project) -> None:
