@@ -22,8 +22,8 @@ from adrefine.backbones import pdn
 from adrefine.distillation import moments
 from adrefine.distillation.checkpoint import Checkpoints
 from adrefine.distillation.images import Sampler, find
+from adrefine.distillation.loop import Distillation, held_out_loss
 from adrefine.distillation.target import Target, load_backbone
-from adrefine.distillation.training import Distillation, held_out_loss
 from adrefine.io import write_csv
 from adrefine.params import PretrainPdn
 from adrefine.runtime import hardware

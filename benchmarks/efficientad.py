@@ -29,7 +29,7 @@ from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad.detector import EfficientAD
 from adrefine.detectors.efficientad.maps import raw
 from adrefine.detectors.efficientad.settings import Settings
-from adrefine.detectors.efficientad.training import Networks
+from adrefine.detectors.efficientad.trainer import Networks
 from adrefine.evaluation.maps import draw, read_mask
 from adrefine.io import write_csv, write_json, write_text
 from adrefine.metrics import detection, localization

@@ -25,9 +25,9 @@ from adrefine.benchmark.prepared import WORK
 from adrefine.benchmark.summary import figure
 from adrefine.benchmark.tables import cell
 from adrefine.detectors.base import Detector, Images
+from adrefine.detectors.initial import train
 from adrefine.detectors.mixed.settings import Settings
 from adrefine.detectors.padim.settings import Settings as Padim
-from adrefine.detectors.training import train
 from adrefine.errors import UserError
 from adrefine.ingestion import parts
 from adrefine.io import write_csv, write_text

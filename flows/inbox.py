@@ -19,8 +19,9 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from adrefine import datasets, params, paths, preflight
+from adrefine import datasets, params, paths
 from adrefine.datasets.formats import SUFFIXES
+from adrefine.dvc_driver import preflight
 from adrefine.dvc_driver.processes import stream
 from adrefine.dvc_driver.repro import events
 from adrefine.errors import exit_cleanly

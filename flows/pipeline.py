@@ -19,8 +19,8 @@ from typing import Any, get_args
 
 import adrefine.serving.environment  # noqa: F401  # isort: skip  # first, so that Prefect sends nothing anywhere
 
-from adrefine import paths, preflight
-from adrefine.dvc_driver import graph, settings, tables
+from adrefine import paths
+from adrefine.dvc_driver import graph, preflight, settings, tables
 from adrefine.dvc_driver.graph import StageOutcome, direct
 from adrefine.dvc_driver.plan import Planned, Standing, plan
 from adrefine.dvc_driver.processes import Failed

@@ -19,9 +19,9 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
-from adrefine import finding
 from adrefine.errors import UserError
 from adrefine.io import write_csv, write_text
+from adrefine.metrics import finding
 from adrefine.metrics.ranking import ranking_metrics
 from adrefine.runtime import progress
 from adrefine.strategies import share

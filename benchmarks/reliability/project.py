@@ -37,7 +37,7 @@ stages:
 _STAGE = """
 import hashlib, sys
 from pathlib import Path
-from adrefine import steady
+from adrefine.runtime import steady
 from adrefine.io import write_text
 READS = {"ingest": ["photos"], "refine": ["ingested", "data/review.csv"], "evaluate": ["refined"]}
 WRITES = {"ingest": "ingested", "refine": "refined", "evaluate": "report"}

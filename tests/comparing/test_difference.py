@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from adrefine import paths
+from adrefine.areas.region import Region
 from adrefine.comparing import sheet, words
 from adrefine.comparing.difference import compare
 from adrefine.comparing.version import Version
 from adrefine.errors import UserError
-from adrefine.region import Region
 from fakes import MapStore
 
 NAN = float("nan")

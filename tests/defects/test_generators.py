@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from adrefine.areas.foreground import find as find_foreground
 from adrefine.defects import GENERATORS, base, perlin, random_walk
 from adrefine.defects.perlin import Perlin
-from adrefine.foreground import find as find_foreground
 from adrefine.params import Kinds, Synthesize
 
 PARAMS = Synthesize()

@@ -8,11 +8,11 @@ import PIL.Image
 import pytest
 
 from adrefine import manifest
+from adrefine.areas.region import Region
 from adrefine.defects import pipeline
 from adrefine.errors import UserError
 from adrefine.io import sha256_file
 from adrefine.params import Kinds, Synthesize
-from adrefine.region import Region
 from adrefine.stages import synthesize
 
 

@@ -14,13 +14,14 @@ import timm
 import torch
 from torch import nn
 
-from adrefine import load_model, preflight
+from adrefine import load_model
 from adrefine.bundle.write import learned
 from adrefine.detectors import Images
 from adrefine.detectors.anomalib import library
 from adrefine.detectors.anomalib.detector import Anomalib, _uncropped
 from adrefine.detectors.anomalib.mends import PerPhoto, mended
 from adrefine.detectors.anomalib.settings import Settings
+from adrefine.dvc_driver import preflight
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
 from adrefine.params import parse

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from adrefine.backbones import pdn
-from adrefine.distillation import training
+from adrefine.distillation import loop
 from adrefine.distillation.pretrain import curve, describe, pretrain, sources
 from adrefine.errors import UserError
 from adrefine.params import PretrainPdn, Runtime, parse
@@ -59,7 +59,7 @@ def test_statistics_are_those_of_the_features(photos):
 
 @pytest.mark.parametrize("start", ["scratch", "bundled"])
 def test_distilled_twice_and_after_a_kill(photos, generic, tmp_path, monkeypatch, start):
-    monkeypatch.setattr(training.Distillation.run, "__defaults__", (1, None))
+    monkeypatch.setattr(loop.Distillation.run, "__defaults__", (1, None))
     params = settings(generic, init=start, steps=2)
     counts = pretrain(photos, params, tmp_path / "a", tmp_path / "cache")
     assert counts.pop("images_per_second") > 0
@@ -67,7 +67,7 @@ def test_distilled_twice_and_after_a_kill(photos, generic, tmp_path, monkeypatch
     assert len(pd.read_csv(tmp_path / "a/loss.csv")) == 2
     assert (tmp_path / "a/pdn.pt").read_bytes() != pdn.BUNDLED.read_bytes()
 
-    learn, done = training.Distillation._learn, []
+    learn, done = loop.Distillation._learn, []
 
     def dying(self, pair, pool):
         if len(done) == 1:
@@ -75,11 +75,11 @@ def test_distilled_twice_and_after_a_kill(photos, generic, tmp_path, monkeypatch
         done.append(1)
         return learn(self, pair, pool)
 
-    monkeypatch.setattr(training.Distillation, "_learn", dying)
+    monkeypatch.setattr(loop.Distillation, "_learn", dying)
     with pytest.raises(KeyboardInterrupt):
         pretrain(photos, params, tmp_path / "b", tmp_path / "killed")
     assert not (tmp_path / "b").exists()
-    monkeypatch.setattr(training.Distillation, "_learn", learn)
+    monkeypatch.setattr(loop.Distillation, "_learn", learn)
     pretrain(photos, params, tmp_path / "b", tmp_path / "killed")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 

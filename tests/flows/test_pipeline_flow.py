@@ -13,7 +13,7 @@ from typing import Any, Self, get_args
 
 import pytest
 
-from adrefine import preflight
+from adrefine.dvc_driver import preflight
 from adrefine.dvc_driver.graph import StageOutcome
 from adrefine.dvc_driver.plan import Standing
 from adrefine.dvc_driver.processes import Failed

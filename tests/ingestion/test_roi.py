@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adrefine import manifest, region
+from adrefine import manifest
+from adrefine.areas import region
 from adrefine.errors import UserError
 from adrefine.ingestion import roi
 from adrefine.ingestion.pipeline import ingest

@@ -25,7 +25,7 @@ PLUMBING = {
             "registry.py",
             "sections.py",
             "strict_yaml.py",
-            "steady.py",
+            "runtime/steady.py",
             "dvc_driver/lockfile.py",
         ),
     )

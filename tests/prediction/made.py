@@ -16,6 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from adrefine import manifest
+from adrefine.areas.region import Region, find
 from adrefine.backbones import pdn
 from adrefine.bundle.write import Run, learned, write
 from adrefine.detectors import DETECTORS, Detector, Images
@@ -27,7 +28,6 @@ from adrefine.io import read_json, write_json
 from adrefine.params import Dataset, Embed, Evaluate, Runtime
 from adrefine.paths import FEATURES, PIXELS, PLACES
 from adrefine.places.embed import embed_places
-from adrefine.region import Region, find
 from ingestion.drawn import club, photo
 
 SIZE, COUNT = 64, 22

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adrefine import finding
+from adrefine.metrics import finding
 from adrefine.report import notes
 from adrefine.strategies.share import Share
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from adrefine import paths, review
+from adrefine.areas.region import Region
 from adrefine.errors import UserError
-from adrefine.region import Region
 from adrefine.review_page.room import Room
 from adrefine.reviewing.project import Review
 from fakes import MapStore

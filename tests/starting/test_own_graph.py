@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adrefine import steady
 from adrefine.dvc_driver import health
+from adrefine.runtime import steady
 from adrefine.starting import graph
 from pipeline.project import REPOSITORY, STAGES
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from adrefine import manifest
-from adrefine.detectors import training
+from adrefine.detectors import initial
 from adrefine.detectors.base import Images
 from adrefine.errors import UserError
 from adrefine.params import Params, parse
@@ -103,7 +103,7 @@ def test_too_few_photos_are_told_before_anything_learns(
     shutil.copyfile(Path(__file__).parents[2] / "params.yaml", "params.yaml")
     nine = pd.DataFrame({"split": ["train"] * 9 + ["test"] * 30})
     monkeypatch.setattr(manifest, "read", lambda path: nine)
-    monkeypatch.setattr(training, "train", None)
+    monkeypatch.setattr(initial, "train", None)
     with pytest.raises(UserError, match="consensus needs 10 training images or more, there are 9"):
         train.main()
 

@@ -8,8 +8,8 @@ from adrefine.detectors.base import Images, Scores
 from adrefine.params import Refine
 from adrefine.strategies.base import Removal, Strategy
 from adrefine.strategies.engine import refine
+from adrefine.strategies.learning import Training
 from adrefine.strategies.scorers import InSample, OutOfFold
-from adrefine.strategies.training import Training
 from fakes import FakeDetector, image_set
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adrefine import detectors, strategies
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
-from adrefine.history import out_after
+from adrefine.metrics.history import out_after
 from adrefine.params import Params, Refine
 from adrefine.review import UNDECIDED, Verdicts
 from adrefine.strategies import refinement, scorers

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from adrefine import detectors, manifest, noise
 from adrefine.benchmark import lists
 from adrefine.detectors.base import Detector, Images
-from adrefine.detectors.training import known_defects
+from adrefine.detectors.initial import known_defects
 from adrefine.metrics import cleaning, detection, ranking
 from adrefine.params import Params
 from adrefine.strategies.engine import Outcome

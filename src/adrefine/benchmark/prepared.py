@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adrefine import manifest
+from adrefine.areas.region import find
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.params import Params
 from adrefine.paths import FEATURES, MANIFEST, PIXELS, PLACES
-from adrefine.region import find
 from adrefine.runtime.opened import opened
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from adrefine.region import Region
+    from adrefine.areas.region import Region
 
 WORK = Path(".adrefine/benchmarks")
 _INPUTS = "prepared"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adrefine import backbones
+from adrefine.areas.region import FILE as REGION
 from adrefine.backbones import origin
 from adrefine.backbones.library import LibraryNet
 from adrefine.bundle.contents import MODEL, Weights
@@ -20,7 +21,6 @@ from adrefine.errors import UserError
 from adrefine.io import read_json, sha256_file, write_json
 from adrefine.params import Embed
 from adrefine.paths import FEATURES, PIXELS, PLACES
-from adrefine.region import FILE as REGION
 
 WEIGHTS = "weights.pth"
 _PDN = "pdn.pt"

@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from adrefine import __version__, manifest
+from adrefine.areas.region import FILE as REGION
 from adrefine.bundle import card, inputs
 from adrefine.bundle.contents import CARD, FILE, INPUTS, MODEL, PLACES, Contents, MapScale, Threshold
 from adrefine.detectors import DETECTORS
@@ -23,7 +24,6 @@ from adrefine.paths import PLACES as PLACES_INPUT
 from adrefine.paths import TAUGHT
 from adrefine.places.maps import usual
 from adrefine.places.sums import Sums
-from adrefine.region import FILE as REGION
 
 _MOST = 20  # modes and such are looked up in so many photos: one header each
 

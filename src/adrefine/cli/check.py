@@ -33,8 +33,8 @@ def check(chosen: argparse.Namespace) -> None:
     Raises:
         UserError: it is not. As JSON the message is printed as well.
     """
-    from adrefine import params, preflight
-    from adrefine.dvc_driver import health
+    from adrefine import params
+    from adrefine.dvc_driver import health, preflight
 
     mended = health.mend()
     if not chosen.json:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from adrefine import paths, region
+from adrefine import paths
+from adrefine.areas import region
 from adrefine.comparing import words
 from adrefine.comparing.difference import KINDS, Difference
 from adrefine.comparing.version import Version

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adrefine.foreground import Image as Image
-from adrefine.foreground import Mask as Mask
+from adrefine.areas.foreground import Image as Image
+from adrefine.areas.foreground import Mask as Mask
 from adrefine.sections import Section
 
 Float = npt.NDArray[np.float32]

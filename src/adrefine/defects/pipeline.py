@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 import PIL.Image
 
-from adrefine import foreground
+from adrefine.areas import foreground
+from adrefine.areas.region import Region
 from adrefine.defects import base
 from adrefine.errors import UserError
 from adrefine.io import png, write_bytes
 from adrefine.manifest import DEFECT, synthetic_id
 from adrefine.params import Synthesize
-from adrefine.region import Region
 from adrefine.runtime import parallel
 from adrefine.runtime.seeds import derived_seed
 

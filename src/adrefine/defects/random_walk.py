@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from adrefine.areas.foreground import WORKING
 from adrefine.defects import base
-from adrefine.foreground import WORKING
 from adrefine.sections import AtLeastOne, PositiveShare, Share, UnderOne
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from adrefine.areas.region import find
 from adrefine.detectors.efficientad import tiling
 from adrefine.errors import UserError
 from adrefine.io import read_csv
-from adrefine.region import find
 from adrefine.runtime.opened import opened
 
 _PIXELS = 512 * 2**20  # bytes of decoded photos kept in memory

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from adrefine.areas.region import FILE, Region
 from adrefine.io import sha256_file, write_csv
-from adrefine.region import FILE, Region
 
 
 def write(

@@ -13,8 +13,8 @@ from adrefine.backbones import engine, pdn
 from adrefine.distillation import moments
 from adrefine.distillation.checkpoint import Checkpoints
 from adrefine.distillation.images import Sampler, find
+from adrefine.distillation.loop import Distillation
 from adrefine.distillation.target import Target, load_backbone
-from adrefine.distillation.training import Distillation
 from adrefine.errors import UserError
 from adrefine.io import sha256_file, write_csv, write_json
 from adrefine.params import PretrainPdn, Runtime

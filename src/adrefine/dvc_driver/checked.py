@@ -20,8 +20,8 @@ def lines(changes: Mapping[str, Value], force: bool = False) -> Generator[str]:
     Raises:
         UserError: something is wrong before; another DVC is at work. Failed: a stage failed.
     """
-    from adrefine import params, preflight
-    from adrefine.dvc_driver import health, lockfile, settings
+    from adrefine import params
+    from adrefine.dvc_driver import health, lockfile, preflight, settings
     from adrefine.dvc_driver.repro import events
 
     preflight.check_disk(Path())

@@ -19,8 +19,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from adrefine import preflight
-from adrefine.dvc_driver import health, locks
+from adrefine.dvc_driver import health, locks, preflight
 from adrefine.dvc_driver.plan import PLAN
 from adrefine.dvc_driver.processes import GRACE
 from adrefine.errors import UserError

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adrefine.areas.region import Region
 from adrefine.detectors.base import Detector
-from adrefine.region import Region
 from adrefine.report.interest import WHOLE, Interest
 from adrefine.report.turned import NONE, Turned
 

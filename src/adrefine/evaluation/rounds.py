@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from adrefine import history, manifest
+from adrefine import manifest
 from adrefine.evaluation.inputs import Inputs
 from adrefine.evaluation.scores import labelled
-from adrefine.metrics import detection
+from adrefine.metrics import detection, history
 
 
 def rounds(inputs: Inputs, train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:

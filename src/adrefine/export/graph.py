@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from adrefine.areas.region import SHADE, Region
 from adrefine.bundle.contents import PLACES
 from adrefine.export import networks, scores
 from adrefine.export.photo import Given, Prepared
 from adrefine.prediction.model import Model
-from adrefine.region import SHADE, Region
 
 
 class Graph(nn.Module):

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from adrefine.areas.region import read as read_region
 from adrefine.bundle.contents import INPUTS, Contents
 from adrefine.detectors import Detector
 from adrefine.detectors.differnet.detector import DifferNet
@@ -26,7 +27,6 @@ from adrefine.export.students import Regression, Students
 from adrefine.export.worst_place import WorstPlace
 from adrefine.paths import PIXELS
 from adrefine.places import evidence
-from adrefine.region import read as read_region
 
 _LARGEST, _LEAST = 50.0, 1e-12  # exponent of a score; distance of which the logarithm is taken
 

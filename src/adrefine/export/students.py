@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
+from adrefine.areas.region import Region
 from adrefine.bundle.contents import Contents
 from adrefine.detectors.efficientad import instant
 from adrefine.detectors.efficientad import maps as h_maps
@@ -18,7 +19,6 @@ from adrefine.errors import UserError
 from adrefine.export.networks import Found
 from adrefine.export.resample import Resample, of_pillow, of_torch
 from adrefine.ingestion.affine import Box
-from adrefine.region import Region
 
 
 class Students(nn.Module):

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from adrefine import datasets, io, manifest
+from adrefine.areas.region import FILE, Region
 from adrefine.errors import UserError
 from adrefine.ingestion import duplicates, examples, hints, parts, prepare, roi, summary
 from adrefine.ingestion.affine import Affine
@@ -22,7 +23,6 @@ from adrefine.ingestion.decision import PART
 from adrefine.ingestion.summary import Summary
 from adrefine.params import Dataset
 from adrefine.paths import MANIFEST
-from adrefine.region import FILE, Region
 from adrefine.runtime.seeds import drawn
 
 IMAGES, MASKS = "images", "masks"

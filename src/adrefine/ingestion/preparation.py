@@ -11,13 +11,13 @@ from typing import Any
 
 from PIL import Image
 
+from adrefine.areas.region import Region
 from adrefine.ingestion import decode, fitting, pose, scales
 from adrefine.ingestion.affine import Affine
 from adrefine.ingestion.decision import PART, STRETCH
 from adrefine.ingestion.decode import Decoded, Gate
 from adrefine.ingestion.samples import Samples
 from adrefine.ingestion.scales import EIGHT_BIT, Scale
-from adrefine.region import Region
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from adrefine import foreground
+from adrefine.areas import foreground
+from adrefine.areas.region import Flags, Region
 from adrefine.errors import UserError
 from adrefine.ingestion import cache, decode, fitting
 from adrefine.ingestion.affine import Affine
@@ -22,7 +23,6 @@ from adrefine.ingestion.decision import PART
 from adrefine.ingestion.decode import Decoded
 from adrefine.params import Dataset
 from adrefine.paths import ROI, refuse_elsewhere
-from adrefine.region import Flags, Region
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import derived_seed
 

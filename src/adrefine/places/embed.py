@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from adrefine.areas.region import Region
 from adrefine.features.embed import configuration, through
 from adrefine.features.store import write_rows
 from adrefine.params import Embed, Runtime
 from adrefine.places.extract import PlacesExtractor
-from adrefine.region import Region
 
 CODE_VERSION = 1  # raise it when a change to this package changes maps, so that old entries are not used
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from adrefine.areas.region import FILE as REGION
 from adrefine.bundle import inputs
 from adrefine.bundle.contents import INPUTS, Contents, Weights
 from adrefine.features.compute import Network
@@ -19,7 +20,6 @@ from adrefine.io import read_json, write_csv
 from adrefine.params import Embed, EmbedPlaces, Runtime
 from adrefine.paths import FEATURES, PIXELS
 from adrefine.places.extract import PlacesExtractor
-from adrefine.region import FILE as REGION
 from adrefine.runtime import hardware
 from adrefine.runtime.threads import in_order, workers
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from adrefine.areas.region import read as read_region
 from adrefine.bundle import contents as bundles
 from adrefine.bundle.contents import MODEL, PLACES, Contents
 from adrefine.bundle.inputs import check_detector
@@ -30,7 +31,6 @@ from adrefine.places.store import open_places
 from adrefine.places.sums import Gaussians, Sums
 from adrefine.prediction import makers
 from adrefine.prediction.photo import Photo, Result, ready
-from adrefine.region import read as read_region
 
 BATCH = 16  # photos that go through together: bounds memory, decides nothing
 _One = tuple[Ready, str]  # a prepared photo and the hash of its file

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from adrefine import region
+from adrefine.areas import region
 from adrefine.io import read_json
 from adrefine.report import pictures
 from adrefine.text import region_words

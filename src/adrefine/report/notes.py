@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from adrefine import finding, manifest
+from adrefine import manifest
+from adrefine.metrics import finding
 from adrefine.review import REMOVE
 from adrefine.text import counted
 

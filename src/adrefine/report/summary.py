@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adrefine.evaluation.models import COMPARED
-from adrefine.finding import sentence
+from adrefine.metrics.finding import sentence
 from adrefine.text import counted
 
 

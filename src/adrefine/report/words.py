@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adrefine import finding
 from adrefine.evaluation.models import COMPARED
 from adrefine.manifest import DEFECT, GOOD
+from adrefine.metrics import finding
 from adrefine.report.data import ReportData
 from adrefine.review import REMOVE
 from adrefine.text import counted

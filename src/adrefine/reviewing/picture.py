@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adrefine import paths, region
+from adrefine import paths
+from adrefine.areas import region
 from adrefine.io import atomic_open
 from adrefine.places.maps import enlarged
 from adrefine.places.out_of_fold import Array

@@ -107,7 +107,7 @@ def _fit(settings: Params) -> str:
 def _scores(settings: Params, held: pd.DataFrame) -> pd.DataFrame:
     """image_id, score, likelihood (NaN for a detector without one)."""
     from adrefine.detectors.base import Images
-    from adrefine.detectors.training import load
+    from adrefine.detectors.initial import load
 
     model = load(settings, paths.MODELS / "refined")
     assert model is not None  # only the oracle may be absent

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from adrefine import inputs, params, paths, steady
+from adrefine import inputs, params, paths
 from adrefine.io import timed
-from adrefine.runtime import cluster
+from adrefine.runtime import cluster, steady
 
 
 def main() -> None:
     """Read both manifests, write data/prepared/places/, and features/ if the chosen detector reads that."""
     import pandas as pd
 
-    from adrefine import manifest, region
+    from adrefine import manifest
+    from adrefine.areas import region
     from adrefine.features.embed import embed
     from adrefine.places.embed import embed_places
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adrefine import manifest, params, paths, region, steady
+from adrefine import manifest, params, paths
+from adrefine.areas import region
 from adrefine.io import read_csv, read_json, timed, timings, write_json, write_text
+from adrefine.runtime import steady
 
 if TYPE_CHECKING:
     from adrefine.bundle.write import Run
@@ -19,8 +21,8 @@ def main() -> None:
     """Read the models and data/refined/; write reports/: metrics.json, plots/, curves/ and
     report.html, and models/bundle/, the refined model with all that it takes to use it."""
     from adrefine.bundle import write as bundle
+    from adrefine.detectors.initial import load
     from adrefine.detectors.mixed import settings as mixed
-    from adrefine.detectors.training import load
     from adrefine.evaluation.inputs import Inputs
     from adrefine.evaluation.measure import evaluate
     from adrefine.evaluation.models import COMPARED

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from adrefine import io, params, steady
+from adrefine import io, params
 from adrefine.ingestion import pipeline
 from adrefine.paths import INGESTED, REPORTS
+from adrefine.runtime import steady
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """Stage inject_noise: choose the training photos and the defects hidden among them."""
 
-from adrefine import manifest, noise, params, steady
+from adrefine import manifest, noise, params
 from adrefine.io import timed, write_json
 from adrefine.paths import INGESTED, MANIFEST, NOISY, REPORTS
+from adrefine.runtime import steady
 
 
 def main() -> None:

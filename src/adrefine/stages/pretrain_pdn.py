@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adrefine import inputs, params, paths, steady
+from adrefine import inputs, params, paths
 from adrefine.io import timed
+from adrefine.runtime import steady
 
 
 def main() -> None:
@@ -15,7 +16,8 @@ def main() -> None:
         inputs.leave_unused(out)
         print(f"pretrain_pdn: nothing to do, {settings.detector} reads no pixels")
         return
-    from adrefine import manifest, region
+    from adrefine import manifest
+    from adrefine.areas import region
     from adrefine.distillation import images, index, pretrain
 
     section, seen = settings.pretrain_pdn, dict[str, float]()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from adrefine import finding, manifest, params, paths, review, steady
+from adrefine import manifest, params, paths, review
 from adrefine.io import timed, write_csv, write_json
-from adrefine.runtime import cluster
+from adrefine.metrics import finding
+from adrefine.runtime import cluster, steady
 from adrefine.text import counted
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from adrefine import inputs, params, paths, steady
+from adrefine import inputs, params, paths
 from adrefine.detectors import DETECTORS
 from adrefine.io import sha256_file, write_json
 from adrefine.registry import installed, origin
+from adrefine.runtime import steady
 
 
 def main() -> None:

@@ -2,10 +2,12 @@
 
 import shutil
 
-from adrefine import manifest, params, region, steady
+from adrefine import manifest, params
+from adrefine.areas import region
 from adrefine.defects import pipeline
 from adrefine.io import timed
 from adrefine.paths import INGESTED, MANIFEST, REPORTS, SYNTHETIC
+from adrefine.runtime import steady
 
 
 def main() -> None:

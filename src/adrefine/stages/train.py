@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from adrefine import manifest, params, paths, steady
+from adrefine import manifest, params, paths
 from adrefine.io import timed
-from adrefine.runtime import cluster
+from adrefine.runtime import cluster, steady
 
 
 def main() -> None:
     """Read the noisy manifest and the prepared inputs, write models/initial/ and models/oracle/."""
-    from adrefine.detectors.training import train
+    from adrefine.detectors.initial import train
 
     settings = params.load()
     noisy = manifest.read(paths.NOISY / paths.MANIFEST)

@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
-from adrefine import manifest, params, steady
+from adrefine import manifest, params
 from adrefine.io import timed, write_json
 from adrefine.paths import INGESTED, MANIFEST, REPORTS, VALIDATION
+from adrefine.runtime import steady
 from adrefine.validation import checks, run, tables
 
 

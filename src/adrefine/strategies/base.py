@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # a section of params.yaml is read without the strategy's imp
     from adrefine.params import Refine
     from adrefine.places.evidence import Evidence
     from adrefine.review import Verdicts
+    from adrefine.strategies.learning import Training
     from adrefine.strategies.scorers import Scorer
-    from adrefine.strategies.training import Training
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class StrategySettings(Section):
 
     def training(self, refine: Refine) -> Training:
         """How models learn during the refinement: as their detector does."""
-        from adrefine.strategies.training import Training
+        from adrefine.strategies.learning import Training
 
         return Training(refine.refit)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from adrefine.detectors.base import Detector, Images
     from adrefine.params import Refine
     from adrefine.review import Verdicts
-    from adrefine.strategies.training import Training
+    from adrefine.strategies.learning import Training
 
 
 class Consensus(StrategySettings):

@@ -15,8 +15,8 @@ from adrefine.params import Refine
 from adrefine.review import KEEP, REMOVE, UNDECIDED, Verdicts
 from adrefine.runtime import progress
 from adrefine.strategies.base import Removal, Strategy
+from adrefine.strategies.learning import Training
 from adrefine.strategies.scorers import Scorer
-from adrefine.strategies.training import Training
 
 _UNCHANGED = "converged: the set did not change"
 

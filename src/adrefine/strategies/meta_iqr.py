@@ -10,7 +10,7 @@ import numpy as np
 from adrefine.runtime.seeds import derived_seed
 from adrefine.sections import FROM_PRESET, AtLeastOne, NotNegative, Positive, UnderOne
 from adrefine.strategies.base import Removal, Strategy, StrategySettings
-from adrefine.strategies.training import MetaTraining
+from adrefine.strategies.learning import MetaTraining
 
 if TYPE_CHECKING:
     import pandas as pd

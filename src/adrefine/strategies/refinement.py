@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from adrefine import detectors, finding, history, manifest, strategies
+from adrefine import detectors, manifest, strategies
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
+from adrefine.metrics import finding, history
 from adrefine.params import Params, Refine
 from adrefine.paths import PLACES
 from adrefine.places import evidence

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from adrefine.detectors.base import Detector, Images
 from adrefine.errors import UserError
 from adrefine.runtime.seeds import derived_seed
-from adrefine.strategies.training import Training
+from adrefine.strategies.learning import Training
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad.detector import EfficientAD
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import open_teacher
-from adrefine.detectors.efficientad.training import PARTS, Trainer
+from adrefine.detectors.efficientad.trainer import PARTS, Trainer
 from adrefine.detectors.photos import Window
 from adrefine.detectors.trained import held_out
 from adrefine.distillation import index

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adrefine.areas.region import Region
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import instant
 from adrefine.detectors.efficientad.instant import Instant, Student
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.errors import UserError
 from adrefine.params import parse
-from adrefine.region import Region
 
 LOW, DEEP = 3, 4
 

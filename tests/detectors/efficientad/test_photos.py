@@ -10,7 +10,7 @@ from PIL import Image
 from adrefine.backbones.pdn import Pdn
 from adrefine.detectors.efficientad.sampling import draw, noise_patches
 from adrefine.detectors.efficientad.settings import Settings
-from adrefine.detectors.efficientad.training import mask_of_features, ring_of_features
+from adrefine.detectors.efficientad.trainer import mask_of_features, ring_of_features
 from adrefine.detectors.photos import Kept, Photos, Window, open_photos, size_of
 from adrefine.detectors.trained import batches
 from adrefine.errors import UserError

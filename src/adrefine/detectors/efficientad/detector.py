@@ -17,7 +17,7 @@ from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score
 from adrefine.detectors.efficientad.networks import STRIDE, start_low
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Standardized, open_teacher
-from adrefine.detectors.efficientad.training import Networks, Trainer
+from adrefine.detectors.efficientad.trainer import Networks, Trainer
 from adrefine.detectors.photos import Photos, Window, open_photos, size_of
 from adrefine.detectors.trained import held_out
 from adrefine.errors import UserError

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from adrefine.areas.region import Region
 from adrefine.backbones.pdn import CHANNELS
-from adrefine.region import Region
 
 Maps = NDArray[np.float32]
 _COUNTED = 128**2  # pixels of a map that enter its quantiles, or a little more

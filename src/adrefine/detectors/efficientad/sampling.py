@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from adrefine import foreground
+from adrefine.areas import foreground
 from adrefine.detectors.efficientad.augment import appearance
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.photos import Photos, Window

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from adrefine import steady
 from adrefine.dvc_driver.lockfile import COPY
 from adrefine.errors import UserError
+from adrefine.runtime import steady
 
 GRAPH = """
 stages:

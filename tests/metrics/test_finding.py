@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adrefine import finding
+from adrefine.metrics import finding
 from adrefine.strategies.share import Share
 
 LITTLE, MUCH, SOME = Share(0.02, 0.0, 0.18), Share(0.2, 0.1, 0.36), Share(0.12, 0.0, 0.28)

@@ -4,7 +4,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adrefine.history import out_after
+from adrefine.metrics.history import out_after
 
 rows = st.lists(
     st.dictionaries(st.sampled_from("abcde"), st.integers(0, 1), min_size=1), max_size=6

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from adrefine import detectors
-from adrefine.detectors import training
+from adrefine.detectors import initial as models
 from adrefine.detectors.differnet.detector import DifferNet
 from adrefine.params import Params
 from fakes import vector_store
@@ -38,7 +38,7 @@ def run(tmp_path, monkeypatch):
 
     def train(label: int, hidden: int):
         folders = tmp_path / "initial", tmp_path / "oracle"
-        epochs = training.train(params, table(images.ids, label, hidden), images.prepared, *folders)
+        epochs = models.train(params, table(images.ids, label, hidden), images.prepared, *folders)
         return fits, *folders, epochs, images.ids
 
     return train
@@ -49,7 +49,7 @@ def test_the_oracle_learns_all_but_the_hidden_defects(run):
     assert fits == [ids[2:], ids[2:-3]]
     assert epochs == {"initial": 2, "oracle": 2}
     assert (initial / "differnet.pt").read_bytes() != (oracle / "differnet.pt").read_bytes()
-    assert isinstance(training.load(Params(detector="differnet"), oracle), detectors.Detector)
+    assert isinstance(models.load(Params(detector="differnet"), oracle), detectors.Detector)
 
 
 def test_without_hidden_defects_the_oracle_is_the_initial_model(run):
@@ -66,11 +66,11 @@ def test_where_fewer_than_two_good_photos_train_there_is_no_oracle(run, good):
     fits, _, oracle, epochs, _ = run(label=0, hidden=10 - good)
     assert len(fits) == 1
     assert epochs == {"initial": 2}
-    assert training.load(Params(detector="differnet"), oracle) is None
+    assert models.load(Params(detector="differnet"), oracle) is None
 
 
 def test_unlabelled_images_have_no_oracle(run):
     fits, initial, oracle, _, _ = run(label=-1, hidden=0)
     assert len(fits) == 1
-    assert training.load(Params(detector="differnet"), oracle) is None
-    assert training.load(Params(detector="differnet"), initial) is not None
+    assert models.load(Params(detector="differnet"), oracle) is None
+    assert models.load(Params(detector="differnet"), initial) is not None

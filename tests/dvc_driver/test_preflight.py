@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adrefine import params, preflight
+from adrefine import params
+from adrefine.dvc_driver import preflight
 from adrefine.errors import UserError
 
 

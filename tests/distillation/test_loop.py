@@ -9,8 +9,8 @@ import pytest
 from adrefine.backbones.pdn import Pdn
 from adrefine.distillation.checkpoint import Checkpoints
 from adrefine.distillation.images import Sampler, find
+from adrefine.distillation.loop import Distillation, held_out_loss, learning_rate
 from adrefine.distillation.target import Target, load_backbone
-from adrefine.distillation.training import Distillation, held_out_loss, learning_rate
 from adrefine.params import PretrainPdn
 from adrefine.runtime import hardware
 from adrefine.runtime.seeds import seed_everything

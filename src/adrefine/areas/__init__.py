@@ -1,0 +1,1 @@
+"""Parts of a photo: what counts of it, and where the part lies."""
