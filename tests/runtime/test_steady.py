@@ -84,7 +84,7 @@ def test_what_the_stage_does_not_read_may_change(change: Callable[[], object]) -
 def test_an_answer_given_during_refine_is_applied_by_the_next_run(tmp_path: Path) -> None:
     """With DVC itself: the run fails and says so, the next one has the answer in its result."""
     body = (
-        "from adrefine import steady; from pathlib import Path; import time\n"
+        "from adrefine.runtime import steady; from pathlib import Path; import time\n"
         "def main():\n"
         "    text = Path('data/review.csv').read_text()\n"
         "    if 'b2' not in text: Path('data/review.csv').write_text(text + 'b2,keep,\\n')\n"
