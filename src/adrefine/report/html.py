@@ -180,10 +180,7 @@ def _metrics(data: ReportData) -> Table | None:
 def _decisions(data: ReportData) -> Table | None:
     """What the refined detector decides at each threshold, side by side."""
     decisions = data.metrics.get("thresholds", {}).get("refined", {})
-    plain = {
-        name: (title, "")
-        for name, title in (("precision", "precision"), ("f1", "F1"), ("accuracy", "accuracy"))
-    }
+    plain = {"precision": ("precision", ""), "f1": ("F1", ""), "accuracy": ("accuracy", "")}
     names = {name: _METRICS[name] for name in ("mcc", "recall", "fpr")} | plain
     counts = {"tp": "caught", "fn": "missed", "fp": "false alarms", "tn": "passed"}
     rows = [

@@ -16,7 +16,7 @@ from adrefine.detectors.efficientad import tiling
 from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score, raw, resized, within
 from adrefine.detectors.efficientad.networks import STRIDE, start_low
 from adrefine.detectors.efficientad.settings import Settings
-from adrefine.detectors.efficientad.teacher import Standardized, open_teacher
+from adrefine.detectors.efficientad.teacher import Standardized, Teacher, open_teacher
 from adrefine.detectors.efficientad.trainer import Networks, Trainer
 from adrefine.detectors.photos import Photos, Window, open_photos, size_of
 from adrefine.detectors.trained import held_out
@@ -88,17 +88,21 @@ class EfficientAD(Detector):
 
     def score(self, images: Images) -> Scores:
         """max H of each image; positive, see `maps.image_score`."""
-        scores = [image_score(fused) for fused in self._fused(images, self.alpha)]
+        scores = [image_score(fused) for fused in self._fused(images)]
         return Scores(np.array(scores, dtype=np.float64))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """H of each image at the size of its file."""
-        return _of_files(self._fused(images, self.alpha), files)
+        return _of_files(self._fused(images), files)
 
     def layers(self, images: Images, files: list[Path]) -> dict[str, np.ndarray]:
         """The student's map, of local defects, and the autoencoder's, of global ones (EAD figure 5.3)."""
+        scale, raw = self.scale, list(self._raw(images))
+        assert scale is not None
         parts = {"student": 1.0, "autoencoder": 0.0}
-        return {name: _of_files(self._fused(images, alpha), files) for name, alpha in parts.items()}
+        return {
+            name: _of_files((scale.fused(one, alpha) for one in raw), files) for name, alpha in parts.items()
+        }
 
     def apply(self, evaluate: Evaluate) -> None:
         self.alpha = evaluate.alpha  # EAD eq. 4.12
@@ -154,25 +158,28 @@ class EfficientAD(Detector):
     def _teacher(self, images: Images) -> Standardized:
         if self.channels is None:
             raise UserError("this EfficientAD is not trained: call fit or load first")
-        teacher = open_teacher(images.prepared / PIXELS, self.settings.side, self.settings.padding)
-        return Standardized(teacher, *self.channels)
+        return Standardized(self._plain_teacher(images), *self.channels)
+
+    def _plain_teacher(self, images: Images) -> Teacher:
+        return open_teacher(images.prepared / PIXELS, self.settings.side, self.settings.padding)
 
     def _described(self, images: Images, photos: Photos) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation of the teacher's channels over up to _DESCRIBED of the photos, a window each."""
-        teacher = open_teacher(images.prepared / PIXELS, self.settings.side, self.settings.padding)
         each = (photos.windows(photos.path(one)) for one in images.ids[:: -(-len(images) // _DESCRIBED)])
-        found = Standardized.over(teacher, photos, (windows[len(windows) // 2] for windows in each))
+        found = Standardized.over(
+            self._plain_teacher(images), photos, (windows[len(windows) // 2] for windows in each)
+        )
         return found.mean.cpu(), found.std.cpu()
 
     def _trainer(self, photos: Photos, teacher: Standardized) -> Trainer:
         return Trainer(self._ready(), teacher, photos, self.settings)
 
-    def _fused(self, images: Images, alpha: float) -> Iterator[Maps]:
+    def _fused(self, images: Images) -> Iterator[Maps]:
         """H (h, w) of each image, one after the other."""
         self._ready()
         for maps in self._raw(images):
             assert self.scale is not None
-            yield self.scale.fused(maps, alpha)
+            yield self.scale.fused(maps, self.alpha)
 
     def _raw(self, images: Images) -> Iterator[Maps]:
         """Raw maps (2, h, w) of each image, one after the other: at a quarter of the training size, or of a

@@ -111,7 +111,7 @@ class Standardized:
 
     def _scaled(self, values: torch.Tensor) -> torch.Tensor:
         """(…, 384, h', w')."""
-        mean, std = (values.new_tensor(one.tolist()).view(-1, 1, 1) for one in (self.mean, self.std))
+        mean, std = (one.to(values.device).view(-1, 1, 1) for one in (self.mean, self.std))
         return (values - mean) / std
 
 
