@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from unittest.mock import patch
 
@@ -27,7 +26,6 @@ import numpy as np
 import pandas as pd
 
 from adrefine.detectors.base import Images
-from adrefine.errors import UserError
 from adrefine.io import write_bytes, write_csv, write_text
 from adrefine.params import Refine
 from adrefine.places import evidence
@@ -38,11 +36,11 @@ from adrefine.reviewing import session as live
 from adrefine.reviewing.belief import Belief
 from adrefine.reviewing.ranking import Ranking
 from adrefine.reviewing.session import Asked, Session
-from adrefine.runtime import progress
 from adrefine.runtime.seeds import derived_seed
 from adrefine.strategies import share, weighing
 from benchmarks import common
-from benchmarks.products.cases import Case, case, prepare
+from benchmarks.products import cases
+from benchmarks.products.cases import Case
 from benchmarks.review_report import draw, report
 
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
@@ -69,18 +67,11 @@ def main() -> None:
 
 def of_product(given: str, photos: int, seeds: Sequence[int]) -> Iterator[dict[str, object]]:
     """Rows of every training set of one product that can be made."""
-    name, _, where = given.partition("=")
-    layout, _, root = where.partition(":")
-    table, store = prepare(layout, root)
-    for level, seed in progress.over(list(product(LEVELS, seeds)), label=name, unit="set"):
-        try:
-            one = case(name, table, store, photos, level, seed)
-        except UserError:  # too few defects for this level
-            continue
-        ranking = Ranking(store, one.found.ids, seed=seed)
+    for one in cases.of_product(given, [photos], LEVELS, seeds):
+        ranking = Ranking(one.store, one.found.ids, seed=one.seed)
         for policy, (every, choose, wrong) in policies(one).items():
             with patch.object(live, "EVERY", every):
-                session = Session(deepcopy(ranking), seed=seed)
+                session = Session(deepcopy(ranking), seed=one.seed)
                 yield from answered(one, session, policy, choose, wrong)
 
 

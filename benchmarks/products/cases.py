@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from adrefine import manifest
 from adrefine.benchmark.measure import inject
 from adrefine.benchmark.prepared import WORK
 from adrefine.defects.pipeline import make_all, sources
+from adrefine.errors import UserError
 from adrefine.ingestion.pipeline import ingest
 from adrefine.metrics.detection import auroc
 from adrefine.params import Params, parse
@@ -21,6 +24,7 @@ from adrefine.places.embed import embed_places
 from adrefine.places.evidence import Evidence
 from adrefine.places.store import Places, open_places
 from adrefine.places.sums import Sums, photo_scores
+from adrefine.runtime import progress
 
 Array = np.ndarray
 
@@ -79,6 +83,25 @@ def prepare(layout: str, root: str) -> tuple[pd.DataFrame, Places]:
         images = pd.concat([rows[["image_id", "path"]] for rows in (table, made)])
         embed_places(images, params.embed, work / "places", WORK / "places")
     return manifest.read(work / "ingested" / MANIFEST), open_places(work / "places")
+
+
+def of_product(
+    given: str, photos: Sequence[int | None], levels: Sequence[float], seeds: Sequence[int]
+) -> Iterator[Case]:
+    """The training sets of one product that can be made.
+
+    Args:
+        given: NAME=LAYOUT:FOLDER. photos: numbers of training photos, None: all there are.
+    """
+    name, _, where = given.partition("=")
+    layout, _, root = where.partition(":")
+    table, store = prepare(layout, root)
+    for count, level, seed in progress.over(list(product(photos, levels, seeds)), label=name, unit="set"):
+        try:
+            one = case(name, table, store, count, level, seed)
+        except UserError:  # too few defects for this level
+            continue
+        yield one
 
 
 def case(

@@ -10,18 +10,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from adrefine.errors import UserError
 from adrefine.io import write_csv, write_text
-from adrefine.runtime import progress
 from adrefine.text import markdown
 from benchmarks import common
-from benchmarks.products.cases import Case, case, prepare
+from benchmarks.products.cases import Case, of_product
 
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
 STATED = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
@@ -34,21 +31,10 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     args = parser.parse_args()
-    runs = pd.DataFrame(row for given in args.product for row in of_product(given, args.photos, args.seeds))
+    sets = (one for given in args.product for one in of_product(given, [args.photos], LEVELS, args.seeds))
+    runs = pd.DataFrame(row for one in sets for row in measured(one))
     write_csv(common.RESULTS / "contamination.csv", runs)
     write_text(common.RESULTS / "contamination.md", report(runs))
-
-
-def of_product(given: str, photos: int, seeds: Sequence[int]) -> Iterator[dict[str, object]]:
-    """Rows of the training sets of one product that can be made."""
-    name, _, where = given.partition("=")
-    layout, _, root = where.partition(":")
-    table, store = prepare(layout, root)
-    for level, seed in progress.over(list(product(LEVELS, seeds)), label=name, unit="set"):
-        try:
-            yield from measured(case(name, table, store, photos, level, seed))
-        except UserError:  # too few defects for this level
-            continue
 
 
 def measured(one: Case) -> Iterator[dict[str, object]]:

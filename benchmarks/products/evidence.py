@@ -19,15 +19,13 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
-from adrefine.errors import UserError
 from adrefine.io import write_csv, write_text
 from adrefine.metrics import finding
 from adrefine.metrics.ranking import ranking_metrics
-from adrefine.runtime import progress
 from adrefine.strategies import share
 from adrefine.text import markdown
 from benchmarks import common
-from benchmarks.products.cases import Case, case, prepare
+from benchmarks.products.cases import Case, of_product
 
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
 GRID = [
@@ -45,24 +43,12 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100, help="training photos, beside all there are")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
-    cases = [one for given in args.product for one in of_product(given, args.photos, args.seeds)]
+    counts = [args.photos, None]
+    cases = [one for given in args.product for one in of_product(given, counts, LEVELS, args.seeds)]
     rows = [row for name in dict.fromkeys(one.product for one in cases) for row in judged(cases, name)]
     runs = pd.DataFrame(rows)
     write_csv(common.RESULTS / "products_evidence.csv", runs)
     write_text(common.RESULTS / "products_evidence.md", report(runs))
-
-
-def of_product(given: str, photos: int, seeds: Sequence[int]) -> Iterable[Case]:
-    """The training sets of one product that can be made."""
-    name, _, where = given.partition("=")
-    layout, _, root = where.partition(":")
-    table, store = prepare(layout, root)
-    settings = list(product((photos, None), LEVELS, seeds))
-    for count, level, seed in progress.over(settings, label=name, unit="set"):
-        try:
-            yield case(name, table, store, count, level, seed)
-        except UserError:  # too few defects for this level
-            continue
 
 
 def judged(cases: Sequence[Case], name: str) -> Iterable[dict[str, object]]:

@@ -21,17 +21,15 @@ results/leads.csv and leads.md.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 
-from adrefine.errors import UserError
 from adrefine.io import write_csv, write_text
 from adrefine.places import evidence as places
 from adrefine.reviewing.belief import USUAL
@@ -39,7 +37,7 @@ from adrefine.runtime import progress
 from adrefine.strategies import share
 from adrefine.text import markdown
 from benchmarks import common
-from benchmarks.products.cases import Case, case, prepare
+from benchmarks.products.cases import Case, of_product
 from benchmarks.products.evidence import LEVELS, LOST, WORSE, fitted
 
 CAREFUL = (0.0, 0.5, 1.0)  # of the errors' 90th percentile, taken off the calibrator's share
@@ -73,7 +71,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
-    cases = [one for given in args.product for one in of_product(given, args.photos, args.seeds)]
+    cases = [one for given in args.product for one in of_product(given, [args.photos], LEVELS, args.seeds)]
     told = [
         Told(one, statistics(one), cost_of_photos(one))
         for one in progress.over(cases, label="statistics", unit="set")
@@ -83,18 +81,6 @@ def main() -> None:
     )
     write_csv(common.RESULTS / "leads.csv", runs)
     write_text(common.RESULTS / "leads.md", report(runs))
-
-
-def of_product(given: str, photos: int, seeds: Sequence[int]) -> Iterator[Case]:
-    """The training sets of one product that can be made."""
-    name, _, where = given.partition("=")
-    layout, _, root = where.partition(":")
-    table, store = prepare(layout, root)
-    for level, seed in product(LEVELS, seeds):
-        try:
-            yield case(name, table, store, photos, level, seed)
-        except UserError:  # too few defects for this level
-            continue
 
 
 def statistics(one: Case) -> Array:

@@ -12,8 +12,7 @@ removing alone, at any level. Writes results/products_weigh.csv and .md.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,15 +20,13 @@ import numpy as np
 import pandas as pd
 
 from adrefine.detectors.base import Images
-from adrefine.errors import UserError
 from adrefine.io import write_csv, write_text
 from adrefine.params import Refine
 from adrefine.review import UNDECIDED
-from adrefine.runtime import progress
 from adrefine.strategies import share, weighing
 from adrefine.text import markdown
 from benchmarks import common
-from benchmarks.products.cases import Case, case, prepare
+from benchmarks.products.cases import Case, of_product
 
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
 SLOPES = (0.0, 5.0, 7.5, 10.0)
@@ -44,22 +41,11 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     args = parser.parse_args()
-    rows = [row for given in args.product for row in of_product(given, args.photos, args.seeds)]
+    sets = (one for given in args.product for one in of_product(given, [args.photos], LEVELS, args.seeds))
+    rows = [row for one in sets for row in measured(one)]
     runs = pd.DataFrame(rows)
     write_csv(common.RESULTS / "products_weigh.csv", runs)
     write_text(common.RESULTS / "products_weigh.md", report(runs))
-
-
-def of_product(given: str, photos: int, seeds: Sequence[int]) -> Iterator[dict[str, object]]:
-    """Rows of the training sets of one product that can be made."""
-    name, _, where = given.partition("=")
-    layout, _, root = where.partition(":")
-    table, store = prepare(layout, root)
-    for level, seed in progress.over(list(product(LEVELS, seeds)), label=name, unit="set"):
-        try:
-            yield from measured(case(name, table, store, photos, level, seed))
-        except UserError:  # too few defects for this level
-            continue
 
 
 def measured(one: Case) -> Iterator[dict[str, object]]:
