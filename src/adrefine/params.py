@@ -332,6 +332,17 @@ class Params(Section):
         section: StrategySettings = self.section(self.refine.strategy)
         return section
 
+    def decisive(self) -> dict[str, Any]:
+        """The sections that decide on the refined model, with every value, as params.yaml has them: but for
+        those of its inputs, which are with what was prepared. `dataset.root` is left out, a private path."""
+        chosen = {self.detector: self.chosen_detector, self.refine.strategy: self.chosen_strategy}
+        sections = {"noise": self.noise, **chosen, "refine": self.refine, "evaluate": self.evaluate}
+        return {
+            "dataset": self.dataset.model_dump(by_alias=True, exclude={"root"}),
+            "detector": self.detector,
+            **{name: section.model_dump(by_alias=True) for name, section in sections.items()},
+        }
+
     def headline(self) -> dict[str, Any]:
         """The settings a reader of the report needs, flat; those of the inputs are with what was prepared."""
         return {

@@ -64,8 +64,17 @@ def test_check_passes_a_whole_one_and_names_what_is_wrong(
 
 def test_a_newer_schema_is_refused_in_one_line(bundle: Path) -> None:
     change(bundle, schema_version=contents.SCHEMA + 1, adrefine="9.9", more={})
-    with pytest.raises(UserError, match=r"of schema 2, this adrefine reads up to 1: install adrefine 9\.9"):
+    with pytest.raises(UserError, match=r"of schema 3, this adrefine reads up to 2: install adrefine 9\.9"):
         load_model(bundle)
+
+
+def test_an_older_schema_is_read(bundle: Path) -> None:
+    file = bundle / contents.FILE
+    older = json.loads(file.read_text()) | {"schema_version": 1}
+    del older["params"]  # the first schema had none
+    file.write_text(json.dumps(older))
+    assert contents.check(bundle).params == {}
+    load_model(bundle)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 1}'])

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pandas as pd
 import pytest
+import yaml
 
 from pipeline import photos
 from pipeline.project import PHOTOS, STAGES, Project, Run
@@ -102,6 +103,26 @@ def test_report_is_offline_and_whole(done: Project) -> None:
     assert len(pd.read_csv(done.root / "reports/curves/roc.csv")) > 2
 
 
+def test_the_bundle_names_the_settings_that_decided(done: Project) -> None:
+    settings = yaml.safe_load((done.root / "params.yaml").read_text())
+    told = json.loads((done.root / "models/bundle/bundle.json").read_text())["params"]
+    assert "root" not in told["dataset"], "a private path"
+    for name in (
+        "dataset",
+        "noise",
+        settings["detector"],
+        "refine",
+        settings["refine"]["strategy"],
+        "evaluate",
+    ):
+        assert (
+            told[name].items()
+            >= {
+                key: value for key, value in settings[name].items() if key != "root" and value is not None
+            }.items()
+        )
+
+
 def test_an_experiment_shows_its_figures(done: Project) -> None:
     done.git("add", "-f", "dvc.lock")
     done.git("commit", "-q", "-m", "Results")
@@ -111,8 +132,11 @@ def test_an_experiment_shows_its_figures(done: Project) -> None:
     table = pd.read_csv(io.StringIO(done.run("dvc", "exp", "show", "--csv").out)).set_index("Experiment")
     trial = table.loc["trial"]
     assert float(trial["evaluate.target_fpr"]) == 0.4
-    assert float(trial["detection.refined.auroc"]) == _metrics(done)["detection"]["refined"]["auroc"]
-    assert float(trial["cleaning.removed"]) == _metrics(done)["cleaning"]["removed"]
+    assert float(trial["after"]) == _metrics(done)["detection"]["refined"]["auroc"]
+    assert float(trial["removed"]) == _metrics(done)["cleaning"]["removed"]
+    first = ["strategy", "hidden", "removed", "removed_defects", "before", "after", "ceiling"]
+    metrics = list(table.columns)[list(table.columns).index("parent") + 1 :]
+    assert metrics[: len(first)] == first, "what `dvc exp show` begins with is what people compare"
     drawn = done.run("dvc", "plots", "diff", "HEAD", "trial")
     assert drawn.code == 0, drawn.err
     page = (done.root / "dvc_plots/index.html").read_text()

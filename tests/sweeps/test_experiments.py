@@ -113,7 +113,7 @@ def shown(*found: tuple[str, dict[str, Any], dict[str, Any]]) -> str:
                 {
                     "data": {
                         "params": {"params.yaml": {"data": settings}},
-                        "metrics": {"reports/metrics.json": {"data": metrics}},
+                        "metrics": {"reports/headline.json": {"data": metrics}},
                     }
                 }
             ],

@@ -27,7 +27,7 @@ def results(figures: dict[str, float | None], of: list[Experiment]) -> dict[str,
         experiment.name: Result(
             experiment.name,
             experiment.settings,
-            {"detection": {"refined": {"auroc": figures[experiment.name]}}, "cleaning": {"removed": 3}},
+            {"after": figures[experiment.name], "removed": 3},
         )
         for experiment in of
         if experiment.name in figures

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from adrefine.errors import UserError
 from adrefine.io import read_json, sha256_file
 
-SCHEMA = 1  # raise it when a bundle of today could not be read by the code of yesterday
+SCHEMA = 2  # raise it when a bundle of today could not be read by the code of yesterday
 FILE = "bundle.json"
 MODEL, INPUTS, PLACES, CARD = "model", "inputs", "places.pt", "README.md"
 
@@ -78,6 +78,7 @@ class Contents(_Part):
         backbones: weights of the frozen backbone, by input; `model`: of one that the detector has of its own.
         dataset: `name`, hash of the refined manifest, photos that trained and that were removed.
         metrics: of the refined model on test photos, where those have labels.
+        params: sections of params.yaml that decided on the model; empty in bundles of before.
         files: SHA-256 of every other file of the bundle.
     """
 
@@ -97,6 +98,7 @@ class Contents(_Part):
     backbones: dict[str, Weights]
     dataset: dict[str, Any]
     metrics: dict[str, float]
+    params: dict[str, Any] = {}
     files: dict[str, str] = {}
 
 

@@ -40,6 +40,7 @@ class Run:
         runtime: section `runtime`. alpha, target_fpr: of section `evaluate`. dataset: its name.
         threshold: of the refined model. map_limit: of its maps, read off `mapped` photos.
         metrics: of the refined model.
+        settings: sections of params.yaml that decided on the model, by name.
     """
 
     model: Path
@@ -59,6 +60,7 @@ class Run:
     map_limit: float
     mapped: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write(run: Run, out: Path) -> Contents:
@@ -88,6 +90,7 @@ def write(run: Run, out: Path) -> Contents:
         backbones={name: weights for name, weights in frozen.items() if weights} | own,
         dataset=_dataset(run),
         metrics=dict(run.metrics),
+        params=dict(run.settings),
     )
     write_text(out / CARD, card.text(contents))
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())

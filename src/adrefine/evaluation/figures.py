@@ -38,6 +38,23 @@ def metrics(inputs: Inputs, params: Evaluate, measured: Measured) -> dict[str, A
     return {name: _rounded(part) for name, part in content.items() if part}
 
 
+def headline(metrics: dict[str, Any], strategy: str) -> dict[str, Any]:
+    """The content of reports/headline.json, what `dvc exp show` begins with: the strategy, the share of
+    hidden defects where it is known, photos removed, test AUROC before, after and without the hidden defects
+    (ceiling), and the share of that gain that was reached; undefined ones left out."""
+    cleaned, detected = metrics["cleaning"], metrics.get("detection", {})
+    named = zip(("before", "after", "ceiling"), COMPARED, strict=True)
+    content = {
+        "strategy": strategy,
+        "hidden": metrics["noise"]["realised"] if "removed_defects" in cleaned else None,
+        "removed": cleaned["removed"],
+        "removed_defects": cleaned.get("removed_defects"),
+        **{heading: detected[name]["auroc"] for heading, name in named if name in detected},
+        "gain": cleaned.get("oracle_gap_closed"),
+    }
+    return {name: value for name, value in content.items() if value is not None}
+
+
 def _known(train: pd.DataFrame) -> bool:
     """Whether every training photo has a label to measure with."""
     return bool((train["label"] != manifest.UNKNOWN).all())

@@ -23,6 +23,7 @@ def main() -> None:
     from adrefine.bundle import write as bundle
     from adrefine.detectors.initial import load
     from adrefine.detectors.mixed import settings as mixed
+    from adrefine.evaluation.figures import headline
     from adrefine.evaluation.inputs import Inputs
     from adrefine.evaluation.measure import evaluate
     from adrefine.evaluation.models import COMPARED
@@ -73,6 +74,7 @@ def main() -> None:
         )
         bundle.write(_bundled(settings, inputs, data), paths.MODELS / "bundle")
         write_json(paths.REPORTS / "metrics.json", data.metrics)
+        write_json(paths.REPORTS / "headline.json", headline(data.metrics, settings.refine.strategy))
     for line in summary.summary_lines(data.metrics, paths.REPORTS / "report.html"):
         print(line)
 
@@ -107,6 +109,7 @@ def _bundled(settings: params.Params, inputs: Inputs, data: ReportData) -> Run:
         map_limit=limit,
         mapped=photos,
         metrics=data.metrics.get("detection", {}).get("refined", {}),
+        settings=settings.decisive(),
     )
 
 

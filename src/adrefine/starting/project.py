@@ -33,6 +33,7 @@ _IGNORED = """\
 /dvc_plots/
 /reports/*
 !/reports/metrics.json
+!/reports/headline.json
 .*.lock
 .*.part
 """

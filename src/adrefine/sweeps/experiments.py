@@ -112,7 +112,7 @@ def parse_show(text: str) -> dict[str, Result]:
         for experiment in baseline.get("experiments") or []:
             data = (experiment.get("revs") or [{}])[0].get("data") or {}
             settings = _content(data.get("params"), "params.yaml")
-            metrics = _content(data.get("metrics"), "reports/metrics.json")
+            metrics = _content(data.get("metrics"), "reports/headline.json")
             if experiment.get("name") and settings and metrics:
                 by_name[experiment["name"]] = Result(experiment["name"], settings, metrics)
     return by_name

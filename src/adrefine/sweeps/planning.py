@@ -19,14 +19,14 @@ from adrefine.sweeps.experiments import Experiment, Result
 
 # Sections that the stages before `train` read, but for inject_noise; a test holds them to dvc.yaml.
 INPUTS = ("dataset", "runtime", "validate", "synthesize", "embed", "pretrain_pdn")
-MEASURE = "detection.refined.auroc"
-COLUMNS = {  # heading → metric
-    "before": "detection.initial.auroc",
+MEASURE = "after"
+COLUMNS = {  # heading → metric of reports/headline.json
+    "before": "before",
     "after": MEASURE,
-    "ceiling": "detection.oracle.auroc",
-    "gain reached": "cleaning.oracle_gap_closed",
-    "removed": "cleaning.removed",
-    "defects among them": "cleaning.removed_defects",
+    "ceiling": "ceiling",
+    "gain reached": "gain",
+    "removed": "removed",
+    "defects among them": "removed_defects",
 }
 ON_TEST_PHOTOS = (
     "The best are best on the test photos: that compares runs. A setting chosen so looks better there than "

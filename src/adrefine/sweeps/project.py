@@ -15,7 +15,11 @@ from adrefine.io import locked
 from adrefine.sweeps import isolated
 
 RUNS = Path(".adrefine/sweep")  # one clone for each run that is going on
-_RESULTS = ("dvc.lock", "reports/metrics.json")  # what runs write; it decides nothing
+_RESULTS = (
+    "dvc.lock",
+    "reports/metrics.json",
+    "reports/headline.json",
+)  # what runs write; it decides nothing
 
 
 def commit(root: Path) -> str:
