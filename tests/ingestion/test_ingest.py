@@ -316,6 +316,34 @@ def test_a_set_of_twelve_bits_gets_one_scale_and_a_dark_photo_stays_dark() -> No
     assert levels.drop("dark.png")["grey_levels"].min() > 150
 
 
+def test_values_that_say_nothing_was_measured_are_told_and_do_not_squeeze_the_others() -> None:
+    for number in range(20):
+        _deep(f"{number:02}", number)
+    lost = np.asarray(Image.open("raw/07.png")).copy()
+    lost[4:10, 4:10] = 65535
+    trees.save(Path("raw/07.png"), lost)
+    summary, _ = ingest("folder", val_fraction=0.2)
+    assert summary.scales == {"0..4095": 20}
+    (told,) = [line for line in summary.warnings if "nothing measured" in line]
+    assert told.startswith("1 photo with pixels of 65535, far from all other values, such as 07.png")
+    assert "dataset.bit_depth" in told
+    again, _ = ingest("folder", val_fraction=0.2)
+    assert again.reused == 20
+    assert again.warnings == summary.warnings
+    levels = pd.read_csv(OUT / "levels.csv").set_index("source")
+    assert levels["grey_levels"].min() > 150
+
+
+def test_a_set_of_eight_bits_that_uses_six_of_them_is_told() -> None:
+    for number in range(12):
+        trees.save(Path(f"raw/{number:02}.png"), np.minimum(trees.pixels(number), 252) // 4)
+    summary, _ = ingest("folder", val_fraction=0)
+    (told,) = [line for line in summary.warnings if "of 255" in line]
+    assert told.startswith("no photo of 8 bits is brighter than ")
+    trees.save(Path("raw/bright.png"), trees.pixels(50))
+    assert not [line for line in ingest("folder", val_fraction=0)[0].warnings if "of 255" in line]
+
+
 def test_photos_are_done_again_only_when_the_scale_of_their_set_changes() -> None:
     for number in range(12):
         _deep(f"{number:02}", number)

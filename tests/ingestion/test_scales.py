@@ -101,3 +101,70 @@ def test_measuring_says_what_kind_it_is() -> None:
     found = scales.measure(ramp(4095) << 4)
     assert (found.kind, found.ones) == (INTEGER, 0xFFF0)
     assert Levels(**found.as_json()) == found
+
+
+def with_pixels(photo: np.ndarray, value: float, count: int = 40) -> np.ndarray:
+    photo = photo.copy()
+    photo.flat[100 : 100 + count] = value
+    return photo
+
+
+@pytest.mark.parametrize("count", [3, 40, 2000])
+@pytest.mark.parametrize(
+    ("photo", "value", "scale"),
+    [
+        (ramp(4095, np.int16), -9999, "0..4095"),
+        (ramp(4095, np.int16), -32768, "0..4095"),
+        (ramp(4095), 65535, "0..4095"),
+        (ramp(1023), 65535, "0..1023"),
+        (ramp(16383), 65535, "0..16383"),
+        (ramp(255, np.int32), 2**31 - 1, "0..255"),
+        (ramp(60000, np.int32), -9999, "0..65535"),
+        (ramp(0.95, np.float32), -9999, "0..1"),
+        (ramp(0.95, np.float32), -1, "0..1"),
+        (ramp(0.95, np.float32), 1e30, "0..1"),
+        (ramp(0.95, np.float32), -3.4e38, "0..1"),
+        (ramp(35, np.float32, 31), 0, "31..35"),
+        (ramp(1, np.float32, -1), -9999, "-1..1"),
+    ],
+)
+def test_what_says_that_nothing_was_measured_does_not_stretch_the_scale(
+    photo: np.ndarray, value: float, scale: str, count: int
+) -> None:
+    torn = with_pixels(photo, value, count)
+    assert chosen(torn) == chosen(torn, photo, torn) == scale
+    levels = scales.settled({"": scales.measure(torn)})[""]
+    if count > 4:  # fewer are no news, as hot pixels
+        assert scales.apart(levels, scales.parse(scale)) == [pytest.approx(value)]
+        assert chosen(torn, np.full_like(photo, value), photo) == scale  # a photo of nothing else
+
+
+@pytest.mark.parametrize(
+    ("photo", "value", "scale"),
+    [
+        (ramp(1000), 4095, "0..4095"),  # a lamp in a dark photo of 12 bits
+        (ramp(300), 1023, "0..1023"),
+        (ramp(0.3, np.float32), 1, "0..1"),
+        (ramp(30000), 65535, "0..65535"),
+        (ramp(3071, np.int16, -1024), -2000, "-2000..3100"),
+        (ramp(240), 0, "0..255"),
+    ],
+)
+def test_what_is_bright_or_dark_by_itself_still_counts(photo: np.ndarray, value: float, scale: str) -> None:
+    torn = with_pixels(photo, value)
+    assert chosen(torn) == chosen(photo, torn) == scale
+    levels = scales.settled({"": scales.measure(torn)})[""]
+    assert scales.apart(levels, scales.parse(scale)) == []
+
+
+def test_the_set_decides_whether_a_value_stands_apart() -> None:
+    dark = with_pixels(ramp(100), 3000)
+    assert chosen(dark) == "0..255"
+    assert chosen(dark, ramp(4000)) == "0..4095"
+    assert scales.settled({"dark": scales.measure(dark), "": scales.measure(ramp(4000))})["dark"].high == 3000
+
+
+def test_a_value_that_says_nothing_is_no_reason_to_refuse_the_setting() -> None:
+    assert chosen(with_pixels(ramp(4095), 65535), bit_depth=12) == "0..4095"
+    with pytest.raises(UserError, match="reaches 5000"):
+        chosen(with_pixels(ramp(4095), 5000), bit_depth=12)

@@ -90,11 +90,11 @@ def _first(
     photos = _process(settings, jobs, workers)
     deep = {photo.index: photo.levels for photo in photos if photo.levels}
     if deep:
-        named = {jobs[index].source: levels for index, levels in deep.items()}
+        named = scales.settled({jobs[index].source: levels for index, levels in deep.items()})
         settings = replace(settings, scales=scales.choose(named, params.depth))
         jobs = [replace(job, levels=deep.get(job.index)) for job in jobs]
         for photo in _process(settings, [jobs[index] for index in deep], workers):
-            photo.levels = deep[photo.index]
+            photo.levels = named[jobs[photo.index].source]
             photos[photo.index] = photo
     return photos, settings, jobs
 

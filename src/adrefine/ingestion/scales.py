@@ -10,7 +10,7 @@ turn its photo black.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil, floor, log10
 from typing import Any
 
@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from adrefine.errors import UserError
+from adrefine.ingestion import voids
 
 INTEGER, FLOAT, DECLARED = "integer", "float", "declared"
-_FULL = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
 _OVERSHOOT = 1.05  # floats pass their full scale a little after flat-field correction
 _IGNORED = 4  # pixels a photo, and one in 50,000, that may lie outside the range: hot and dead ones
 _OUTLIERS, _FAR = 20, 16  # one photo in 20 that reaches 16 times what the others do has no say
@@ -36,6 +36,8 @@ class Levels:
         low, high: smallest and largest value but for a few pixels; with DECLARED `high` is the full scale.
         ones: bits that are set in any value (integers without sign): shows values aligned to the top.
         declared: largest possible value by tags that are often wrong (MaxSampleValue, sBIT), else None.
+        under, over: values apart below and above these, which may say that nothing was measured (`voids`);
+            `settled` leaves those that do.
     """
 
     kind: str
@@ -43,6 +45,8 @@ class Levels:
     high: float
     ones: int = 0
     declared: float | None = None
+    under: float | None = None
+    over: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the side cache."""
@@ -81,14 +85,53 @@ def parse(text: str) -> Scale:
 def measure(values: npt.NDArray[np.generic], declared: float | None = None) -> Levels:
     """Levels of sample values of any number type and shape."""
     flat = values.ravel()
-    skipped = min(_IGNORED + flat.size // 50_000, (flat.size - 1) // 2)
+    under, over, flat = voids.of(flat, _few(flat.size))
+    skipped = _few(flat.size)
     ends = np.partition(flat, (skipped, flat.size - 1 - skipped))
     low, high = float(ends[skipped]), float(ends[flat.size - 1 - skipped])
     if values.dtype.kind == "f":
-        return Levels(FLOAT, low, high, declared=declared)
+        return Levels(FLOAT, low, high, declared=declared, under=under, over=over)
     signed = values.dtype.kind == "i" and int(flat.min()) < 0
     ones = 0 if signed else int(np.bitwise_or.reduce(flat))
-    return Levels(INTEGER, low, high, ones, declared)
+    return Levels(INTEGER, low, high, ones, declared, under, over)
+
+
+def _few(pixels: int) -> int:
+    return min(_IGNORED + pixels // 50_000, (pixels - 1) // 2)
+
+
+def settled(levels: Mapping[str, Levels]) -> dict[str, Levels]:
+    """The same, where `under` and `over` stay only if they stand apart from the whole set; others are values
+    like any other. A photo of nothing but such a value has no say."""
+    made = dict(levels)
+    for kind in (INTEGER, FLOAT):
+        ours = {name: one for name, one in levels.items() if one.kind == kind}
+        nothing = {end for one in ours.values() for end in (one.under, one.over) if end is not None}
+        seen = [one for one in ours.values() if not (one.low == one.high and one.low in nothing)]
+        if nothing and seen:
+            low, high = -_reach([-one.low for one in seen]), _reach([one.high for one in seen])
+            made |= {name: _settled(one, low, high, nothing) for name, one in ours.items()}
+    return made
+
+
+def _settled(one: Levels, low: float, high: float, nothing: set[float]) -> Levels:
+    if one.low == one.high and one.low in nothing:
+        if voids.is_under(one.low, low, high):
+            return replace(one, low=low, high=low, ones=0, under=one.low)
+        if voids.is_over(one.low, low, high):
+            return replace(one, low=high, high=high, ones=0, over=one.low)
+    if one.under is not None and not voids.is_under(one.under, low, high):
+        one = replace(one, low=one.under, under=None)
+    if one.over is not None and not voids.is_over(one.over, low, high):
+        one = replace(one, high=one.over, over=None)
+    return one
+
+
+def apart(levels: Levels, scale: Scale) -> list[float]:
+    """Values of a settled photo that say nothing was measured and lie far from its scale."""
+    margin = (_OVERSHOOT - 1) * (scale.high - scale.low)
+    ends = [end for end in (levels.under, levels.over) if end is not None]
+    return [end for end in ends if not scale.low - margin <= end <= scale.high + margin]
 
 
 def choose(levels: Mapping[str, Levels], bit_depth: int | None = None) -> dict[str, Scale]:
@@ -102,6 +145,7 @@ def choose(levels: Mapping[str, Levels], bit_depth: int | None = None) -> dict[s
         UserError: a photo reaches values that `bit_depth` bits cannot hold.
     """
     scales: dict[str, Scale] = {}
+    levels = settled(levels)
     for kind in (INTEGER, FLOAT):
         ours = {name: one for name, one in levels.items() if one.kind == kind}
         if ours:
@@ -153,7 +197,7 @@ def _by_range(levels: list[Levels]) -> Scale:
     top = declared.pop() if len(declared) == 1 else None
     if top is None or not high <= top:
         top = _full(high, whole)
-        if whole and top in _FULL:
+        if whole and top in voids.USUAL:
             zeros = _trailing_zeros(_ones(levels))
             top = (int(top) >> zeros << zeros) or top  # white of values aligned to the top
     if low < 0 and -low > (_OVERSHOOT - 1) * max(high, 0):
@@ -170,7 +214,7 @@ def _full(high: float, whole: bool) -> float:
     if high <= 0:
         return 255.0 if whole else 1.0
     tolerance = 1.0 if whole else _OVERSHOOT
-    for full in _FULL if whole else (1, *_FULL):
+    for full in voids.USUAL if whole else (1, *voids.USUAL):
         if high <= full * tolerance and (whole or high > full / 4):
             return full
     return _nice(high)

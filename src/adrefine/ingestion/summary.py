@@ -15,6 +15,8 @@ from adrefine.ingestion import scales
 from adrefine.ingestion.decision import Decision
 from adrefine.text import counted, region_words
 
+_DARK = 63  # of 255: a quarter of the scale
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -96,7 +98,13 @@ def of(
 ) -> Summary:
     """Count what ingest made of `photos`, all that were found: `kept`, `twice` (duplicates.csv)."""
     usable = photos[photos["problem"] == ""]
-    told = [*_scale_warnings(kept), *_stack_warnings(kept), *_mask_warnings(kept)]
+    told = [
+        *_scale_warnings(kept),
+        *_void_warnings(kept),
+        *_dark_warnings(kept),
+        *_stack_warnings(kept),
+        *_mask_warnings(kept),
+    ]
     exact = twice[twice["kind"] == "exact"]
     return Summary(
         photos=len(kept),
@@ -152,6 +160,36 @@ def _scale_warnings(kept: pd.DataFrame) -> list[str]:
         f"{sum(dim)} of {len(kept)} photos use at most a quarter of their grey scale, such as "
         f"{first['source']}, which reaches {first['levels'].high:g} of {first['scale']}: if they come from "
         "another camera or software, bring them to the same range; see dataset.bit_depth"
+    ]
+
+
+def _void_warnings(kept: pd.DataFrame) -> list[str]:
+    """Pixels that say nothing was measured."""
+    ends = [
+        [] if levels is None else scales.apart(levels, scales.parse(scale))
+        for levels, scale in zip(kept["levels"], kept["scale"], strict=True)
+    ]
+    with_them = kept[[bool(one) for one in ends]].sort_values("source")
+    if with_them.empty:
+        return []
+    values = ", ".join(f"{value:g}" for value in sorted({value for one in ends for value in one}))
+    return [
+        f"{counted(len(with_them), 'photo')} with pixels of {values}, far from all other values, such as "
+        f"{with_them['source'].iloc[0]}: taken as 'nothing measured', they do not stretch the grey scale "
+        f"{with_them['scale'].iloc[0]} and are black or white; if they are measured, set dataset.bit_depth"
+    ]
+
+
+def _dark_warnings(kept: pd.DataFrame) -> list[str]:
+    """A set of 8-bit files that uses a small part of them, as of a camera of fewer bits."""
+    plain = kept[kept["scale"] == str(scales.EIGHT_BIT)]
+    if plain.empty or plain["brightest"].max() > _DARK:
+        return []
+    most = plain["brightest"].max()
+    return [
+        f"no photo of 8 bits is brighter than {most} of 255: if the camera delivers fewer bits, spread them "
+        "over 0 to 255 when you save them (dataset.bit_depth is for files of more than 8 bits); if it is "
+        "dark, give more light"
     ]
 
 

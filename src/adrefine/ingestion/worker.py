@@ -33,7 +33,11 @@ from adrefine.ingestion.sources import read_bytes
 R = TypeVar("R")
 _LARGE = 25e6  # pixels
 _TURNED = 2 * decode.THUMBNAIL  # pixels a side of the turned photo that a thumbnail is made of
-_RECORDED = ["width", "height", "pictures", "grey_levels", "black", "saturated", "sharpness", "brightness"]
+_RECORDED = [
+    *("width", "height", "pictures", "grey_levels", "brightest"),
+    *("black", "saturated", "sharpness", "brightness"),
+]
+_FEW = 4  # pixels that may be brighter than the rest
 _END = 3  # grey levels that count as black, and as saturated: resizing and JPEG soften both
 
 
@@ -86,8 +90,9 @@ class Photo:
     disagree with each other. `sha256`, `mask_sha256`: of the files' bytes; `file`, `mask_file`: the
     images in the side cache. `pose`, `turned`: how the part lies, and the thumbnail the photo would have if
     turned; None and empty where nobody looked. `levels`: set if the photo has to come again
-    when the scale of the set is known. `grey_levels`, `black`, `saturated`: how many different ones its image
-    has, and the shares of its pixels at either end. `pictures`: in its file, of which it is the first.
+    when the scale of the set is known. `grey_levels`, `brightest`, `black`, `saturated`: how many different
+    ones its image has, the largest of any colour but for a few pixels, and the shares of its pixels at either
+    end. `pictures`: in its file, of which it is the first.
     """
 
     index: int
@@ -101,6 +106,7 @@ class Photo:
     reused: bool = False
     scale: str = str(EIGHT_BIT)
     grey_levels: int = 0
+    brightest: int = 0
     black: float = 0.0
     saturated: float = 0.0
     pictures: int = 1
@@ -224,6 +230,7 @@ def _keep(settings: WorkerSettings, job: Job, file: Path, decoded: Decoded, coun
         "height": decoded.height,
         "pictures": count,
         "grey_levels": int(np.count_nonzero(counts)),
+        "brightest": _brightest(image),
         "black": round(float(counts[:_END].sum() / counts.sum()), 4),
         "saturated": round(float(counts[-_END:].sum() / counts.sum()), 4),
         "thumbnail": decode.thumbnail(image).tobytes().hex(),
@@ -233,6 +240,11 @@ def _keep(settings: WorkerSettings, job: Job, file: Path, decoded: Decoded, coun
         record |= _look(decoded.image)
     cache.store(file, decode.png(image), record)
     return record
+
+
+def _brightest(image: Image.Image) -> int:
+    counts = np.asarray(image.histogram()).reshape(-1, 256).sum(axis=0)
+    return int(np.flatnonzero(np.cumsum(counts[::-1])[::-1] > _FEW).max(initial=0))
 
 
 def _measured(settings: WorkerSettings, sha256: str) -> Levels | None:
