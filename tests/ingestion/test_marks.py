@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -93,6 +95,43 @@ def test_what_is_far_from_all_else_is_no_fringe() -> None:
         marked(Image.fromarray(scores))
 
 
+@pytest.mark.parametrize("away", [4, 8, 15])
+@pytest.mark.parametrize("level", [1, 20, 85, 127])
+@pytest.mark.parametrize("edge", ["sharp", "smooth", "ringing"])
+def test_a_faint_line_near_a_mark_counts_where_jpeg_has_no_such_level(
+    edge: str, level: int, away: int
+) -> None:
+    mask = Image.fromarray(np.pad(255 * ONE, 64))
+    if edge == "smooth":
+        mask = (
+            mask.resize((768, 768))
+            .resize(mask.size, Image.Resampling.BOX)
+            .rotate(7, Image.Resampling.BILINEAR)
+        )
+    elif edge == "ringing":
+        mask = Image.open(_saved(np.asarray(mask)))
+    before = marked(mask)
+    values = np.asarray(mask).copy()
+    row = np.flatnonzero((values > 127).any(axis=1))[-1] + away
+    values[row, 70:110] = level
+    wanted = before.copy()
+    wanted[row, 70:110] = 255
+    if edge == "ringing" and level == 1:  # as faint as the noise
+        wanted = before
+    assert np.array_equal(marked(Image.fromarray(values)), wanted)
+
+
+@pytest.mark.parametrize("quality", [50, 75, 90, 95, 98, 100])
+def test_noise_of_jpeg_in_a_png_is_no_mark(quality: int) -> None:
+    for seed in range(12):
+        drawn = np.zeros((128, 128), np.uint8)
+        for y, x, h, w in np.random.default_rng(seed).integers(3, 60, (3, 4)):
+            drawn[y : y + h, x : x + w] = 255
+        data = encoded(Image.fromarray(drawn), "JPEG", quality=quality)
+        wrong = np.count_nonzero(marked(Image.open(BytesIO(data))) != drawn)
+        assert wrong <= (10 if quality == 100 else 0)  # there the noise is one level, as a class may be
+
+
 def test_class_numbers_of_a_palette() -> None:
     assert np.array_equal(marked(palette(ONE + 2 * TWO, {})), BOTH)  # all black to the eye
     assert np.array_equal(marked(palette(ONE + 2 * TWO, {1: (9, 9, 9), 2: (9, 9, 9)})), BOTH)
@@ -110,6 +149,9 @@ def test_layers_of_sixteen_bits_and_white_that_is_zero() -> None:
         assert np.array_equal(np.asarray(found.image), BOTH)
     found = decode.mask(tiff(65535 - wide, tags={262: (3, [0])}), 1)
     assert np.array_equal(np.asarray(found.image), BOTH)
+    torn = np.where(BOTH > 0, 1, np.nan).astype(np.float32)
+    with pytest.raises(BadPhoto, match="not a number"):
+        decode.mask(tiff(torn), 1)
     paints = np.dstack([255 * ONE, CLEAR, CLEAR, BOTH])  # one of them black
     with pytest.raises(BadPhoto, match="transparency and its colours"):
         marked(Image.fromarray(paints))
@@ -121,6 +163,4 @@ def test_nothing_and_everything() -> None:
 
 
 def _saved(values: np.ndarray) -> object:
-    from io import BytesIO
-
     return BytesIO(encoded(Image.fromarray(values), "JPEG", quality=70))

@@ -1,8 +1,9 @@
 """Which pixels of a mask are marked: everything that is not the background.
 
 Masks are drawn by many programs: black and white, class numbers, severities as grey levels, colours of a
-palette, paint on a transparent layer. What is not background is a defect. Only the fringes that JPEG (and
-smooth scaling) leave around a marked region are not: their levels lie between, in no area of their own.
+palette, paint on a transparent layer. What is not background is a defect. Only the fringes that smooth
+scaling, and JPEG before the mask was saved as something else, leave around a marked region are not: their
+levels lie between, in no area of their own.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ _AREA = (
 _ALIKE = 3  # neighbours of eight
 _FEWEST = 4  # pixels
 _FAINT = 8  # JPEG leaves whole blocks of up to this; class numbers as low fill their areas without fringes
+_EDGE = 2  # pixels: what smooth scaling and drawing leave beside a mark
 _FAR = 16  # pixels: no fringe reaches so far from what it belongs to
-_MANY = 48  # levels: a map of scores rather than classes
+_MANY, _CLASSES = 48, 4  # levels, and those of them apart from all else: a map of scores rather than classes
 _FLAT, _CLASS = 6, 9  # a region of a JPEG: levels that its neighbours differ by, pixels; fringes have 2 such
 _CLEAN = 0.8  # share of alike pixels among all up to _HALF where there are no fringes
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
@@ -47,7 +49,12 @@ def of_image(image: Image.Image, lossy: bool = False) -> Marks:
 
 
 def of_samples(samples: Samples) -> Marks:
-    """(h, w), true where a mask of more than 8 bits marks a defect; see `of_image`."""
+    """(h, w), true where a mask of more than 8 bits marks a defect; see `of_image`.
+
+    Raises:
+        BadPhoto: it has values that are not finite, which may be the background or the mark.
+    """
+    samples.check()
     values = samples.values if samples.values.ndim == 2 else samples.values.max(axis=2)
     if samples.inverted:
         values = (np.iinfo(values.dtype).max if values.dtype.kind == "u" else values.max()) - values
@@ -129,8 +136,8 @@ def _of_grey(levels: npt.NDArray[np.uint8], lossy: bool = False) -> Marks:
         return levels != _background(levels)
     if _fills_areas(levels):
         return levels > 0
-    apart = between & _far(levels)
-    if apart.any() and len(np.unique(levels)) > _MANY:
+    apart = between & (_far(levels) | _no_fringe(levels, between))
+    if len(np.unique(levels[apart])) > _CLASSES and len(np.unique(levels)) > _MANY:
         raise BadPhoto("a map of many levels, not a mask: save what is a defect as black and white")
     return (levels > _HALF) | apart
 
@@ -171,6 +178,31 @@ def _far(levels: npt.NDArray[np.uint8]) -> Marks:
     far: Marks = ~near.repeat(_FAR, axis=0).repeat(_FAR, axis=1)[:height, :width]
     ground = int(np.bincount(levels.ravel()).argmax())
     return far & (levels > (_FAINT if ground else 0))
+
+
+def _no_fringe(levels: npt.NDArray[np.uint8], between: Marks) -> Marks:
+    """(h, w), true where what is not next to a mark has a level that JPEG did not leave there: its noise has
+    all levels from 1 to some, and as many below the brightest."""
+    away: Marks = between & ~_dilated(levels > _HALF, _EDGE)
+    noise = 0
+    for level in np.unique(levels[away]).tolist():
+        if level - noise > max(_FAINT, noise):
+            break
+        noise = level
+    top = int(levels.max())
+    noisy = ((levels < top) & (levels >= top - noise)).any()
+    return away & (levels > (noise if noisy else 0))
+
+
+def _dilated(marks: Marks, pixels: int) -> Marks:
+    """(h, w), true within so many pixels of a mark."""
+    height, width = marks.shape
+    for _ in range(pixels):
+        padded = np.pad(marks, 1)
+        marks = np.logical_or.reduce(
+            [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+        )
+    return marks
 
 
 def _fills_areas(levels: npt.NDArray[np.uint8]) -> bool:

@@ -32,14 +32,22 @@ class Samples:
     inverted: bool = False
     alpha: npt.NDArray[np.generic] | None = None
 
+    def check(self) -> None:
+        """Refuse values that are infinite or not a number.
+
+        Raises:
+            BadPhoto: there are some.
+        """
+        if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
+            raise BadPhoto("has pixels that are infinite or not a number: save another value there")
+
     def levels(self) -> Levels:
         """What the values reach.
 
         Raises:
             BadPhoto: there are infinite ones, or some that are not a number.
         """
-        if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
-            raise BadPhoto("has pixels that are infinite or not a number")
+        self.check()
         if self.full is not None:
             return Levels(DECLARED, 0.0, self.full)
         return scales.measure(self.values, self.declared)
