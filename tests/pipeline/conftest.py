@@ -8,18 +8,25 @@ from pathlib import Path
 import pytest
 
 import prefect_server
-from pipeline import photos, project
+from pipeline import photos, project, warm
 from pipeline.project import Project
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Variables with which stages start in a fifth of the time."""
+    with warm.started(tmp_path_factory.mktemp("warm")) as variables:
+        yield variables
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, forked: dict[str, str]) -> Project:
     """The project as committed, never run: clone it."""
     root = tmp_path_factory.mktemp("template")
     project.create(root)
     photos.write_tree(root / project.PHOTOS)
     project.commit(root)
-    return Project(root)
+    return Project(root, forked)
 
 
 @pytest.fixture(scope="session")

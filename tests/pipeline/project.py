@@ -86,11 +86,13 @@ class Run:
 class Project:
     """A project folder under test. Settings are always those committed plus the ones given.
 
-    `paths`: folders of installed packages, beside those of this Python.
+    `paths`: folders of installed packages, beside those of this Python. `warm`: variables of `warm.started`,
+    if its stages may be forked.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, warm: Mapping[str, str] | None = None) -> None:
         self.root = root
+        self.warm = warm or {}
         self.paths: tuple[Path, ...] = ()
         self._committed = yaml.safe_load(self.git("show", "HEAD:params.yaml"))
 
@@ -118,7 +120,7 @@ class Project:
     def run(self, module: str, *arguments: str) -> Run:
         """`python -m module arguments` in the project."""
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            ["python", "-m", module, *arguments],
             cwd=self.root,
             env=self.environment(),
             capture_output=True,
@@ -132,7 +134,7 @@ class Project:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=self.root,
-            env=self.environment() | {"PYTHONUNBUFFERED": "1"},
+            env=self.cold.environment() | {"PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -164,7 +166,12 @@ class Project:
     def clone(self, root: Path) -> Project:
         """The project as committed, with no result and no cache of any kind."""
         subprocess.run(["git", "clone", "-q", str(self.root), str(root)], check=True, env=_git_environment())
-        return Project(root)
+        return Project(root, self.warm)
+
+    @property
+    def cold(self) -> Project:
+        """The same, whose stages are processes of their own."""
+        return Project(self.root)
 
     @property
     def lock(self) -> str:
@@ -176,8 +183,10 @@ class Project:
 
     def environment(self) -> dict[str, str]:
         """`python` is this one, it imports this copy, and nothing outside the copy is read or written."""
+        path = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
         there = {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            **self.warm,
+            "PATH": os.pathsep.join([self.warm["PATH"], *path] if self.warm else path),
             "PYTHONPATH": os.pathsep.join(map(str, [self.root / "src", *self.paths])),
             "ADREFINE_CACHE_DIR": str(self.root / ".adrefine" / "cache"),
             "ADREFINE_DEVICE": "cpu",

@@ -32,11 +32,11 @@ class Inbox:
         self.project, self.server = project, server
         self.promoted, self.folder = project.root / "promoted", project.root / "data/inbox"
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, project: Project) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "flows/inbox.py"],
-            cwd=self.project.root,
-            env=self.project.environment() | self.server.variables | {"PYTHONUNBUFFERED": "1"},
+            cwd=project.root,
+            env=project.environment() | self.server.variables | {"PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -44,14 +44,14 @@ class Inbox:
         )
 
     def run(self) -> str:
-        process = self.start()
+        process = self.start(self.project)
         out, _ = process.communicate(timeout=900)
         assert process.returncode == 0, out
         return out
 
     def killed(self, at: str) -> None:
         """Run until a line holds `at`, then SIGKILL the flow and all that it started."""
-        process = self.start()
+        process = self.start(self.project.cold)
         assert process.stdout is not None
         lines = []
         for line in process.stdout:

@@ -25,7 +25,7 @@ STRATEGIES = ("osr", "vanilla")
 
 def test_a_killed_sweep_goes_on_and_ends_as_dvc_alone(ready: Project, tmp_path: Path, server: Server) -> None:
     ready.repro()
-    alone, swept = (_copy(ready, tmp_path / name) for name in ("alone", "swept"))
+    alone, swept = _copy(ready, tmp_path / "alone"), _copy(ready, tmp_path / "swept").cold
     for strategy in STRATEGIES:
         _dvc(alone, "exp", "run", "--name", strategy, "-S", f"refine.strategy={strategy}")
 
@@ -51,7 +51,7 @@ def test_a_killed_sweep_goes_on_and_ends_as_dvc_alone(ready: Project, tmp_path: 
 
 def _copy(original: Project, root: Path) -> Project:
     shutil.copytree(original.root, root, symlinks=True)
-    return Project(root)
+    return Project(root, original.warm)
 
 
 def _dvc(copy: Project, *arguments: str) -> Run:

@@ -33,7 +33,7 @@ def copied(first: tuple[Project, Run, str], tmp_path: Path) -> Project:
     """A project that has run, to change as one likes."""
     first[0].reset()
     shutil.copytree(first[0].root, tmp_path / "copy", symlinks=True)
-    return Project(tmp_path / "copy")
+    return Project(tmp_path / "copy", first[0].warm)
 
 
 def register(project: Project, module: str, name: str, attribute: str) -> None:
