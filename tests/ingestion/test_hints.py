@@ -49,6 +49,22 @@ def test_exposure_and_size_beside_the_others() -> None:
     assert line.startswith("hints at slips of the camera in 3 photos: 1 brighter than the others, 1 darker")
 
 
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_a_photo_that_ends_before_its_edge_where_others_do_not(shade: int, turns: int) -> None:
+    pictures = [np.asarray(surface(seed, 10)).copy() for seed in range(60)]
+    pictures[7] = np.rot90(pictures[7], turns).copy()
+    pictures[7][80:] = shade
+    pictures[7] = np.rot90(pictures[7], -turns)
+    found = hints.find(table([Image.fromarray(one) for one in pictures]))
+    assert ["007", "7.png", "of one shade from an edge on (cut short?)"] in found.to_numpy().tolist()
+    (line,) = hints.warnings(found)
+    assert "1 of one shade from an edge on" in line
+    for one in pictures:  # all of them have a border
+        one[: 5 + one[50, 50] % 9] = 0
+    assert "of one shade" not in str(hints.find(table([Image.fromarray(one) for one in pictures])))
+
+
 def test_sets_that_vary_and_small_ones_say_nothing() -> None:
     varied = [ImageEnhance.Brightness(surface(seed, 10)).enhance(0.4 + seed / 50) for seed in range(60)]
     assert hints.find(table(varied, {seed: (96 + seed, 96) for seed in range(60)})).empty

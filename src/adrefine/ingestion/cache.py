@@ -18,7 +18,7 @@ from adrefine.ingestion import pose
 from adrefine.ingestion.scales import EIGHT_BIT
 
 _SEAL = "sum"
-CODE_VERSION = 6  # raise when the same photo would come out differently, so that the side cache is not used
+CODE_VERSION = 7  # raise when the same photo would come out differently, so that the side cache is not used
 
 
 def config_key(size: int, fit: str, looks: bool = False, aspect: float = 0.0) -> str:

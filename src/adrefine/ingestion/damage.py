@@ -1,4 +1,4 @@
-"""Damage that decoders pass over: broken JPEG data that libjpeg only warns of, files whose end is zeros."""
+"""What makes a photo one that cannot be used, and pixels that a file which was cut short leaves as zeros."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ import re
 
 import numpy as np
 import numpy.typing as npt
-import simplejpeg
 
 from adrefine.errors import UserError
 
-_TOLD = ("corrupt jpeg data", "premature end")  # what libjpeg warns of when pixels are wrong
 _MOSTLY = 0.9
-_OLD_BMP = b"\x0c\0\0\0"  # length of the header of OS/2, laid out otherwise
-_BMP = ((10, 14), (18, 22), (22, 26), (28, 30))  # offset of the pixels, width, height, bits a pixel
 _PIXEL, _ROOM = 16, 64 * 2**20  # bytes that reading takes: a pixel, and in any case
 
 
 _NO_MEMORY = re.compile(
     r"out of memory|insufficient memory|(cannot|unable to) allocate|malloc", re.IGNORECASE
 )
-_SCANS = 100  # of a progressive JPEG: cameras write one, encoders about ten; each goes through all pixels
-_SCAN = b"\xff\xda"  # begins a scan; cannot be within one
 
 
 class BadPhoto(Exception):
@@ -39,9 +33,14 @@ def unread(error: Exception, what: str = "damaged or truncated") -> BadPhoto:
         MemoryError: nothing, there was no memory; decoders have their own words for that.
     """
     text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+    if isinstance(error, MemoryError) or is_no_memory(text):
         raise MemoryError from error
     return BadPhoto(f"{what}: {text.split(' at 0x')[0][:120]}")  # an address would differ from run to run
+
+
+def is_no_memory(text: str) -> bool:
+    """Whether a decoder's words say that memory was lacking."""
+    return bool(_NO_MEMORY.search(text))
 
 
 def without_memory(pixels: int) -> BadPhoto:
@@ -59,29 +58,6 @@ def without_memory(pixels: int) -> BadPhoto:
             "or set dataset.max_megapixels so that it is set aside"
         ) from None
     return BadPhoto("damaged: it asks for more memory than its pixels need")
-
-
-def check_scans(data: bytes) -> None:
-    """Refuse a progressive JPEG of so many scans that to read it takes minutes."""
-    scans = data.count(_SCAN)
-    if scans > _SCANS:
-        raise BadPhoto(f"a progressive JPEG of {scans} scans: more than {_SCANS} are no photo")
-
-
-def check_jpeg(data: bytes) -> None:
-    """Refuse a JPEG that libjpeg reads with a warning about its pixels, which Pillow does not pass on.
-
-    Raises:
-        BadPhoto: the data is broken; the rest of the photo would be smeared, shifted or grey.
-    """
-    try:  # at an eighth of the size: the warnings come from the bits, not from the pixels
-        simplejpeg.decode_jpeg(data, colorspace="GRAY", min_height=1, min_width=1, min_factor=8, strict=True)
-    except ValueError as error:
-        text = " ".join(str(error).split())
-        if _NO_MEMORY.search(text):
-            raise MemoryError from error
-        if text.lower().startswith(_TOLD):
-            raise BadPhoto(f"damaged or truncated: {text[:100]}") from None
 
 
 def check_zeros(rows: npt.NDArray[np.generic]) -> None:
@@ -116,28 +92,3 @@ def _torn(beside: npt.NDArray[np.bool_], count: int, width: int) -> bool:
     part = count % width
     parts = [beside[:part], beside[part:width], beside[part : part + width]] if part else [beside[:width]]
     return all(one.mean() > _MOSTLY for one in parts if len(one))
-
-
-def check_length(data: bytes, kind: str | None) -> None:
-    """Refuse a file of other length than its header says, in formats that have no check sums: a piece was
-    lost or put in, and all pixels behind it are moved.
-
-    Args:
-        kind: as Pillow calls it.
-
-    Raises:
-        BadPhoto: of another length.
-    """
-    if kind == "WEBP":
-        said = [int.from_bytes(data[4:8], "little") + 8]
-        said.append(said[0] + 1)  # a padding byte, counted or not
-    elif kind == "BMP" and data[14:18] != _OLD_BMP:
-        offset, width, height, bits = (int.from_bytes(data[a:b], "little") for a, b in _BMP)
-        height = min(height, 2**32 - height)  # negative: from the top down
-        pixels = offset + (width * bits + 31) // 32 * 4 * height
-        compressed = any(data[30:34])
-        said = [int.from_bytes(data[2:6], "little"), *([] if compressed else range(pixels, pixels + 4))]
-    else:
-        return
-    if len(data) not in said:
-        raise BadPhoto(f"damaged or truncated: {len(data)} bytes, its header says {said[0]}")

@@ -18,7 +18,7 @@ from PIL import Image
 
 from adrefine import io
 from adrefine.datasets.formats import FORMATS, make_ready, name_of
-from adrefine.ingestion import damage, deep, marks, scales, tiff
+from adrefine.ingestion import coded, damage, deep, jpeg, marks, scales, tiff
 from adrefine.ingestion.damage import BadPhoto, unread, without_memory
 from adrefine.ingestion.samples import Samples
 
@@ -215,12 +215,12 @@ def _load(image: Image.Image, data: bytes, at_least: int | None) -> Decoded | Sa
             return samples.turned(_orientation(image))
     if at_least:
         image.draft(None, (2 * at_least, 2 * at_least))  # twice: the last halving is for the better filter
-    damage.check_length(data, image.format)
+    coded.check(data, image.format)
     if data[:2] == _JPEG:
-        damage.check_scans(data)
+        jpeg.check_scans(data)
     image.load()
     if data[:2] == _JPEG:
-        damage.check_jpeg(data)
+        jpeg.check(data)
     if image.format in _UNPACKED:
         rows = np.asarray(image.convert("RGB") if image.mode == "P" else image)
         damage.check_zeros(rows[::-1] if image.format == "BMP" else rows)

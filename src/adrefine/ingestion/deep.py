@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from adrefine.ingestion import coded
 from adrefine.ingestion.damage import BadPhoto, unread
 from adrefine.ingestion.samples import Samples, over_black, shape_of
 
@@ -97,6 +98,7 @@ def jpeg2000(data: bytes, check_size: Check) -> Samples | None:
     if data.find(_SIZ) < 0 or (bits <= 8 and not signed):
         return None
     check_size(right - left, below - above)
+    coded.check(data, "JPEG2000")
     import imagecodecs
 
     try:

@@ -20,12 +20,14 @@ FAR = 6.0  # robust deviations from the set's median
 SHARPNESS = 1.4  # natural logarithm: the variance of the Laplacian is a fourth of the usual, at least
 BRIGHTNESS = 25.0  # grey levels of 255, at least
 RARE, USUAL = 0.02, 0.5  # a size is odd if so few have it while so many share another
+FLAT, OTHERS = 0.04, 0.02  # share of rows of one shade at an edge, and the most that nine of ten others have
 FEWEST = 10  # photos under which nothing is said
 _ROBUST = 1.4826  # median absolute deviations to a standard deviation
 
 
 def measure(grey: npt.NDArray[np.uint8]) -> dict[str, float]:
-    """Of an image (h, w): `sharpness`, the logarithm of its Laplacian's variance, and `brightness`, its mean.
+    """Of an image (h, w): `sharpness`, the logarithm of its Laplacian's variance, `brightness`, its mean, and
+    `flat`, the largest share of it that is of one shade from an edge on.
 
     The variance of the Laplacian falls when fine detail goes (Pech-Pacheco et al., "Diatom autofocusing in
     brightfield microscopy", ICPR 2000).
@@ -36,21 +38,30 @@ def measure(grey: npt.NDArray[np.uint8]) -> dict[str, float]:
     return {
         "sharpness": round(float(np.log(laplacian.var() + 1e-3)), 4),
         "brightness": round(float(values.mean()), 3),
+        "flat": round(max(_flat(np.rot90(grey, turns)) for turns in range(4)), 4),
     }
+
+
+def _flat(grey: npt.NDArray[np.uint8]) -> float:
+    """Share of the rows (h, w), from the first on, that are of one shade."""
+    uniform = np.append((grey == grey[0, 0]).all(axis=1), False)
+    return int(uniform.argmin()) / len(grey)
 
 
 def find(photos: pd.DataFrame) -> pd.DataFrame:
     """COLUMNS, a row for each hint, sorted by image_id.
 
     Args:
-        photos: image_id, source, width, height, sharpness, brightness.
+        photos: image_id, source, width, height, sharpness, brightness, flat.
     """
     if len(photos) < FEWEST:
         return pd.DataFrame(columns=list(COLUMNS))
     sharpness, brightness = (_Apart(photos[name].to_numpy(float)) for name in ("sharpness", "brightness"))
     sizes = list(zip(photos["width"], photos["height"], strict=True))
     rare, common = rare_sizes(sizes), Counter(sizes).most_common(1)[0][0]
+    flat = photos["flat"].to_numpy(float)
     told = {
+        "of one shade from an edge on (cut short?)": (flat >= FLAT) & (np.quantile(flat, 0.9) <= OTHERS),
         "blurred, beside the others": (sharpness.far < -FAR) & (sharpness.away < -SHARPNESS),
         "darker than the others": (brightness.far < -FAR) & (brightness.away < -BRIGHTNESS),
         "brighter than the others": (brightness.far > FAR) & (brightness.away > BRIGHTNESS),

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adrefine.ingestion.damage import BadPhoto, check_jpeg, unread
+from adrefine.ingestion import coded, jpeg
+from adrefine.ingestion.damage import BadPhoto, unread
 from adrefine.ingestion.samples import Samples, over_black, shape_of
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
@@ -150,6 +151,8 @@ def _check_strips(page: Any, size: int) -> None:
         raise BadPhoto(f"{missing or 'all'} of {max(chunks, 1)} strips or tiles are missing")
     if any(start + count > size for start, count in pairs):
         raise BadPhoto("damaged or truncated: strips or tiles lie beyond the end of the file")
+    if shared := len(pairs) - len({start for start, _ in pairs}):
+        raise BadPhoto(f"damaged: {shared + 1} of its {len(pairs)} strips or tiles share their place")
     row = -(-page.imagewidth * page.bitspersample * page.samplesperpixel // 8)
     if int(page.compression) == 1 and not page.is_tiled and sum(counts) < row * page.imagelength:
         raise BadPhoto("damaged or truncated: its strips hold fewer pixels than the photo has")
@@ -161,7 +164,7 @@ def _check_lengths(page: Any, data: bytes) -> None:
     import tifffile
 
     kind = int(page.compression)
-    if kind not in (*_PACKED, _JPEG):
+    if kind not in (*_PACKED, *_FAX, _JPEG):
         return
     unpack = tifffile.TIFF.DECOMPRESSORS[kind]
     chunk = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
@@ -171,7 +174,10 @@ def _check_lengths(page: Any, data: bytes) -> None:
     for place, (start, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
         packed = data[start : start + count]
         if kind == _JPEG:
-            check_jpeg(_with_tables(page, packed))
+            jpeg.check(_with_tables(page, packed))
+            continue
+        if kind in _FAX:
+            coded.check_zeros(packed)
             continue
         last = not page.is_tiled and (place + 1) % down == 0
         rows = page.imagelength - (down - 1) * chunk[0] if last else chunk[0]

@@ -35,7 +35,7 @@ _LARGE = 25e6  # pixels
 _TURNED = 2 * decode.THUMBNAIL  # pixels a side of the turned photo that a thumbnail is made of
 _RECORDED = [
     *("width", "height", "pictures", "grey_levels", "brightest"),
-    *("black", "saturated", "sharpness", "brightness"),
+    *("black", "saturated", "sharpness", "brightness", "flat"),
 ]
 _FEW = 4  # pixels that may be brighter than the rest
 _END = 3  # grey levels that count as black, and as saturated: resizing and JPEG soften both
@@ -112,6 +112,7 @@ class Photo:
     pictures: int = 1
     sharpness: float = 0.0
     brightness: float = 0.0
+    flat: float = 0.0
     levels: Levels | None = None
     problem: str = ""
     clash: str = ""
