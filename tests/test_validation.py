@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from adrefine import manifest
+from adrefine.detectors import DETECTORS
 from adrefine.errors import UserError
 from adrefine.io import sha256_file
-from adrefine.params import Validate
+from adrefine.params import Params, Validate
 from adrefine.stages import validate
-from adrefine.validation import checks, run, tables
+from adrefine.strategies import STRATEGIES
+from adrefine.validation import checks, needs, run, tables
 
 NO_PAIRS = pd.DataFrame(columns=list(manifest.DUPLICATE_COLUMNS))
 
@@ -269,3 +271,57 @@ def test_missing_duplicates_is_a_user_error(project):
 def test_great_expectations_is_imported_only_to_run():
     code = "import sys; from adrefine.stages import validate; sys.exit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def chosen(**sections) -> Params:
+    refine = {"strategy": "mad"} | sections.pop("refine", {})
+    return Params.model_validate({"refine": refine} | sections)
+
+
+@pytest.mark.parametrize("detector", sorted(DETECTORS.table))
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES.table))
+def test_every_strategy_and_detector_says_first_how_many_photos_it_needs(strategy, detector):
+    settings = chosen(detector=detector, refine={"strategy": strategy, "scorer": "out_of_fold", "folds": 3})
+    least = max(settings.chosen_strategy.FEWEST, settings.chosen_detector.FEWEST)
+    if strategy != "consensus":  # the others are given scores by models of folds
+        least = max(least, 6)
+    needs.check(photos(train=least), settings)
+    with pytest.raises(UserError, match=rf"too few to learn from\n  - .* needs {least} training photos"):
+        needs.check(photos(train=least - 1), settings)
+
+
+@pytest.mark.parametrize(
+    ("count", "sections", "says"),
+    [
+        (
+            9,
+            {"refine": {"strategy": "consensus"}},
+            "refine.strategy = consensus needs 10 .*another str",
+        ),
+        (1, {"detector": "padim"}, "detector = padim needs 2 training photos or more: add photos, or choose"),
+        (40, {"noise": {"n_train": 1}}, "add photos, or raise noise.n_train, or choose another detector"),
+        (
+            9,
+            {"refine": {"scorer": "out_of_fold", "folds": 5}},
+            "set refine.folds to at most 4, or set",
+        ),
+        (
+            3,
+            {"refine": {"scorer": "out_of_fold", "folds": 2}},
+            "add photos, or set refine.scorer to in",
+        ),
+    ],
+)
+def test_the_remedy_names_the_setting(count, sections, says):
+    with pytest.raises(UserError, match=says):
+        needs.check(photos(train=count), chosen(**sections))
+
+
+def test_defects_in_training_count_where_they_stay_there():
+    table = photos(train=9)
+    defect = table.index[table["label"] == manifest.DEFECT]
+    table.loc[defect, "split"] = "train"
+    consensus = {"refine": {"strategy": "consensus"}}
+    with pytest.raises(UserError, match="9 training photos, too few"):
+        needs.check(table, chosen(**consensus))
+    needs.check(table, chosen(noise={"mode": "as_given"}, **consensus))

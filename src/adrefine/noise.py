@@ -41,7 +41,7 @@ def inject(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
     table["injected"], table["in_test"] = 0, _tested(table, params).astype(int)
     defects = _candidates(table, params)
     goods = (table["split"] == "train") & (table["label"] != DEFECT)
-    n = params.n_train or int(goods.sum())
+    n = size(manifest, params)
     k = round(params.level * n)
     _check(table, params, n, int(goods.sum()), int(defects.sum()))
     hidden = _first(table[defects], k, params.seed, "hidden")
@@ -50,6 +50,14 @@ def inject(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:
     table.loc[hidden.union(kept), "split"] = "train"
     table.loc[hidden, "injected"] = 1
     return table
+
+
+def size(manifest: pd.DataFrame, params: Noise) -> int:
+    """How many photos train, hidden defects among them: see `inject`."""
+    train = manifest["split"] == "train"
+    if params.mode == "as_given":
+        return int(train.sum())
+    return params.n_train or int((train & (manifest["label"] != DEFECT)).sum())
 
 
 def _as_given(manifest: pd.DataFrame, params: Noise) -> pd.DataFrame:

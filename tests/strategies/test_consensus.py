@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from adrefine import manifest
-from adrefine.detectors import initial
 from adrefine.detectors.base import Images
 from adrefine.errors import UserError
 from adrefine.params import Params, parse
 from adrefine.places.evidence import Evidence, gather
 from adrefine.review import UNDECIDED, Verdicts
-from adrefine.stages import train
 from adrefine.strategies import create, share
 from adrefine.strategies.base import WorstShare
 from adrefine.strategies.consensus import ConsensusRemoval, ConsensusScorer
@@ -94,18 +89,6 @@ def test_over_one_is_over_the_border_in_robust_deviations() -> None:
 def scorer_of(params: Params, evidence: Evidence | None, images: Images) -> Scorer:
     chosen = params.chosen_strategy
     return chosen.scorer(params.refine, DETECTOR, images, UNDECIDED, chosen.training(params.refine), evidence)
-
-
-def test_too_few_photos_are_told_before_anything_learns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copyfile(Path(__file__).parents[2] / "params.yaml", "params.yaml")
-    nine = pd.DataFrame({"split": ["train"] * 9 + ["test"] * 30})
-    monkeypatch.setattr(manifest, "read", lambda path: nine)
-    monkeypatch.setattr(initial, "train", None)
-    with pytest.raises(UserError, match="consensus needs 10 training images or more, there are 9"):
-        train.main()
 
 
 def test_few_photos_no_maps_and_no_twins_are_refused_with_a_remedy() -> None:

@@ -81,6 +81,7 @@ class DetectorSettings(Section):
 
     Attributes:
         reads: folders of data/prepared that the detector opens: features, pixels.
+        FEWEST: training images that it needs.
         learns_twins: whether it learns from photos with a synthetic defect, and so needs one of every photo.
     """
 
@@ -93,6 +94,7 @@ class DetectorSettings(Section):
     def learns_twins(self) -> bool:
         return False
 
+    FEWEST: ClassVar[int] = 2
     WEIGHS: ClassVar[bool] = False  # as its detector's `weighs`
 
     @abstractmethod

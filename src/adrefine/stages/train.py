@@ -13,8 +13,6 @@ def main() -> None:
 
     settings = params.load()
     noisy = manifest.read(paths.NOISY / paths.MANIFEST)
-    count = int((noisy["split"] == "train").sum())
-    settings.chosen_strategy.check_count(settings.refine.strategy, count)  # before anything learns
     with timed(paths.REPORTS / "timing.json", "train"):
         epochs = train(
             settings,

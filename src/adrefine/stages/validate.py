@@ -7,21 +7,22 @@ from adrefine import manifest, params
 from adrefine.io import timed, write_json
 from adrefine.paths import INGESTED, MANIFEST, REPORTS, VALIDATION
 from adrefine.runtime import steady
-from adrefine.validation import checks, run, tables
+from adrefine.validation import checks, needs, run, tables
 
 
 def main() -> None:
-    section = params.load().validate_
+    settings = params.load()
     with timed(REPORTS / "timing.json", "validate"):
         shutil.rmtree(VALIDATION, ignore_errors=True)
         photos = manifest.read(INGESTED / MANIFEST)
         pairs = tables.read_duplicates(INGESTED / "duplicates.csv")
         data = tables.derive(photos, pairs, tables.read_levels(INGESTED / "levels.csv"), Path())
-        outcomes = run.run(data, checks.suite(data, section), docs=VALIDATION / "data_docs")
+        outcomes = run.run(data, checks.suite(data, settings.validate_), docs=VALIDATION / "data_docs")
         result = run.summary(data, outcomes)
         write_json(VALIDATION / ("summary.json" if result["success"] else "failed.json"), result)
         if not result["success"]:
             raise run.explain(outcomes)
+        needs.check(photos, settings)
     print(f"validate: {result['checks']} checks passed")
 
 

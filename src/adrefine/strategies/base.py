@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from adrefine.errors import UserError
 from adrefine.sections import Section
 
 if TYPE_CHECKING:  # a section of params.yaml is read without the strategy's imports
@@ -43,6 +42,7 @@ class StrategySettings(Section):
 
     Attributes:
         FEWEST: training images that it needs. TWINS: whether it needs photos with a synthetic defect.
+        SCORER: whether `refine.scorer` gives it its scores.
         REFINE: by `refine.preset`, values of section `refine` that are this strategy's own in that preset.
         KNOWS: what `refine.contamination` may say beside auto: `nothing`, a `share` (that many of the highest
             scores go, instead of the rule's own), or a share or `bounds` of it.
@@ -50,20 +50,9 @@ class StrategySettings(Section):
 
     FEWEST: ClassVar[int] = 1
     TWINS: ClassVar[bool] = False
+    SCORER: ClassVar[bool] = True
     KNOWS: ClassVar[Literal["nothing", "share", "bounds"]] = "share"
     REFINE: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-
-    def check_count(self, name: str, count: int) -> None:
-        """Refuse a training set of `count` images for the strategy of that name.
-
-        Raises:
-            UserError: it needs more.
-        """
-        if count < self.FEWEST:
-            raise UserError(
-                f"refine.strategy = {name} needs {self.FEWEST} training images or more, there are {count}: "
-                "choose another strategy"
-            )
 
     @abstractmethod
     def create(self, images: int) -> Strategy:

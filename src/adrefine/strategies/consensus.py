@@ -26,6 +26,7 @@ class Consensus(StrategySettings):
 
     FEWEST: ClassVar = FEWEST
     TWINS: ClassVar = True
+    SCORER: ClassVar = False
     KNOWS: ClassVar = "bounds"
 
     def create(self, images: int) -> ConsensusRemoval:
@@ -40,7 +41,8 @@ class Consensus(StrategySettings):
         training: Training,
         evidence: Evidence | None = None,
     ) -> ConsensusScorer:
-        self.check_count("consensus", len(images))
+        if len(images) < FEWEST:  # validate says it first in a project
+            raise UserError(f"consensus needs {FEWEST} training images or more, there are {len(images)}")
         if evidence is None:
             raise UserError(
                 f"{images.prepared / 'places'} is missing, which refine.strategy = consensus reads: run "
