@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import threading
 import time
 
@@ -110,6 +111,30 @@ def test_damaged_json_is_told_in_a_line(tmp_path, content):
     with pytest.raises(UserError, match=r"a\.json is damaged \(no JSON\): delete it and run `dvc repro`"):
         io.read_json(tmp_path / "a.json")
     assert io.timings(tmp_path / "a.json") == {}
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"null", b"1", b'"a"'])
+def test_json_of_another_kind_is_damaged(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.json is damaged \(it holds a \w+\)"):
+        io.read_json(tmp_path / "a.json")
+    assert io.timings(tmp_path / "a.json") == {}
+
+
+def test_a_file_without_what_is_read_of_it_is_damaged(tmp_path):
+    for wrong in (lambda: {}["a"], lambda: [][0], lambda: None + 1, lambda: float("x")):
+        with pytest.raises(UserError, match=r"m\.json is damaged"), io.whole(tmp_path / "m.json"):
+            wrong()
+    with pytest.raises(UserError, match="said already"), io.whole(tmp_path / "m.json"):
+        raise UserError("said already")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("a.json", "zero"):
+        with pytest.raises(UserError, match="is no file but a pipe or a device"):
+            io.content(tmp_path / name)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'a,b\n"1', b"a,b\n1,2,3,4\n1\n", b"\x00" * 100])

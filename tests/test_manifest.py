@@ -77,6 +77,15 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path):
         manifest.read(tmp_path / "m.csv")
 
 
+@pytest.mark.parametrize("column", ["score", "kept", "label", "in_test"])
+def test_words_where_numbers_should_be_are_damage(tmp_path, column):
+    (tmp_path / "m.csv").write_text(f"image_id,path,{column}\na,b,1\nc,d,\n")
+    assert manifest.read(tmp_path / "m.csv")[column][0] == 1
+    (tmp_path / "m.csv").write_text(f"image_id,path,{column}\na,b,1\nc,d,x\n")
+    with pytest.raises(UserError, match=rf"m\.csv is damaged \(column {column} has words"):
+        manifest.read(tmp_path / "m.csv")
+
+
 def test_nothing_that_tells_good_from_defective_is_left_unlabelled():
     rows = table("a").assign(**dict.fromkeys([*manifest.COLUMNS, "injected", "in_test"], 1))
     blind = manifest.unlabelled(rows)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -94,16 +95,46 @@ def _remedy(path: Path) -> str:
     return "delete it and run `dvc repro`"
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
+def content(path: Path) -> bytes:
+    """The bytes of a file of settings or results.
 
     Raises:
-        Damaged: it is none.
+        OSError: it cannot be read. UserError: it is a pipe or a device, on which to wait would be for ever.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UserError(f"{path} is no file but a pipe or a device: take it away")
+        return file.read()
+
+
+def read_json(path: Path, kind: type | tuple[type, ...] = dict) -> Any:
+    """Read a JSON file that holds a `kind`.
+
+    Raises:
+        Damaged: it is none, or holds something else.
     """
     try:
-        return json.loads(path.read_bytes())
+        made = json.loads(content(path))
     except (ValueError, RecursionError):
         raise Damaged(path, "no JSON") from None
+    if not isinstance(made, kind):
+        raise Damaged(path, f"it holds a {type(made).__name__}")
+    return made
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """What is read from `path` in the block, and not there, or of another kind, says that it is damaged.
+
+    Raises:
+        Damaged: so it is.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(path, f"{type(error).__name__}: {' '.join(str(error).split())[:80]}") from None
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -177,10 +208,10 @@ def timed(report: Path, key: str, extra: Callable[[], dict[str, float]] | None =
 def timings(report: Path) -> dict[str, Any]:
     """What `timed` has recorded in `report` so far; nothing, if it is damaged: it can be measured again."""
     try:
-        recorded = read_json(report)
+        recorded: dict[str, Any] = read_json(report)
     except (OSError, ValueError):
         return {}
-    return recorded if isinstance(recorded, dict) else {}
+    return recorded
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # `read` imports it: who needs the names of columns and label
     import pandas as pd
 
 from adrefine.errors import UserError
-from adrefine.io import read_csv, write_csv
+from adrefine.io import Damaged, read_csv, write_csv
 
 GOOD, DEFECT, UNKNOWN = 0, 1, -1
 SPLITS = ("train", "val", "test", "pool")
@@ -68,17 +68,29 @@ _TEXT = (
     "review_note",
     "reason",
 )
+_NUMBERS = (
+    *("label", "width", "height", "mask_area", "injected", "in_test", "kept", "removed_round", "score"),
+    *("threshold", "relative_score", "weight", "recycled"),
+)
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read a manifest; text columns are never NaN, `image_id` stays text even if it looks like a number."""
+    """Read a manifest; text columns are never NaN, `image_id` stays text even if it looks like a number.
+
+    Raises:
+        UserError: it is missing or damaged, has no image_id or path, or words where numbers should be.
+    """
     names = read_csv(path, ("image_id", "path"), nrows=0).columns
-    return read_csv(
+    table = read_csv(
         path,
         dtype={name: str for name in _TEXT if name in names},
         keep_default_na=False,
         na_values={name: [""] for name in names if name not in _TEXT},
     )
+    words = [name for name in _NUMBERS if name in table and table[name].dtype.kind not in "biuf"]
+    if words:
+        raise Damaged(path, f"column {words[0]} has words where numbers should be")
+    return table
 
 
 def write(path: Path, table: pd.DataFrame) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from adrefine.cells import tame, wild
 from adrefine.errors import UserError
+from adrefine.io import content
 
 KEEP, REMOVE, UNSURE = "keep", "remove", "unsure"
 VERDICTS = (KEEP, REMOVE, UNSURE)
@@ -170,7 +171,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return content(path).decode("utf-8-sig")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from adrefine import io
 from adrefine.errors import UserError
 
 _BYTES = 256 * 1024  # of a file; params.yaml has 13 kB
@@ -29,7 +30,7 @@ def read(path: Path) -> Any:
         UserError: it is not YAML; it is too large or too deep; a mapping in it holds a key twice; a value
             cannot be read as what YAML takes it for, or is a number that YAML 1.1 and 1.2 read differently.
     """
-    return parsed(path.read_bytes(), str(path))
+    return parsed(io.content(path), str(path))
 
 
 def parsed(content: bytes | str, where: str) -> Any:

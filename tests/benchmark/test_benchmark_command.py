@@ -49,7 +49,7 @@ class Saved(FakeDetector):
         write_json(folder / "seen.json", sorted(self.seen))
 
     def load(self, folder: Path) -> None:
-        self.fits = [(tuple(read_json(folder / "seen.json")), False)]
+        self.fits = [(tuple(read_json(folder / "seen.json", list)), False)]
 
 
 @pytest.fixture

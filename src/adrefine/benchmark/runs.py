@@ -81,7 +81,7 @@ def _refined(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], inputs: Path) 
     outcome = refinement.run(run.params, manifest.unlabelled(noisy), inputs, trained)
     seconds = time.perf_counter() - start
     if run.strategy == VANILLA:
-        seconds = read_json(trained / "seconds.json")
+        seconds = read_json(trained / "seconds.json", (int, float))
     return {
         "seconds": round(seconds, 2),
         **measure.tested(outcome.model, noisy, inputs),
@@ -99,7 +99,7 @@ def _oracle(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], clean: tuple[st
     start = time.perf_counter()
     if clean == ids:
         trained = _initial(run, ids, noisy, inputs)
-        model, seconds = detectors.create(run.params), read_json(trained / "seconds.json")
+        model, seconds = detectors.create(run.params), read_json(trained / "seconds.json", (int, float))
         model.load(trained)
     else:
         model = measure.fit(run.params, clean, noisy, inputs)

@@ -19,7 +19,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def summary(chosen: argparse.Namespace) -> None:
     """Print the short result of the last run; as JSON all its metrics and timings."""
-    from adrefine.io import read_json, timings
+    from adrefine.io import read_json, timings, whole
     from adrefine.report.summary import summary_lines
 
     file, report = paths.REPORTS / "metrics.json", paths.REPORTS / "report.html"
@@ -29,4 +29,6 @@ def summary(chosen: argparse.Namespace) -> None:
     if chosen.json:
         print_json({"metrics": metrics, "timing": timing, "report": str(report)})
     else:
-        print("\n".join(summary_lines(metrics, report, timing)))
+        with whole(file):
+            lines = summary_lines(metrics, report, timing)
+        print("\n".join(lines))

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adrefine import strict_yaml
+from adrefine import io, strict_yaml
 from adrefine.errors import UserError
 from adrefine.paths import ROI, WEIGHTS, watched_weights
 
@@ -189,7 +189,7 @@ def _shown(path: str) -> str:
 def _roots(project: Path) -> list[Path]:
     """The folders outside the graph that its stages read; what is wrong with params.yaml others tell."""
     try:
-        content = strict_yaml.mapping((project / "params.yaml").read_bytes())
+        content = strict_yaml.mapping(io.content(project / "params.yaml"))
     except OSError:
         return []
     named = [

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from adrefine import strict_yaml
+from adrefine import io, strict_yaml
 from adrefine.dvc_driver import lockfile
 from adrefine.errors import UserError, exit_cleanly
 
@@ -108,6 +108,6 @@ def _value(settings: Mapping[str, Any], key: str) -> Any:
 def _content(path: Path) -> dict[str, Any]:
     """A YAML file; nothing, if it cannot be read: who needs it says so."""
     try:
-        return strict_yaml.mapping(path.read_bytes())
+        return strict_yaml.mapping(io.content(path))
     except OSError:
         return {}
