@@ -106,6 +106,21 @@ def test_the_folders_are_those_of_params_yaml(tmp_path: Path, root: Path) -> Non
         preflight.check(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.lock", "data/review.csv"])
+def test_what_stands_where_dvc_reads_a_file(tmp_path: Path, name: str) -> None:
+    preflight.check(tmp_path)
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    makes = (os.mkfifo, Path.mkdir, lambda it: it.symlink_to("/dev/zero"), lambda it: it.symlink_to("none"))
+    for make in makes:
+        make(path)
+        with pytest.raises(UserError, match=rf"{name} is no file"):
+            preflight.check(tmp_path)
+        path.rmdir() if path.is_dir() else path.unlink()
+    path.write_text("")
+    preflight.check(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("root", "says"), [("/", "holds the project"), ("..", "holds"), ("/proc", "of the system")]
 )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from adrefine import io, strict_yaml
 from adrefine.errors import UserError
-from adrefine.paths import ROI, WEIGHTS, watched_weights
+from adrefine.paths import REVIEW, ROI, WEIGHTS, watched_weights
 
 if TYPE_CHECKING:
     from adrefine.params import Params
@@ -30,6 +30,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_FILES = ("params.yaml", "dvc.yaml", "dvc.lock", str(REVIEW))  # that DVC reads
 _SYSTEM = ("proc", "sys", "dev")
 _LINKS = 40  # to folders, in each other
 _DEPTH = 100  # of folders in each other
@@ -43,6 +44,8 @@ def check(project: Path = Path()) -> None:
         UserError: something there would stop or hang DVC; says what and where.
     """
     check_disk(project)
+    for name in _FILES:
+        _check_file(project / name)
     for root in _roots(project):
         _check_place(root, project)
         check_folder(root)
@@ -97,6 +100,12 @@ def check_disk(project: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < ROOM:
         raise UserError(f"{folder}: {free / 2**20:.0f} MB left on its disk: make room first")
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a pipe, folder or link that leads nowhere where DVC reads a file."""
+    if not path.is_file() and (path.is_symlink() or path.exists()):
+        raise UserError(f"{path} is no file: take it away, and put back what was there")
 
 
 def _check_place(root: Path, project: Path) -> None:
