@@ -81,7 +81,8 @@ def explained(error: BaseException, folder: Path | None = None) -> str | None:
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, OSError) and link.errno in _REFUSED:
-            place = _name(link) or folder or Path.cwd()
+            place = _name(link) or folder or Path()
+            place = Path.cwd() if str(place) == "." else place
             return f"{place}: {_REFUSED[link.errno]}"
         link = link.__cause__ or link.__context__
     return None

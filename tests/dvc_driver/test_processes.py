@@ -69,6 +69,11 @@ def test_output_leaves_warnings_out_and_says_why_it_failed() -> None:
     assert output(shell("echo warning >&2; echo '{}'")) == "{}\n"
     with pytest.raises(Failed, match="broken"):
         output(shell("echo broken >&2; exit 1"))
+    dvc = (
+        "echo 'ERROR: unexpected error - read-only'; echo; echo 'Having any troubles? Hit us up at https://x'"
+    )
+    with pytest.raises(Failed, match=r"\): unexpected error - read-only$"):
+        output(shell(f"({dvc}) >&2; exit 255"))
 
 
 def test_no_line_and_no_failure_holds_a_password_of_a_url() -> None:

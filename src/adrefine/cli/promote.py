@@ -31,9 +31,10 @@ def promote(chosen: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from adrefine import manifest, params
-    from adrefine.dvc_driver import processes
+    from adrefine.dvc_driver import preflight, processes
     from adrefine.serving import candidate, promotion, versions
 
+    preflight.check_writable()
     settings = params.load()
     promotion.refuse_hidden(settings.noise)
     seen = candidate.digest(candidate.listed(settings))

@@ -95,11 +95,17 @@ def _check_strategy(settings: Params) -> None:
 def check_disk(project: Path) -> None:
     """Refuse a folder that cannot be written, or a disk that is all but full."""
     folder = project.resolve()
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"{folder} cannot be written: the stages keep their results there")
+    check_writable(project)
     free = shutil.disk_usage(folder).free
     if free < ROOM:
         raise UserError(f"{folder}: {free / 2**20:.0f} MB left on its disk: make room first")
+
+
+def check_writable(project: Path = Path()) -> None:
+    """Refuse a folder that cannot be written."""
+    folder = project.resolve()
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder} cannot be written: the results are kept there")
 
 
 def _check_file(path: Path) -> None:

@@ -13,13 +13,16 @@ from pathlib import Path
 from adrefine.errors import UserError, redacted
 
 GRACE = 8.0  # seconds between asking a process group to end, insisting, and ending it; Prefect waits for 30
+_ERROR = "ERROR: "
 
 
 class Failed(UserError):
     """A program ended with an error; its lines said why."""
 
     def __init__(self, command: list[str], code: int, lines: list[str]) -> None:
-        said = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+        told = [line for line in lines if line.strip()]
+        errors = [line for line in told if line.startswith(_ERROR)]  # DVC ends with an offer of help
+        said = (errors or told or ["it printed nothing"])[-1].removeprefix(_ERROR)
         super().__init__(f"`{' '.join(command)}` failed (exit code {code}): {said}")
         self.code = code
         self.lines = [redacted(line) for line in lines]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterable
 from importlib import metadata
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ import torch
 from adrefine.backbones.engine import openvino_package, traced
 from adrefine.errors import UserError
 from adrefine.export.graph import Graph
+from adrefine.io import write_bytes
 
 Run = Callable[
     [npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]
@@ -23,6 +28,7 @@ Run = Callable[
 INPUT, OUTPUTS = "photo", ("score", "map")
 FILES = {"onnx": "model.onnx", "openvino": "model.xml", "torchscript": "model.pt"}
 _OPSET = 18
+_ROOM = 2**20  # bytes; where fewer are left, the disk is full
 _AFTER = ("Clip", "Relu", "Add", "AveragePool", "MaxPool")  # between the convolutions of a network
 _NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",), "torchscript": ()}
 
@@ -64,10 +70,22 @@ def write(kind: str, graph: Graph, example: torch.Tensor, folder: Path) -> None:
             assert made is not None
             made.save(folder / FILES[kind], external_data=False)
         elif kind == "openvino":
-            openvino_package().save_model(_openvino(graph, example, names), folder / FILES[kind], False)
+            _save(_openvino(graph, example, names), folder / FILES[kind])
         else:
             script: Any = torch.jit.trace(graph, example, check_trace=False, strict=False)
-            torch.jit.save(script, folder / FILES[kind])
+            held = BytesIO()  # torch itself aborts on a full disk
+            torch.jit.save(script, held)
+            write_bytes(folder / FILES[kind], held.getvalue())
+
+
+def _save(made: Any, file: Path) -> None:
+    """As OpenVINO's two files, whose writer has no words of its own for a full disk."""
+    try:
+        openvino_package().save_model(made, file, False)
+    except RuntimeError as error:
+        if shutil.disk_usage(file.parent).free < _ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file.parent)) from error
+        raise
 
 
 def quantize(kind: str, folder: Path, inputs: Iterable[npt.NDArray[np.uint8]]) -> None:
@@ -166,7 +184,7 @@ def _quantize_openvino(file: Path, inputs: list[npt.NDArray[np.uint8]]) -> None:
         ignored_scope=nncf.IgnoredScope(types=["MatMul"], validate=False),
     )
     scratch = file.with_name("int8.xml")
-    openvino.save_model(made, scratch, False)
+    _save(made, scratch)
     del model, made
     scratch.with_suffix(".bin").replace(file.with_suffix(".bin"))
     scratch.replace(file)
