@@ -133,6 +133,7 @@ def _formats(rng: np.random.Generator) -> dict[str, list[bytes]]:
         "PNG (check sums)": [_file(grey, "PNG"), _file(colour, "PNG"), _file(deep, "PNG")],
         "JPEG": [_file(colour, "JPEG", quality=90), _file(grey, "JPEG", quality=90, progressive=True)],
         "WebP": [_file(colour, "WEBP", quality=90), _file(colour, "WEBP", lossless=True)],
+        "JPEG 2000": [_file(colour, "JPEG2000"), _file(deep, "JPEG2000")],
         "TIFF, compressed": [_tiff(deep, "zlib"), _file(colour, "TIFF", compression="tiff_lzw")],
         "no check sums (BMP, PGM, plain TIFF)": [
             *(_file(colour, "BMP"), _file(grey, "PPM"), _file(grey, "TIFF"), _tiff(deep, None)),

@@ -33,7 +33,8 @@ ODD = (
 
 
 def damaged(data: bytes, rng: np.random.Generator) -> bytes:
-    """`data` with one to three damages: bytes turned, a piece cut, zeroed, doubled, put in, the end lost."""
+    """`data` with one to three damages: bytes turned, a piece cut, zeroed, doubled, put in, the end
+    lost or zeroed."""
     for _ in range(int(rng.integers(1, 4))):
         data = _once(data, rng)
     return data
@@ -46,7 +47,9 @@ def _once(data: bytes, rng: np.random.Generator) -> bytes:
     length = int(min(len(data) - place, 2 ** rng.integers(0, 9)))
     piece = data[place : place + length]
     noise = bytes(rng.integers(0, 256, length, dtype=np.uint8))
-    kind = rng.integers(0, 7)
+    kind = rng.integers(0, 8)
+    if kind == 7:
+        return data[:place] + bytes(len(data) - place)
     if kind == 0:
         return data[:place] + bytes([data[place] ^ 1 << int(rng.integers(0, 8))]) + data[place + 1 :]
     if kind == 1:
