@@ -80,6 +80,17 @@ def test_the_page_tells_the_whole_story(data, drawn):
     assert len([image for image in page.of("img") if image["src"].startswith("data:image/png")]) == 4
 
 
+def test_it_says_which_types_of_defect_are_caught(data, drawn):
+    assert not Page(html.render(data, drawn)).has("Which defects are caught")
+    data.test.loc[data.test["label"] == 1, "defect_type"] = ["scratch", "scratch", "scratch", ""]
+    data.metrics["recall_by_type"] = {
+        "initial": {"scratch": 1 / 3, "unnamed": 1.0},
+        "refined": {"scratch": 2 / 3, "unnamed": 0.0},
+    }
+    page = Page(html.render(data, drawn))
+    assert page.has("scratch 3 0.333 0.667 unnamed 1 1.000 0.000")
+
+
 def test_the_page_needs_nothing_from_outside_and_links_only_to_itself(data, drawn):
     content = html.render(data, drawn)
     page = Page(content)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from adrefine.metrics.detection import at_threshold
 
+UNNAMED = "unnamed"  # the type of a defect that nobody named
 Labelled = tuple[ArrayLike, ArrayLike]  # labels (n,), 1 for a defect, and scores (n,)
 
 
@@ -69,6 +70,6 @@ def side_by_side(test: Labelled, conformal: float, validation: Labelled | None) 
 
 
 def recall_by_type(kinds: NDArray[np.str_], scores: ArrayLike, threshold: float) -> dict[str, float]:
-    """Share of the defective photos over the threshold, by their type `kinds` (n,); "" is `unnamed`."""
+    """Share of the defective photos over the threshold, by their type `kinds` (n,); "" is UNNAMED."""
     rejected = np.asarray(scores) > threshold
-    return {str(kind) or "unnamed": float(rejected[kinds == kind].mean()) for kind in np.unique(kinds)}
+    return {str(kind) or UNNAMED: float(rejected[kinds == kind].mean()) for kind in np.unique(kinds)}

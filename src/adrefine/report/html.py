@@ -12,6 +12,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from adrefine.evaluation.models import MODELS
+from adrefine.manifest import DEFECT
+from adrefine.metrics.deciding import UNNAMED
 from adrefine.metrics.reviewing import SHARES
 from adrefine.report import gallery, lists, words
 from adrefine.report.data import ReportData
@@ -136,6 +138,7 @@ def render(
         interest=data.interest,
         metrics=_metrics(data),
         decisions=_decisions(data),
+        by_type=_by_type(data),
         rounds=_rounds(data.rounds),
         review=_review(data),
         settings=[(key, _setting(value)) for key, value in data.settings.items()],
@@ -195,6 +198,22 @@ def _decisions(data: ReportData) -> Table | None:
     heads = [(title, "at that threshold") for title, _ in names.values()]
     heads = [("threshold from", ""), *heads, *((title, "photos") for title in counts.values())]
     return Table(heads, rows) if rows else None
+
+
+def _by_type(data: ReportData) -> Table | None:
+    """Which share of each type of defect every model catches, where there is more than one type."""
+    caught = data.metrics.get("recall_by_type", {})
+    models = [model for model in MODELS if caught.get(model)]
+    types = sorted({kind for model in models for kind in caught[model]})
+    if len(types) < 2:
+        return None
+    there = data.test.loc[data.test["label"] == DEFECT, "defect_type"].replace("", UNNAMED).value_counts()
+    rows = [
+        [kind, f"{there.get(kind, 0):,}", *(_three(words.figure(caught, m, kind)) for m in models)]
+        for kind in types
+    ]
+    explained = "share over the alarm threshold"
+    return Table([("type", ""), ("test photos", ""), *((MODELS[m], explained) for m in models)], rows)
 
 
 def _review(data: ReportData) -> Table | None:
