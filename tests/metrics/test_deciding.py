@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adrefine.benchmark import published
+from adrefine.datasets.isp_ad import ISPAD
 from adrefine.metrics.deciding import decided, f1_threshold, recall_by_type, side_by_side
 from adrefine.metrics.detection import f1_max
 
@@ -76,3 +77,18 @@ def test_published_figures_follow_from_their_counts() -> None:
         printed = (row.mcc, row.recall, row.fpr)
         rates = [found["mcc"], 100 * found["recall"], 100 * found["fpr"]]
         assert (np.abs(np.subtract(rates, printed)) < (0.0055, 0.051, 0.051)).all(), row
+
+
+def test_published_figures_of_unsupervised_methods_follow_from_their_counts() -> None:
+    """Of ISP tables 4 to 6, whose test patches the layout counts."""
+    for modality, rows in published.read().unsupervised.items():
+        _, good, defects = ISPAD.counts[modality]
+        assert len(rows) == 4
+        for row in rows:
+            assert row.tp + row.fn == defects
+            counts = [good - row.fp, row.tp, row.fn, row.fp]
+            labels, scores = np.repeat([0, 1, 1, 0], counts), np.repeat([0.0, 1.0, 0.0, 1.0], counts)
+            found = decided(labels, scores, 0.5)
+            printed = (row.mcc, row.recall, row.fpr, row.precision)
+            rates = [found["mcc"], *(100 * found[name] for name in ("recall", "fpr", "precision"))]
+            assert (np.abs(np.subtract(rates, printed)) < (0.0055, 0.051, 0.051, 0.051)).all(), row

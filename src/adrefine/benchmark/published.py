@@ -58,6 +58,22 @@ class Supervised(Section):
     fp: Count
 
 
+class Unsupervised(Section):
+    """A row of ISP tables 4 to 6, on as many test patches as table 7 names; counts follow from the rates."""
+
+    method: str
+    auroc: float
+    mcc: float
+    recall: float
+    precision: float
+    fpr: float
+    pixel_auroc: float
+    pro: float
+    tp: Count
+    fn: Count
+    fp: Count
+
+
 class Published(Section):
     """The whole file; methods are named as strategies in params.yaml, where there is one."""
 
@@ -65,6 +81,7 @@ class Published(Section):
     auroc: dict[str, Auroc]
     removed: dict[str, Removed]
     mixed: dict[str, list[Supervised]] = Field(default_factory=dict)
+    unsupervised: dict[str, list[Unsupervised]] = Field(default_factory=dict)
     notes: dict[str, str] = Field(default_factory=dict)
 
     def auroc_of(self, method: str, subject: str | None, noise: float) -> float | None:
