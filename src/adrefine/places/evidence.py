@@ -153,6 +153,7 @@ def gather(
     shrinkage: float = PLACES_SHRINKAGE,
     top: float = TOP,
     parts: Mapping[str, str] = MappingProxyType({}),
+    twin: int = 0,
 ) -> Evidence:
     """The evidence on training photos `ids` and held-out ones.
 
@@ -163,9 +164,10 @@ def gather(
             weigh the same.
         shrinkage, top: of the covariance at a place, and share of the places that a score is the mean of.
         parts: of photos whose part is known: its shots are in one fold.
+        twin: which synthetic defect of each photo is used.
     """
     models = learn(store, ids, seed, known, shrinkage, parts)
-    asked = Asked(ids, twins_of(store, ids) if twins else None, held)
+    asked = Asked(ids, twins_of(store, ids, twin) if twins else None, held)
     return with_variants(store, weighed(asked, models.distances(asked), _not(ids, known), top))
 
 
@@ -174,9 +176,9 @@ def with_variants(store: Store, evidence: Evidence) -> Evidence:
     return replace(evidence, variants=variants(store, evidence.ids, evidence.strength))
 
 
-def twins_of(store: Store, ids: Sequence[str]) -> list[str] | None:
-    """The first synthetic defect of each photo, "" where `store` has none; None if of all photos."""
-    names = [synthetic_id(image_id) for image_id in ids]
+def twins_of(store: Store, ids: Sequence[str], twin: int = 0) -> list[str] | None:
+    """One synthetic defect of each photo, the first by default, "" where `store` has none; None if of all."""
+    names = [synthetic_id(image_id, twin) for image_id in ids]
     there = [name if store.has([name]) else "" for name in names]
     return there if any(there) else None
 

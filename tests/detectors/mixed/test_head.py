@@ -35,6 +35,12 @@ def test_real_defects_teach_what_the_gaussians_do_not_see(everything: Images) ->
     assert drawn.auroc_of(learned(everything, 20, synthetic=0.0), everything) > found[0] + 0.2
 
 
+def test_every_synthetic_defect_of_a_photo_teaches(everything: Images, tmp_path: Path) -> None:
+    both = drawn.write(tmp_path, second=True)
+    one, two = (drawn.auroc_of(learned(images, 0, synthetic=0.5), images) for images in (everything, both))
+    assert two > one + 0.1
+
+
 def test_without_any_defect_it_ranks_as_padim(everything: Images) -> None:
     padim = Padim().create()
     photos = everything.only(f"g{n:02d}" for n in range(40))

@@ -18,9 +18,8 @@ from adrefine.detectors.mixed.settings import Settings
 from adrefine.detectors.padim.detector import Padim
 from adrefine.detectors.padim.settings import Settings as PadimSettings
 from adrefine.io import atomic_open, read_json, write_json
-from adrefine.manifest import synthetic_id
 from adrefine.paths import PLACES
-from adrefine.places.evidence import Evidence, robust
+from adrefine.places.evidence import Evidence, robust, twins_of
 from adrefine.places.store import open_places
 
 Array = npt.NDArray[np.float64]
@@ -135,11 +134,9 @@ class MixedHead(Detector):
         good = _pooled(images, images.ids)
         head = _Head.of(good, self.settings.components)
         parts = {"good": (head.features(good, _says(evidence, "photos")), np.ones(len(good)))}
-        if evidence.voters[0].twins is not None:
-            there = ~np.isnan(evidence.voters[0].twins)
-            made = [synthetic_id(name) for name, has in zip(images.ids, there, strict=True) if has]
-            x = head.features(_pooled(images, made), _says(evidence, "twins")[there])
-            parts["synthetic"] = (x, np.ones(len(made)))
+        made, says = self._twins(images, evidence)
+        if made:
+            parts["synthetic"] = (head.features(_pooled(images, made), says), np.ones(len(made)))
         if known:
             x = head.features(_pooled(images, known), _says(evidence, "held"))
             parts["real"] = (x, np.array([self.defects[image_id] for image_id in known]))
@@ -149,6 +146,20 @@ class MixedHead(Detector):
         head.logit, head.far = robust(x @ head.slope), robust(far)
         head.both = robust(head.together(x, far, self.settings.density))
         return head
+
+    def _twins(self, images: Images, evidence: Evidence) -> tuple[list[str], Array]:
+        """All synthetic defects of the photos, and what the Gaussians say of each (n, 2); `evidence` tells of
+        the first of each photo."""
+        store, twin = open_places(images.prepared / PLACES), 0
+        made: list[str] = []
+        says = [np.zeros((0, 2))]
+        while names := twins_of(store, images.ids, twin):
+            if twin:
+                evidence = self.gaussians.gathered(images, twin=twin)
+            made += filter(None, names)
+            says.append(_says(evidence, "twins")[[name != "" for name in names]])
+            twin += 1
+        return made, np.concatenate(says)
 
     def _slope(self, parts: dict[str, tuple[Array, Array]]) -> Array:
         """Of features and weights by kind: each kind has together the share of the stream that it is."""

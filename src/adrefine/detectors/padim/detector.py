@@ -88,7 +88,7 @@ class Padim(Detector):
             group = np.zeros(len(images), dtype=np.int64)
             sums = {name: _read(store, name).sums(images.ids, weights, group)[0] for name in names}
             self.parts = {name: _Part(one) for name, one in sums.items()}
-            self._take_units(store, images)
+            self._take_units(images)
         self.ids, self._models = frozenset(images.ids), {}
         self.log = [
             {"photos": float(len(images)), **{f"weight_{k}": p.weight for k, p in self.parts.items()}}
@@ -186,26 +186,29 @@ class Padim(Detector):
         distances = _read(store, name).distances([self.model(name)], ids, own)
         return photo_scores(distances, self.settings.top)
 
-    def _take_units(self, store: Places, images: Images) -> None:
+    def _take_units(self, images: Images) -> None:
         """Units and weights of the parts from scores out of fold; of few photos the places alone count."""
-        ids = images.ids
-        if len(self.parts) < 2 or len(ids) < evidence.FEWEST:
+        if len(self.parts) < 2 or len(images) < evidence.FEWEST:
             self.parts = {evidence.PLACES: self.parts[evidence.PLACES]}
             return
+        self.found = self.gathered(images, self.asked)
+        for voter, weight in zip(self.found.voters, self.found.weights, strict=True):
+            part = self.parts[voter.name]
+            part.middle, part.unit, part.weight = voter.middle, voter.unit, weight
+
+    def gathered(self, images: Images, held: Sequence[str] = (), twin: int = 0) -> evidence.Evidence:
+        """What its Gaussians say out of fold of `images`, of one synthetic defect of each, and of `held`."""
         s = self.settings
-        gathered = evidence.gather(
-            store,
-            ids,
-            self.asked,
+        return evidence.gather(
+            _store(images),
+            images.ids,
+            held,
             seed=s.seed,
             shrinkage=s.shrinkage,
             top=s.top,
             parts=images.parts,
+            twin=twin,
         )
-        self.found = gathered
-        for voter, weight in zip(gathered.voters, gathered.weights, strict=True):
-            part = self.parts[voter.name]
-            part.middle, part.unit, part.weight = voter.middle, voter.unit, weight
 
 
 def _store(images: Images) -> Places:
