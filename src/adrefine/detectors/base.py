@@ -222,7 +222,7 @@ class Detector(ABC):
     def _no_meta_learning(self) -> UserError:
         return UserError(
             f"refine.strategy = meta_iqr needs a detector that can meta-learn, which {type(self).__name__} "
-            "cannot: set detector to padim or differnet, or refine.strategy to irp, osr or mad"
+            "cannot: set detector to padim, mixed or differnet, or refine.strategy to irp, osr or mad"
         )
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:

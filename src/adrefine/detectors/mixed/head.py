@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from adrefine.io import atomic_open, read_json, write_json
 from adrefine.paths import PLACES
 from adrefine.places.evidence import Evidence, robust, twins_of
 from adrefine.places.store import open_places
+
+if TYPE_CHECKING:
+    from adrefine.strategies.meta_iqr import MetaIqr
 
 Array = npt.NDArray[np.float64]
 Pair = tuple[float, float]
@@ -95,6 +98,16 @@ class MixedHead(Detector):
             self.head = None
         log[-1]["real_defects"] = float(len(known))
         return log
+
+    def meta_fit(
+        self, images: Images, params: MetaIqr, *, warm_start: bool = False
+    ) -> list[dict[str, float]]:
+        """As `fit`, as padim's: a closed form has no start to look for."""
+        return self.fit(images, warm_start=warm_start)
+
+    def log_likelihood(self, images: Images) -> np.ndarray:
+        """That of the Gaussians."""
+        return self.gaussians.log_likelihood(images)
 
     def score(self, images: Images) -> Scores:
         if self.head is None:
