@@ -7,9 +7,6 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DO_NOT_TRACK := 1
 PIP := $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-# Of a run that ends within minutes.
-efficientad := -S efficientad.preset=instant
-
 # Kernels of a processor without AMX and AVX-512, on any x86: photos' features are then float32, not bfloat16.
 avx2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 
@@ -22,7 +19,7 @@ help: ## list the targets
 
 demo: $(VENV)/.installed ## install, check params.yaml, run the graph (dvc repro) and print the result
 	@adrefine check
-	@adrefine run $(if $(DETECTOR),-S detector=$(DETECTOR) $($(DETECTOR)))
+	@adrefine run $(if $(DETECTOR),-S detector=$(DETECTOR))
 	@adrefine summary
 	$(if $(DETECTOR),@echo "params.yaml holds the settings of this run; back: git checkout params.yaml")
 

@@ -5,7 +5,7 @@
 
 Tiles (mtd, all shots of a part on one side), commutators (ksdd), pills, bottles, screws (without masks, so
 without AU-PRO) and the generated parts of the demo; 100 photos train. Preset
-`fast`, defaults of params.yaml, nothing tuned on these photos; `instant` is a preset of efficientad. `clean`:
+`fast`, defaults of params.yaml, nothing tuned on these photos; `short` is a preset of efficientad. `clean`:
 no hidden defect; `before`: a tenth are hidden defects; `after`: cleaned by the default rule and trained
 again. `mixed` knows the defects that are left over, the others none. Rows that results/detectors.csv has are
 not repeated; several processes may share it.
@@ -45,11 +45,11 @@ PRODUCTS: dict[str, dict[str, Any]] = {
     "screws": {"name": "folder", "root": "screw"},
     "parts": {"name": "demo"},
 }
-DETECTORS = ("padim", "differnet", "mixed", "glass", "uflow", "instant", "efficientad")
+DETECTORS = ("padim", "differnet", "mixed", "glass", "uflow", "efficientad", "short")
 NAMES = {
     "glass": "GLASS on EfficientNet-Lite",
     "uflow": "U-Flow on EfficientNet-Lite",
-    "instant": "efficientad, instant",
+    "short": "efficientad, short",
 }
 TRAINED = 100  # photos
 LEVEL = 0.1
@@ -87,8 +87,8 @@ def case(data: Path, product: str, detector: str, seed: int) -> Iterator[dict[st
     product_settings = PRODUCTS[product]
     root = {"root": str(data / product_settings["root"])} if "root" in product_settings else {}
     section: dict[str, Any] = {"seed": seed} if detector != "padim" else {}
-    if detector == "instant":
-        detector, section = "efficientad", {"preset": "instant"}
+    if detector == "short":
+        detector, section = "efficientad", {"preset": "short", "seed": seed}
     sections = {
         "dataset": product_settings | root,
         "detector": detector,

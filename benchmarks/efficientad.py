@@ -84,7 +84,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tiles", action="store_true", help="cut photos larger than that, not shrink them")
     parser.add_argument("--init", choices=["teacher", "scratch"], help="default: the preset's")
     parser.add_argument("--steps", type=int, help="steps of a training; default: the preset's")
-    parser.add_argument("--preset", default="fast", choices=["fast", "paper"])
+    parser.add_argument("--preset", default="short", choices=["short", "paper"])
     parser.add_argument("--losses", nargs="+", default=list(TRAININGS), choices=TRAININGS, metavar="LOSSES")
     parser.add_argument("--n-train", type=int, help="size of the training set; all good photos by default")
     parser.add_argument("--n-test", type=int, help="test photos, half of them defective; all by default")
@@ -167,7 +167,7 @@ def latency(side: int, repeats: int = 30) -> dict[str, Any]:
     from adrefine.backbones.pdn import read
 
     device, dtype = hardware.device(), engine.precision(Runtime())
-    networks, teacher = Networks("small", Settings(side=side)), read().network()
+    networks, teacher = Networks("small", Settings(preset="short", side=side)), read().network()
     networks, teacher = (net.eval().to(device, dtype) for net in (networks, teacher))  # type: ignore[assignment]
     networks, teacher = (net.to(memory_format=torch.channels_last) for net in (networks, teacher))  # type: ignore[assignment,call-overload]
     photo = torch.rand(1, 3, side, side).to(device, dtype).contiguous(memory_format=torch.channels_last)

@@ -367,7 +367,7 @@ def test_every_model_fuses_its_maps_with_the_alpha_of_evaluate(inputs, monkeypat
 
 @pytest.mark.parametrize(("of_maps", "said"), [(0.9, False), (0.75, True)])
 def test_another_alpha_than_that_of_the_rounds_is_said(inputs, of_maps, said):
-    section = parse({"detector": "efficientad"}).chosen_detector
+    section = parse({"detector": "efficientad", "efficientad": {"preset": "short"}}).chosen_detector
     remarks = section.remarks(Evaluate(alpha=of_maps))
     assert ("scored with α = 0.9, everything else with 0.75" in " ".join(remarks)) == said
     assert evaluate(replace(inputs, remarks=remarks), PARAMS, {}).notes[: len(remarks)] == remarks

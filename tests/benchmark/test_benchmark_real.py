@@ -70,7 +70,7 @@ def test_one_and_two_workers_give_the_same_rows(project):
 
 def test_efficientad_reads_what_it_needs_and_can_be_refined_by_consensus(project):
     (project / "data/generic").mkdir(parents=True)
-    small = {"side": 64, "steps": 1, "batch_size": 1, "holdout": 0}
+    small = {"preset": "short", "side": 64, "steps": 1, "batch_size": 1, "holdout": 0}
     content = CONTENT | {
         "datasets": [{"name": "AD", "layout": "mvtec", "root": "mvtec/cable", "n_train": 10}],
         "detectors": {"maps": {"detector": "efficientad", "efficientad": small}},

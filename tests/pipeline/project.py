@@ -42,6 +42,7 @@ TINY = {
     "differnet.blocks": 2,
     "differnet.epochs": 3,
     "differnet.finetune_epochs": 1,
+    "efficientad.preset": "short",
     "efficientad.side": 64,
     "efficientad.steps": 2,
     "efficientad.batch_size": 1,

@@ -27,7 +27,7 @@ from adrefine.strategies import engine, scorers
 from fakes import weights
 from trees import pixels, save
 
-TINY = {"side": 64, "steps": 2, "batch_size": 2, "finetune_steps": 1, "holdout": 0.3}
+TINY = {"preset": "short", "side": 64, "steps": 2, "batch_size": 2, "finetune_steps": 1, "holdout": 0.3}
 FILES = {"efficientad.pt", "settings.json", "training_log.csv"}
 
 
@@ -55,6 +55,9 @@ def test_the_paper_preset_is_the_documents_and_explicit_keys_overrule():
     assert Settings(steps=7, augment=0).steps == 7
     assert Settings(augment=0).augment == 0
     assert Settings().side == Settings.PRESETS["fast"]["side"]
+    assert Settings().teacher == "backbone"
+    assert Settings(preset="short").teacher == "pdn"
+    assert Settings.PRESETS["fast"] == Settings.PRESETS["instant"]
 
 
 @pytest.mark.parametrize("init", ["teacher", "scratch"])
@@ -127,10 +130,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(fitted, striped
 
 def test_a_loaded_model_scores_and_goes_on_the_same_and_saves_the_same_bytes(fitted, striped, tmp_path):
     fitted.save(tmp_path / "a")
-    loaded, direct = EfficientAD(Settings()), fitted.clone()
+    loaded, direct = EfficientAD(Settings(preset="short")), fitted.clone()
     loaded.load(tmp_path / "a")
     np.testing.assert_array_equal(loaded.score(striped).image, fitted.score(striped).image)
-    assert (loaded.settings, loaded.scale) == (fitted.settings, fitted.scale)
+    assert (loaded.settings.stored(), loaded.scale) == (fitted.settings.stored(), fitted.scale)
     loaded.save(tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     for detector in (loaded, direct):
@@ -299,7 +302,7 @@ def test_what_is_no_model_is_refused(fitted, tmp_path, part):
     if part == "settings":
         (tmp_path / "settings.json").write_text('{"side": 64}')
     with pytest.raises(UserError, match="run `dvc repro train`"):
-        EfficientAD(Settings()).load(tmp_path)
+        EfficientAD(Settings(preset="short")).load(tmp_path)
 
 
 def test_too_few_images_and_an_untrained_model_are_refused(striped):

@@ -166,6 +166,6 @@ def test_settings_of_the_preset() -> None:
     params = parse({"detector": "efficientad", "efficientad": {"preset": "instant"}})
     assert not params.chosen_detector.learns_twins
     assert params.efficientad.side == 256
-    assert Settings().learns_twins
+    assert Settings(preset="short").learns_twins
     with pytest.raises(UserError, match=r"efficientad\.tiles` = true needs `efficientad\.teacher` = pdn"):
         parse({"efficientad": {"preset": "instant", "tiles": True}})

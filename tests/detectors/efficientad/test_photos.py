@@ -23,7 +23,7 @@ def photos(striped, side: int = 64, tiles: bool = False) -> Photos:
 
 
 def settings(**changes) -> Settings:
-    return Settings(**{"side": 64, **changes})
+    return Settings(**{"preset": "short", "side": 64, **changes})
 
 
 def test_a_photo_is_read_as_it_is_and_smaller_where_asked(striped):

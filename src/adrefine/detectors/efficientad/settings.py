@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adrefine.params import Evaluate
 
 
-_FAST: dict[str, Any] = {
+_SHORT: dict[str, Any] = {
     "teacher": "pdn",
     "side": 128,
     "init": "teacher",
@@ -29,20 +29,22 @@ _FAST: dict[str, Any] = {
     "ring": True,
     "patches": "twins",
 }
+_CLOSED = _SHORT | {"teacher": "backbone", "side": 256}
 
 
 class Settings(DetectorSettings):
     """A preset with the explicit keys of params.yaml laid over it.
 
     `paper`: the document's; steps, rate and batch, which it does not name, are the original EfficientAD's.
-    `fast`: a CPU trains it in minutes; half the size, few steps of a higher rate, low layers that need not be
-    learned. `instant`: no network is trained; `instant.py` has what is learned instead, and of the other keys
-    only `side` counts.
+    `short`: a CPU trains it in minutes; half the size, few steps of a higher rate, low layers that need not
+    be learned. `fast`, also called `instant`: no network is trained; `instant.py` has what is learned
+    instead, and of the other keys only `side` counts.
     """
 
     PRESETS: ClassVar = {
-        "fast": _FAST,
-        "instant": _FAST | {"teacher": "backbone", "side": 256},
+        "fast": _CLOSED,
+        "instant": _CLOSED,
+        "short": _SHORT,
         "paper": {
             "teacher": "pdn",
             "side": 256,
@@ -59,7 +61,7 @@ class Settings(DetectorSettings):
     }
     reads: ClassVar = (PIXELS,)
 
-    preset: Literal["fast", "paper", "instant"] = "fast"
+    preset: Literal["fast", "instant", "short", "paper"] = "fast"
     teacher: Literal["pdn", "backbone"] = FROM_PRESET
     side: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = FROM_PRESET
     padding: bool = True
