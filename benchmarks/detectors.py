@@ -169,6 +169,7 @@ def report(runs: pd.DataFrame) -> str:
         "`glass`, `uflow` (places) and `differnet` (features) need. `mixed` knows `known` real defects, the "
         "others none.", "",
     ]  # fmt: skip
+    lines += means(runs)
     heads = ["detector", "set", "seeds", *FIGURES.values(), "train, s", "score, ms", "known"]
     for product in PRODUCTS:
         rows = runs[runs["product"] == product]
@@ -183,6 +184,23 @@ def report(runs: pd.DataFrame) -> str:
         if cells:
             lines += [f"## {product[0].upper()}{product[1:]}", "", *markdown(heads, cells)]
     return "\n".join(lines)
+
+
+def means(runs: pd.DataFrame) -> list[str]:
+    """A table of the detectors that every product has: image AUROC and AU-PRO clean, before and after
+    cleaning, and the seconds of one training; mean over the products."""
+    each = runs.groupby(["detector", "product", "set"])[["auroc", "aupro", "train_s"]].mean()
+    rows = []
+    for detector in DETECTORS:
+        if detector in each.index and each.loc[detector].index.get_level_values(0).nunique() == len(PRODUCTS):
+            mean = each.loc[detector].groupby("set").mean()
+            parts = [
+                " / ".join(f"{mean.loc[kind, key]:.3f}" for kind in ("clean", "before", "after"))
+                for key in ("auroc", "aupro")
+            ]
+            rows.append([NAMES.get(detector, detector), *parts, f"{mean.loc['clean', 'train_s']:.1f}"])
+    heads = ["detector", *(f"{name}: clean / before / after" for name in ("image AUROC", "AU-PRO")), "train, s"]
+    return ["## Mean of the products", "", *markdown(heads, rows)]
 
 
 if __name__ == "__main__":
