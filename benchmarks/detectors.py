@@ -199,7 +199,11 @@ def means(runs: pd.DataFrame) -> list[str]:
                 for key in ("auroc", "aupro")
             ]
             rows.append([NAMES.get(detector, detector), *parts, f"{mean.loc['clean', 'train_s']:.1f}"])
-    heads = ["detector", *(f"{name}: clean / before / after" for name in ("image AUROC", "AU-PRO")), "train, s"]
+    heads = [
+        "detector",
+        *(f"{name}: clean / before / after" for name in ("image AUROC", "AU-PRO")),
+        "train, s",
+    ]
     return ["## Mean of the products", "", *markdown(heads, rows)]
 
 

@@ -28,7 +28,9 @@ KINDS: dict[str, tuple[str, dict[str, object]]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("image", [PHOTO, BLANK, CORNER, PHOTO.crop((0, 0, 9, 9))], ids=str)
+@pytest.mark.parametrize(
+    "image", [PHOTO, BLANK, CORNER, PHOTO.crop((0, 0, 9, 9))], ids=["photo", "blank", "corner", "small"]
+)
 def test_good_files_pass(kind: str, image: Image.Image) -> None:
     name, options = KINDS[kind]
     assert decode.photo(encoded(image, name, **options), 2).image.size == image.size
