@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,6 +13,38 @@ from pipeline.project import Project
 pytestmark = pytest.mark.pipeline
 
 CHOSEN = {"detector": "mixed", "noise.level": 0.1}
+LEARNING = {"train", "refine", "evaluate"}
+
+
+def test_the_detector_costs_what_learns(ready: Project) -> None:
+    """Stages that ask how many synthetic defects the detector wants find nothing new to do."""
+    ready.repro()
+    ready.set({"detector": "mixed"})
+    run = ready.repro()
+    assert run.ran == {"synthesize", "embed", "pretrain_pdn", "select"} | LEARNING
+    assert run.number(r"embed: \d+ images, (\d+) new") == 0
+    assert "nothing to do, mixed reads no pixels" in run.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "ran"),
+    [
+        ({"mixed.groups": ["none of these"]}, {"select"} | LEARNING),
+        ({"mixed.inject": 0.25}, {"select"} | LEARNING),
+        ({"mixed.recycle": "removed", "mixed.trust": 0.25}, {"select"} | LEARNING),
+        ({"noise.level": 0.05}, {"inject_noise"} | LEARNING),
+        ({"noise.seed": 1}, {"inject_noise"} | LEARNING),
+        ({"synthesize.seed": 1}, {"synthesize", "embed", "pretrain_pdn", "select"} | LEARNING),
+        ({"padim.top": 0.1, "differnet.epochs": 5}, set()),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "reruns",
+)
+def test_setting(ready: Project, changes: dict[str, Any], ran: set[str]) -> None:
+    """The rows of the rerun table with this detector."""
+    ready.set(CHOSEN)
+    ready.repro()
+    ready.set(CHOSEN | changes)
+    assert ready.repro().ran == ran
 
 
 def test_settings_and_answers(ready: Project) -> None:
