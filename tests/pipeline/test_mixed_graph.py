@@ -21,9 +21,33 @@ def test_the_detector_costs_what_learns(ready: Project) -> None:
     ready.repro()
     ready.set({"detector": "mixed"})
     run = ready.repro()
-    assert run.ran == {"synthesize", "embed", "pretrain_pdn", "select"} | LEARNING
+    assert run.ran == {"validate", "synthesize", "embed", "pretrain_pdn", "select"} | LEARNING
+    assert "select: mixed reads places" in run.out
     assert run.number(r"embed: \d+ images, (\d+) new") == 0
     assert "nothing to do, mixed reads no pixels" in run.out
+
+
+def test_settings_and_answers(ready: Project) -> None:
+    ready.set(CHOSEN)
+    assert ready.repro().ran >= LEARNING
+    before = _metrics(ready)["supervision"]
+    assert before["available"] == before["used"] > 0
+    assert (before["recycled"], before["recycled_wrong"]) == (0, 0)
+
+    ready.set(CHOSEN | {"mixed.fraction": 0.0})
+    assert ready.repro().ran == {"select", "train", "refine", "evaluate"}
+    assert _metrics(ready)["supervision"] == before | {"used": 0}
+
+    kept = _trained(ready)
+    hidden = kept.index[(kept["injected"] == "1")][0]
+    (ready.root / "data/review.csv").write_text(f"image_id,verdict,note\n{hidden},remove,\n")
+    run = ready.repro()
+    assert run.ran == {"refine", "evaluate"}
+    assert "refine: 1 removed photo taught the model what a defect is" in run.out
+    assert _metrics(ready)["supervision"] == before | {"used": 0, "recycled": 1}
+    taught = _trained(ready)["recycled"]
+    assert taught.index[taught == "1"].tolist() == [hidden]
+    assert "beside 1 removed photo." in (ready.root / "reports/report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -45,31 +69,6 @@ def test_setting(ready: Project, changes: dict[str, Any], ran: set[str]) -> None
     ready.repro()
     ready.set(CHOSEN | changes)
     assert ready.repro().ran == ran
-
-
-def test_settings_and_answers(ready: Project) -> None:
-    ready.set(CHOSEN)
-    run = ready.repro()
-    assert {"select", "train", "refine", "evaluate"} < run.ran
-    assert "select: mixed reads places" in run.out
-    before = _metrics(ready)["supervision"]
-    assert before["available"] == before["used"] > 0
-    assert (before["recycled"], before["recycled_wrong"]) == (0, 0)
-
-    ready.set(CHOSEN | {"mixed.fraction": 0.0})
-    assert ready.repro().ran == {"select", "train", "refine", "evaluate"}
-    assert _metrics(ready)["supervision"] == before | {"used": 0}
-
-    kept = _trained(ready)
-    hidden = kept.index[(kept["injected"] == "1")][0]
-    (ready.root / "data/review.csv").write_text(f"image_id,verdict,note\n{hidden},remove,\n")
-    run = ready.repro()
-    assert run.ran == {"refine", "evaluate"}
-    assert "refine: 1 removed photo taught the model what a defect is" in run.out
-    assert _metrics(ready)["supervision"] == before | {"used": 0, "recycled": 1}
-    taught = _trained(ready)["recycled"]
-    assert taught.index[taught == "1"].tolist() == [hidden]
-    assert "beside 1 removed photo." in (ready.root / "reports/report.html").read_text()
 
 
 def _metrics(project: Project) -> dict[str, dict[str, int]]:
