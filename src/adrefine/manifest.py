@@ -88,7 +88,7 @@ def read(path: Path) -> pd.DataFrame:
         na_values={name: [""] for name in names if name not in _TEXT},
     )
     words = [name for name in _NUMBERS if name in table and table[name].dtype.kind not in "biuf"]
-    if words:
+    if words and len(table):  # without a row no column has a type
         raise Damaged(path, f"column {words[0]} has words where numbers should be")
     return table
 

@@ -135,7 +135,7 @@ def found(**figures: float) -> dict[str, experiments.Result]:
         step.experiment.name: experiments.Result(
             step.experiment.name,
             step.experiment.settings,
-            {"detection": {"refined": {"auroc": figures[step.experiment.name]}}},
+            {"after": figures[step.experiment.name]},
         )
         for step in STEPS
         if step.experiment.name in figures

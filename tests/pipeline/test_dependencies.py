@@ -27,6 +27,7 @@ PLUMBING = {
             "strict_yaml.py",
             "runtime/steady.py",
             "dvc_driver/lockfile.py",
+            "validation/needs.py",  # it refuses, or changes nothing
         ),
     )
 }

@@ -21,7 +21,7 @@ def test_the_detector_costs_what_learns(ready: Project) -> None:
     ready.repro()
     ready.set({"detector": "mixed"})
     run = ready.repro()
-    assert run.ran == {"validate", "synthesize", "embed", "pretrain_pdn", "select"} | LEARNING
+    assert run.ran == {"synthesize", "embed", "pretrain_pdn", "select"} | LEARNING
     assert "select: mixed reads places" in run.out
     assert run.number(r"embed: \d+ images, (\d+) new") == 0
     assert "nothing to do, mixed reads no pixels" in run.out

@@ -49,8 +49,6 @@ ROWS = {  # a section of params.yaml: all that may run again
     "inbox": set(),
     "promotion": set(),
 }
-# They decide how many photos are needed: validate looks, and its output stays as it is.
-COUNTS = {"detector", "noise.mode", "noise.n_train", "refine.folds", "refine.scorer", "refine.strategy"}
 # Output that stays as it is: with padim nobody reads what pretrain_pdn makes; select keeps no strategy.
 UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
 
@@ -60,8 +58,8 @@ UNCHANGED = {"pretrain_pdn": "pretrain_pdn", "refine.strategy": "select"}
     [
         ({"runtime.cluster": "local"}, set()),
         ({"irp.lambda": 1.2}, {"refine", "evaluate"}),
-        ({"refine.strategy": "osr"}, {"validate", "select", "refine", "evaluate"}),
-        ({"refine.strategy": "consensus"}, {"validate", "select", "refine", "evaluate"}),
+        ({"refine.strategy": "osr"}, {"select", "refine", "evaluate"}),
+        ({"refine.strategy": "consensus"}, {"select", "refine", "evaluate"}),
         ({"noise.level": 0.1, "noise.n_test": 2}, {"inject_noise", "train", "refine", "evaluate"}),
         ({"padim.top": 0.1}, {"select", "train", "refine", "evaluate"}),
         ({"differnet.learning_rate": 1e-3, "differnet.epochs": 5}, set()),
@@ -202,10 +200,8 @@ def test_every_key_costs_what_its_section_promises(template: Project) -> None:
             continue  # reruns validate, and what follows only if its verdict changes
         direct = {stage for stage, names in watched.items() if any(_covers(name, key) for name in names)}
         rows = ROWS[key.split(".")[0]] | ({"select"} if key == "refine.strategy" else set())
-        rows |= {"validate"} if key in COUNTS else set()
         rows = set() if key == "runtime.cluster" else rows  # the same bytes on any number of workers
         last = {stage for place, stage in UNCHANGED.items() if key.startswith(place)}
-        last |= {"validate"} if key in COUNTS else set()
         assert _with_followers(direct, graph, last) == rows, key
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,8 @@ def test_the_package_alone_runs_from_init_to_the_result(here: Path, capsys: Any)
 class _Here:
     """What `Project.environment` asks of a project."""
 
-    paths = ()
+    paths: tuple[str, ...] = ()
+    warm: Mapping[str, str] = {}
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -9,6 +9,7 @@ from adrefine.io import timed, write_csv, write_json
 from adrefine.metrics import finding
 from adrefine.runtime import cluster, steady
 from adrefine.text import counted
+from adrefine.validation import needs
 
 
 def main() -> None:
@@ -19,6 +20,7 @@ def main() -> None:
 
     settings = params.load()
     noisy = manifest.read(paths.NOISY / paths.MANIFEST)
+    needs.check(len(manifest.of_split(noisy, "train")), settings)
     answers = review.read(paths.REVIEW)
     asked = set(noisy.loc[noisy["split"].isin(["train", "val"]), "image_id"])
     for line in review.warnings(paths.REVIEW, answers, asked):

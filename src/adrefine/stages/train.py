@@ -5,6 +5,7 @@ from __future__ import annotations
 from adrefine import manifest, params, paths
 from adrefine.io import timed
 from adrefine.runtime import cluster, steady
+from adrefine.validation import needs
 
 
 def main() -> None:
@@ -13,6 +14,7 @@ def main() -> None:
 
     settings = params.load()
     noisy = manifest.read(paths.NOISY / paths.MANIFEST)
+    needs.check(len(manifest.of_split(noisy, "train")), settings)
     with timed(paths.REPORTS / "timing.json", "train"):
         epochs = train(
             settings,

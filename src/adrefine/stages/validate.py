@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from adrefine import manifest, params
+from adrefine import manifest, noise, params
 from adrefine.io import timed, write_json
 from adrefine.paths import INGESTED, MANIFEST, REPORTS, VALIDATION
 from adrefine.runtime import steady
@@ -22,7 +22,7 @@ def main() -> None:
         write_json(VALIDATION / ("summary.json" if result["success"] else "failed.json"), result)
         if not result["success"]:
             raise run.explain(outcomes)
-        needs.check(photos, settings)
+        needs.check(noise.size(photos, settings.noise), settings)
     print(f"validate: {result['checks']} checks passed")
 
 

@@ -1,26 +1,26 @@
-"""How many training photos the chosen detector, scorer and strategy need: told before anything learns."""
+"""How many training photos the chosen detector, scorer and strategy need: told before anything learns.
+
+validate asks first, and does not run again when another strategy is chosen: train and refine ask once more.
+It decides no result.
+"""
 
 from __future__ import annotations
 
-import pandas as pd
-
-from adrefine import noise
 from adrefine.errors import UserError
 from adrefine.params import Params
 from adrefine.text import counted
 
 
-def check(manifest: pd.DataFrame, settings: Params) -> None:
+def check(there: int, settings: Params) -> None:
     """Refuse a training set that is too small for what is to learn from it.
 
     Args:
-        manifest: ingested manifest.
-        settings: of which the training set's size, detector, scorer and strategy count.
+        there: photos that train, hidden defects among them.
+        settings: of which detector, scorer and strategy count.
 
     Raises:
         UserError: it is; names what needs more, and the remedy.
     """
-    there = noise.size(manifest, settings.noise)
     short = [(least, who, else_) for least, who, else_ in _needs(settings, there) if there < least]
     if short:
         more = "add photos" if settings.noise.n_train is None else "add photos, or raise noise.n_train"
