@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import prefect_server
 from pipeline import photos, project, warm
 from pipeline.project import Project
+
+RUNS = ".dvc/cache/runs"
 
 
 @pytest.fixture(scope="session")
@@ -37,14 +40,30 @@ def first(template: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return copy, run, copy.lock
 
 
+@pytest.fixture(scope="session")
+def first_runs(first: tuple[Project, project.Run, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What DVC's run cache knew after this first run."""
+    return shutil.copytree(first[0].root / RUNS, tmp_path_factory.mktemp("runs") / "first")
+
+
+@pytest.fixture(scope="module")
+def shared(first: tuple[Project, project.Run, str], first_runs: Path) -> Project:
+    """The project that has run, without the runs of other files: they would change what runs in this one."""
+    copy, _, lock = first
+    shutil.rmtree(copy.root / RUNS)
+    shutil.copytree(first_runs, copy.root / RUNS)
+    (copy.root / "dvc.lock").write_text(lock)
+    return copy
+
+
 @pytest.fixture
-def ready(first: tuple[Project, project.Run, str]) -> Project:
+def ready(shared: Project) -> Project:
     """A project that has run with the committed settings and photos, which are back in place.
 
     Its results may still be those of another test's settings: DVC brings back what is wanted.
     """
-    first[0].reset()
-    return first[0]
+    shared.reset()
+    return shared
 
 
 @pytest.fixture
