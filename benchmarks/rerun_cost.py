@@ -2,9 +2,10 @@
 
     python -m benchmarks.rerun_cost
 
-Clones the repository to a temporary folder, runs the graph on small demo photos, changes `irp.lambda` and
-runs `dvc repro` again. Overhead is the wall time without the seconds that refine and evaluate report for
-their own work: starting DVC and Python, importing torch, hashing.
+Clones the repository to a temporary folder, runs the graph on small demo photos, asks `dvc status` and
+`dvc repro` by turns while nothing is to do, then changes `irp.lambda` and runs `dvc repro` again. Overhead is
+the wall time without the seconds that refine and evaluate report for their own work: starting DVC and Python,
+importing torch, hashing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import yaml
@@ -41,8 +43,8 @@ def main() -> None:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
         settings(clone, SMALL)
-        repro(clone)
-        idle = sorted(repro(clone) for _ in range(args.repeats))
+        dvc(clone, "repro")
+        idle = [(dvc(clone, "status"), dvc(clone, "repro")) for _ in range(args.repeats)]
         runs = sorted(
             (changed(clone, 1.2 + 0.01 * number) for number in range(args.repeats)),
             key=lambda run: run["seconds"],
@@ -51,7 +53,8 @@ def main() -> None:
     overhead = run["seconds"] - run["refine"] - run["evaluate"]
     result = {
         "repeats": args.repeats,
-        "nothing_to_do": round(idle[len(idle) // 2], 2),
+        "status": round(median(seconds for seconds, _ in idle), 2),
+        "nothing_to_do": round(median(seconds for _, seconds in idle), 2),
         "lambda_change": {name: round(value, 2) for name, value in run.items()},
         "overhead": round(overhead, 2),
         "overhead_per_stage_run": round(overhead / 2, 2),
@@ -69,19 +72,19 @@ def settings(clone: Path, changes: dict[str, dict[str, object]]) -> None:
     path.write_text(yaml.safe_dump(content))
 
 
-def repro(clone: Path) -> float:
-    """Seconds of `dvc repro` in the clone, with the clone's own code."""
+def dvc(clone: Path, command: str) -> float:
+    """Seconds of a command of DVC in the clone, with the clone's own code."""
     environment = os.environ | {"PYTHONPATH": str(clone / "src"), "DO_NOT_TRACK": "1"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     start = time.perf_counter()
-    subprocess.run(["dvc", "repro", "-q"], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["dvc", command, "-q"], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def changed(clone: Path, value: float) -> dict[str, float]:
     """Seconds of `dvc repro` after λ became `value`, and of the work of the two stages that ran."""
     settings(clone, {"irp": {"lambda": value}})
-    seconds = repro(clone)
+    seconds = dvc(clone, "repro")
     work = read_json(clone / "reports" / "timing.json")
     return {"seconds": seconds, **{stage: work[stage]["seconds"] for stage in ("refine", "evaluate")}}
 

@@ -6,8 +6,7 @@ Photos are JPEGs of generated parts in the MVTec layout, nine of ten good; a sma
 larger one. Every stage is a process of its own, with the detector `padim` and nothing in the side caches. CPU
 seconds are those of it and its children: other work on the machine hardly touches them. Memory is the largest
 sum of the proportional set sizes (what n processes share counts 1/n in each). Both are sampled five times a
-second. To
-results/scale.csv, scale.md and scale.png.
+second. To results/scale.csv, scale.md and scale.png, of 12 megapixels scale_12mp.csv and so on.
 
 It fails if a figure grows faster than n^1.15 from one set to the next. Linux only.
 """
@@ -23,6 +22,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,11 @@ PARTS, HARMED = (
     40,
     12,
 )  # generated good and defective parts; photos are these, moved, turned and lit otherwise
-PARAMS = {"dataset": {"name": "mvtec", "root": "raw"}, "noise": {"level": 0.05}, "detector": "padim"}
+PARAMS: dict[str, Any] = {
+    "dataset": {"name": "mvtec", "root": "raw"},
+    "noise": {"level": 0.05},
+    "detector": "padim",
+}
 SOURCE = Path(__file__).parents[1]
 
 
@@ -62,10 +66,11 @@ def main() -> None:
     sizes, work = sorted(args.photos), args.work.resolve()
     make(work / "photos", sizes[-1], round(math.sqrt(args.megapixels * 1e6)))
     table = pd.concat([measure(work, count) for count in sizes], ignore_index=True)
-    write_csv(RESULTS / "scale.csv", table)
-    write_text(RESULTS / "scale.md", rendered(table, args.megapixels))
-    plot(table, RESULTS / "scale.png")
-    print((RESULTS / "scale.md").read_text())
+    target = RESULTS / ("scale" if args.megapixels == 1 else f"scale_{args.megapixels:g}mp")
+    write_csv(target.with_suffix(".csv"), table)
+    write_text(target.with_suffix(".md"), rendered(table, args.megapixels))
+    plot(table, target.with_suffix(".png"))
+    print(target.with_suffix(".md").read_text())
     if steep := too_steep(table):
         raise SystemExit(f"grows faster than n^{STEEPEST}: " + "; ".join(steep))
 
@@ -95,19 +100,25 @@ def make(root: Path, count: int, side: int) -> None:
             Image.fromarray(marked[: len(noise), : len(noise)].astype(np.uint8)).save(path)
 
 
-def measure(work: Path, count: int) -> pd.DataFrame:
-    """A row a stage for the first `count` photos: stage, photos and FIGURES."""
-    folder = work / f"run-{count}"
-    shutil.rmtree(folder, ignore_errors=True)
+def link(work: Path, count: int, root: Path) -> None:
+    """The first `count` photos and their masks at `root`."""
     for path in sorted((work / "photos").rglob("*.*")):
         if int(path.stem.split("_")[0]) < count:
-            target = folder / "raw" / path.relative_to(work / "photos")
+            target = root / path.relative_to(work / "photos")
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, target)
-    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+
+
+def measure(work: Path, count: int, source: Path = SOURCE, settings: dict[str, Any] = PARAMS) -> pd.DataFrame:
+    """A row a stage of the checkout `source` for the first `count` photos: stage, photos and FIGURES."""
+    folder = work / f"run-{count}"
+    shutil.rmtree(folder, ignore_errors=True)
+    link(work, count, folder / "raw")
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "data/generic").mkdir(parents=True)  # 8f41e16 asks for it
     rows = []
-    for stage, content in yaml.safe_load((SOURCE / "dvc.yaml").read_text())["stages"].items():
-        figures = run(folder, content["cmd"].split()[1:])
+    for stage, content in yaml.safe_load((source / "dvc.yaml").read_text())["stages"].items():
+        figures = run(folder, content["cmd"].split()[1:], source)
         outs = [name for kind in ("outs", "metrics", "plots") for name in content.get(kind, ())]
         paths = [folder / (next(iter(name)) if isinstance(name, dict) else name) for name in outs]
         rows.append({"photos": count, "stage": stage, **figures, "megabytes": sum(map(_size, paths)) / 1e6})
@@ -116,9 +127,13 @@ def measure(work: Path, count: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def run(folder: Path, command: list[str]) -> dict[str, float]:
-    """Seconds and peak memory (MB) of a Python process in `folder`."""
-    environment = os.environ | {"ADREFINE_CACHE_DIR": str(folder / "cache")}
+def run(folder: Path, command: list[str], source: Path) -> dict[str, float]:
+    """Seconds and peak memory (MB) of a Python process in `folder`, with the code of `source`."""
+    environment = os.environ | {
+        "ADREFINE_CACHE_DIR": str(folder / "cache"),
+        "PYTHONPATH": str(source / "src"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     start, peak, used = time.perf_counter(), 0.0, dict[int, float]()
     with (folder / "log.txt").open("a") as log:
         process = subprocess.Popen(

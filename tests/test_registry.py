@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,17 @@ def test_a_name_that_a_section_has_already_is_refused(tmp_path, name):
     assert done.returncode == 2
     assert f"`{name}` of foreign 1.2" in done.stderr
     assert "is taken" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("adrefine.strategies.ors:Osr", "the module adrefine.strategies.ors, which is not there"),
+        ("adrefine.strategies.irp:Ipr", "which is not there: did you mean `Irp`"),
+        ("adrefine.strategies.osr:OneShotRemoval", "which is no StrategySettings"),
+    ],
+)
+def test_a_line_of_ours_that_names_nothing_is_told(target: str, says: str) -> None:
+    wrong = replace(STRATEGIES, table={"mine": target})
+    with pytest.raises(UserError, match=f"the registry of `.+`: `mine` names .*{says}"):
+        wrong.all(StrategySettings)

@@ -38,7 +38,8 @@ class Registry:
         """What is registered as `name`.
 
         Raises:
-            UserError: there is none of that name; a package's cannot be imported, or its name is taken.
+            UserError: there is none of that name; its line names what is not there; a package's cannot be
+                imported, or its name is taken.
         """
         if added := self.added(name):
             return _load(added, self.group)
@@ -46,7 +47,7 @@ class Registry:
             raise UserError(
                 f"params.yaml: `{self.key}` = {name!r} is unknown: {hint(str(name), self.names())}"
             )
-        return imported(self.table[name])
+        return _ours(name, self.key, self.table[name])
 
     def all(self, kind: type) -> dict[str, Any]:
         """Everything by its name, see `get`; each of them is a subclass of `kind`."""
@@ -55,10 +56,7 @@ class Registry:
         by_name = {name: self.get(name) for name in self.names()}
         for name, item in by_name.items():
             if not (isinstance(item, type) and issubclass(item, kind)):
-                raise UserError(
-                    f"the plug-in `{name}` of {origin(self.added(name))} ({self.group}) is no "
-                    f"{kind.__name__}: mend or uninstall that package"
-                )
+                raise UserError(self._no(kind, name))
         return by_name
 
     def added(self, name: str) -> EntryPoint | None:
@@ -74,6 +72,15 @@ class Registry:
                 f"`{name}` is registered in {self.group} by {' and by '.join(owners)}: uninstall all but one"
             )
         return points[0] if points else None
+
+    def _no(self, kind: type, name: str) -> str:
+        if name in self.table:
+            target = self.table[name]
+            return f"the registry of `{self.key}`: `{name}` names {target}, which is no {kind.__name__}"
+        return (
+            f"the plug-in `{name}` of {origin(self.added(name))} ({self.group}) is no {kind.__name__}: "
+            "mend or uninstall that package"
+        )
 
     def _points(self) -> tuple[EntryPoint, ...]:
         return _points(self.group)
@@ -108,6 +115,25 @@ def installed(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         raise UserError(f"{package} is not installed: pip install 'adrefine[{package}]'") from None
+
+
+def _ours(name: str, key: str, target: str) -> Any:
+    """What a line of a table of ours names; an error inside its module is that module's own."""
+    module, _, attribute = target.partition(":")
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise UserError(
+            f"the registry of `{key}`: `{name}` names the module {module}, which is not there"
+        ) from None
+    if not hasattr(found, attribute):
+        public = [one for one in vars(found) if not one.startswith("_")]
+        near = difflib.get_close_matches(attribute, public, n=1)
+        meant = f": did you mean `{near[0]}`?" if near else ""
+        raise UserError(f"the registry of `{key}`: `{name}` names {target}, which is not there{meant}")
+    return getattr(found, attribute)
 
 
 @lru_cache

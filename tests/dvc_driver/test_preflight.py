@@ -139,6 +139,16 @@ def test_what_dvc_does_not_know_in_a_path_is_told_with_what_to_write(key: str, n
         preflight.check_settings(params.parse({section: {inner: name}}))
 
 
+@pytest.mark.parametrize("reads", [(), ("pixel",), "places"])
+def test_a_detector_that_does_not_say_what_it_reads_is_told_before_a_stage_runs(
+    monkeypatch: pytest.MonkeyPatch, reads: object
+) -> None:
+    settings = params.parse({"detector": "glass"})
+    monkeypatch.setattr(type(settings.chosen_detector), "reads", reads)
+    with pytest.raises(UserError, match=r"the detector glass reads .+: its Settings.reads must be a tuple"):
+        preflight.check_settings(settings)
+
+
 def test_a_full_or_read_only_disk_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "ROOM", 2**62)
     with pytest.raises(UserError, match=r"MB left on its disk: make room first"):

@@ -139,3 +139,6 @@ def test_links_out_of_the_root_are_followed_where_the_setting_says_so(tmp_path: 
     assert "not followed, unless dataset.follow_links is true" in refused.problem
     loose = replace(strict, follow_links=True)
     assert worker.process(loose, Job(0, "link.png", "")).problem == ""
+    for name in ("../photo.png", str(tmp_path / "photo.png")):  # as a list of files may say
+        for chosen in (strict, loose):
+            assert worker.process(chosen, Job(0, name, "")).problem == "outside dataset.root: not read"

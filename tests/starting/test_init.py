@@ -100,6 +100,14 @@ def test_what_is_refused_writes_nothing(here: Path, monkeypatch: pytest.MonkeyPa
         cli.run(["init", "--photos", "../photos/bottle"])
 
 
+def test_what_dvc_refuses_is_said_and_leaves_no_folder(here: Path) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    (here / ".gitignore").write_text("ignored/\n")
+    with pytest.raises(UserError, match=r"DVC: .*ignored by your SCM"):
+        cli.run(["init", "ignored/new", "--photos", "../photos/bottle"])
+    assert not (here / "ignored/new").exists()
+
+
 @pytest.mark.pipeline
 def test_the_package_alone_runs_from_init_to_the_result(here: Path, capsys: Any) -> None:
     """No file of this repository but those of the package; `python` is found without an active venv."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from adrefine import io, strict_yaml
 from adrefine.errors import UserError
-from adrefine.paths import REVIEW, ROI, WEIGHTS, watched_weights
+from adrefine.paths import FEATURES, PIXELS, PLACES, REVIEW, ROI, WEIGHTS, watched_weights
 
 if TYPE_CHECKING:
     from adrefine.params import Params
@@ -74,7 +74,18 @@ def check_settings(settings: Params) -> None:
     named = {"embed": settings.embed.weights, "pretrain_pdn": settings.pretrain_pdn.weights}
     for section, weights in (named | {settings.detector: settings.chosen_detector.weights_file}).items():
         watched_weights(f"{section}.weights", weights)
+    _check_reads(settings)
     settings.chosen_detector.check_needs()
+
+
+def _check_reads(settings: Params) -> None:
+    """A detector says what stages make for it; one that does not would fail in `select`, after them all."""
+    said, known = getattr(settings.chosen_detector, "reads", ()), (FEATURES, PLACES, PIXELS)
+    if isinstance(said, str) or not said or set(said) - set(known):
+        raise UserError(
+            f"the detector {settings.detector} reads {said!r}: its Settings.reads must be a tuple of some of "
+            f"{', '.join(known)} (docs/extending.md)"
+        )
 
 
 def _check_strategy(settings: Params) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -16,12 +17,14 @@ def read_bytes(root: Path, source: str, max_megapixels: float, follow_links: boo
     """Bytes of the file `source` below `root` (absolute, without links).
 
     Raises:
-        BadPhoto: a link that leaves the root, a pipe or a monstrous file (refused unread), or one that cannot
-            be read.
+        BadPhoto: a name or link that leaves the root, a pipe or a monstrous file (refused unread), or one
+            that cannot be read.
     """
     row = None if (root / source).is_file() else hdf5.parts_of(source)
     path = root / (row[0] if row else source)
     try:
+        if not Path(os.path.normpath(path)).is_relative_to(root):  # a list of files may say `../`
+            raise BadPhoto("outside dataset.root: not read")
         if not follow_links and not path.resolve().is_relative_to(root):
             raise BadPhoto(
                 "a symbolic link that leaves dataset.root: not followed, unless dataset.follow_links is true"

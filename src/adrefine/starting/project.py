@@ -6,6 +6,7 @@ import configparser
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,7 @@ def create(root: Path, layout: str, photos: Path | None, use_git: bool = True) -
         UserError: see `refuse`; DVC says no.
     """
     refuse(root)
+    new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     ignored = _IGNORED
     settings = graph.template("settings.yaml")
@@ -92,7 +94,12 @@ def create(root: Path, layout: str, photos: Path | None, use_git: bool = True) -
         settings = replaced(replaced(settings, "dataset.root", shown), "noise.level", 0)
         if inside and not shown.startswith("data/"):
             ignored += f"/{shown}/\n"
-    _init_dvc(root, use_git)
+    try:
+        _init_dvc(root, use_git)
+    except UserError:
+        if new:  # nothing of a user's is in it
+            shutil.rmtree(root)
+        raise
     write_text(root / ".gitignore", _with(root / ".gitignore", ignored))
     write_text(root / ".dvcignore", _DVC_IGNORED)
     write_text(root / "data/review.csv", "image_id,verdict,note\n")
@@ -105,10 +112,12 @@ def _init_dvc(root: Path, use_git: bool) -> None:
     if above is None and use_git and git(root, "init", "-q") is not None:
         above = str(root)
     kind = ["--no-scm"] if above is None else ["--subdir"] if Path(above).resolve() != root.resolve() else []
-    command = [sys.executable, "-m", "dvc", "init", "-q", *kind]
+    command = [sys.executable, "-m", "dvc", "init", *kind]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UserError(f"DVC: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+        said = [*(done.stderr or done.stdout).strip().splitlines(), "`dvc init` failed and did not say why"]
+        lines = [line for line in said if line.startswith("ERROR: ")] or said
+        raise UserError(f"DVC: {lines[0].removeprefix('ERROR: ')}")
     config, file = configparser.ConfigParser(), root / ".dvc/config"
     config.read(file)
     config.read_dict({"core": {"analytics": "false", "check_update": "false"}})

@@ -166,7 +166,11 @@ def _agreement() -> list[Check]:
 def _pairs() -> list[Check]:
     wrong = (
         ("exact_leak", "the same photo is trained on and tested on", "delete one of the two files"),
-        ("exact_conflict", "the same photo is labelled good and defect", "delete the file that is wrong"),
+        (
+            "exact_conflict",
+            "the same photo is labelled good and defect",
+            "delete the file that is wrong; if a list names one file twice, mend the list",
+        ),
     )
     return [
         _column(column, "ExpectColumnValuesToBeInSet", says, remedy, "pairs", value_set=[0])
