@@ -1,17 +1,20 @@
-"""Stand-ins that several tests share: a detector without a network, and stores of made-up features."""
+"""Stand-ins that several tests share: a detector without a network, and stores of features and pixels."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from adrefine.areas.region import Region
 from adrefine.detectors.base import Detector, Images, Scores
 from adrefine.features.store import write_store
-from adrefine.paths import FEATURES
+from adrefine.io import write_json
+from adrefine.paths import FEATURES, PIXELS
 from adrefine.places.sharded import Store
 from adrefine.runtime.seeds import derived_seed
 from adrefine.strategies.meta_iqr import MetaIqr
@@ -90,6 +93,34 @@ def vector_store(folder: Path, count: int = 40, dim: int = 6, views: int = 2, ou
     images = image_set(count, folder)
     write_store(folder / FEATURES, list(images.ids), vectors.astype(np.float16), (views, dim), {"dim": dim})
     return images
+
+
+def pixel_store(
+    prepared: Path,
+    photos: Mapping[str, Path],
+    twins: Sequence[Mapping[str, str]] = (),
+    generic: Sequence[Path] = (),
+    region: Region | None = None,
+) -> Images:
+    """The five files of `prepared`/pixels that `Photos` needs, as pretrain_pdn makes them; the photos.
+
+    Args:
+        photos: files by image_id.
+        twins: synthetic defects: image_id, path, mask_path and source_id, the photo's id.
+        generic: files of photos of anything. region: what counts of the photos; None: all.
+    """
+    import pandas as pd
+
+    from adrefine.backbones import pdn
+    from adrefine.distillation import index
+
+    folder, columns = prepared / PIXELS, ["image_id", "path", "mask_path", "source_id"]
+    rows = pd.DataFrame({"image_id": list(photos), "path": [str(file) for file in photos.values()]})
+    index.write(folder, rows, pd.DataFrame(list(twins), columns=columns, dtype=str), list(generic), region)
+    shutil.copyfile(pdn.BUNDLED, folder / "pdn.pt")
+    flat = {"channel_mean": [0.0] * 384, "channel_std": [1.0] * 384}
+    write_json(folder / "meta.json", {"size": "small", "runtime": {}, **flat})
+    return Images(tuple(photos), prepared)
 
 
 class MapStore(Store):

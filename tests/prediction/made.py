@@ -17,17 +17,16 @@ from PIL import Image
 
 from adrefine import manifest
 from adrefine.areas.region import Region, find
-from adrefine.backbones import pdn
 from adrefine.bundle.write import Run, learned, write
 from adrefine.detectors import DETECTORS, Detector, Images
-from adrefine.distillation import index
 from adrefine.features.embed import embed
 from adrefine.ingestion import roi
 from adrefine.ingestion.pipeline import ingest
-from adrefine.io import read_json, write_json
+from adrefine.io import read_json
 from adrefine.params import Dataset, Embed, Evaluate, Runtime
 from adrefine.paths import FEATURES, PIXELS, PLACES
 from adrefine.places.embed import embed_places
+from fakes import pixel_store
 from ingestion.drawn import club, photo
 
 SIZE, COUNT = 64, 22
@@ -163,8 +162,5 @@ def _prepare(
     if FEATURES in reads:
         embed(images, section, prepared / FEATURES, cache_folder)
     if PIXELS in reads:
-        empty = pd.DataFrame(columns=["image_id", "path", "mask_path", "source_id"], dtype=str)
-        index.write(prepared / PIXELS, table, empty, [], region)
-        shutil.copyfile(pdn.BUNDLED, prepared / PIXELS / "pdn.pt")
-        flat = {"channel_mean": [0.0] * 384, "channel_std": [1.0] * 384}
-        write_json(prepared / PIXELS / "meta.json", {"size": "small", "runtime": {}, **flat})
+        photos = {row.image_id: Path(row.path) for row in table.itertuples()}
+        pixel_store(prepared, photos, region=region)

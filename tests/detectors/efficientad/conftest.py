@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from adrefine.backbones import pdn
 from adrefine.detectors.base import Images
-from adrefine.distillation import index
-from adrefine.io import write_json
-from adrefine.paths import PIXELS
+from fakes import pixel_store
 from trees import save
 
 COUNT, SIDE = 12, 64
@@ -32,23 +27,18 @@ def write_photos(folder: Path) -> Images:
     names = [f"p{number:02d}" for number in range(COUNT)]
     spot = np.zeros((SIDE, SIDE), np.uint8)
     spot[20:36, 24:40] = 255
-    rows, twins = [], []
+    photos, twins = {}, []
     for seed, name in enumerate(names):
         photo = plate(seed)
-        path = save(folder / f"own/{name}.png", np.where((seed > 9) & (spot > 0), 10, photo).astype(np.uint8))
-        rows.append({"image_id": name, "path": str(path)})
+        own = np.where((seed > 9) & (spot > 0), 10, photo).astype(np.uint8)
+        photos[name] = save(folder / f"own/{name}.png", own)
         changed = save(folder / f"twin/{name}.png", np.where(spot > 0, 255 - photo, photo).astype(np.uint8))
         mask = save(folder / f"mask/{name}.png", spot)
         twins.append(
             {"image_id": f"{name}_0", "path": str(changed), "mask_path": str(mask), "source_id": name}
         )
     other = save(folder / "generic/g.png", np.random.default_rng(9).integers(0, 255, (80, 70, 3), np.uint8))
-    prepared = folder / "prepared"
-    index.write(prepared / PIXELS, pd.DataFrame(rows), pd.DataFrame(twins), [other])
-    shutil.copyfile(pdn.BUNDLED, prepared / PIXELS / "pdn.pt")
-    flat = {"channel_mean": [0.0] * 384, "channel_std": [1.0] * 384}
-    write_json(prepared / PIXELS / "meta.json", {"size": "small", "runtime": {}, **flat})
-    return Images(tuple(names), prepared)
+    return pixel_store(folder / "prepared", photos, twins, [other])
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -19,12 +18,11 @@ from adrefine.detectors.efficientad.teacher import open_teacher
 from adrefine.detectors.efficientad.trainer import PARTS, Trainer
 from adrefine.detectors.photos import Window
 from adrefine.detectors.trained import held_out
-from adrefine.distillation import index
 from adrefine.errors import UserError
 from adrefine.params import Evaluate, parse
 from adrefine.paths import PIXELS
 from adrefine.strategies import engine, scorers
-from fakes import weights
+from fakes import pixel_store, weights
 from trees import pixels, save
 
 TINY = {"preset": "short", "side": 64, "steps": 2, "batch_size": 2, "finetune_steps": 1, "holdout": 0.3}
@@ -255,21 +253,14 @@ def test_without_padding_and_held_out_images(striped):
     assert np.isfinite(detector.score(striped).image).all()
 
 
-def large_photos(striped: Images, folder: Path) -> Images:
+def large_photos(folder: Path) -> Images:
     """Three photos of 152 x 100 pixels without synthetic defects."""
-    paths = [save(folder / f"{name}.png", pixels(seed, 152, 100)) for seed, name in enumerate("abc")]
-    for name in ("pdn.pt", "meta.json"):
-        target = folder / PIXELS / name
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes((striped.prepared / PIXELS / name).read_bytes())
-    rows = pd.DataFrame({"image_id": list("abc"), "path": [str(path) for path in paths]})
-    none = pd.DataFrame(columns=["image_id", "path", "mask_path", "source_id"], dtype=str)
-    index.write(folder / PIXELS, rows, none, [])
-    return Images(tuple("abc"), folder)
+    photos = {name: save(folder / f"{name}.png", pixels(seed, 152, 100)) for seed, name in enumerate("abc")}
+    return pixel_store(folder, photos)
 
 
-def test_large_photos_in_tiles_have_maps_of_their_own_size(striped, tmp_path):
-    images = large_photos(striped, tmp_path)
+def test_large_photos_in_tiles_have_maps_of_their_own_size(tmp_path):
+    images = large_photos(tmp_path)
     paths = [tmp_path / f"{name}.png" for name in "abc"]
     detector = untrained(tiles=True, holdout=0)
     detector.fit(images)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -16,10 +16,9 @@ from adrefine.detectors.mixed import augment
 from adrefine.detectors.mixed.patches import MixedPatches, centre_of, windows
 from adrefine.detectors.mixed.settings import Settings
 from adrefine.detectors.mixed.stream import GOOD, REAL, SYNTHETIC, Defect, Stream
-from adrefine.distillation import index
 from adrefine.errors import UserError
-from adrefine.io import write_json
 from adrefine.paths import PIXELS, PLACES
+from fakes import pixel_store
 from trees import save
 
 PAPER = Settings(preset="paper")
@@ -145,21 +144,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Images:
     """Ten grey photos and two defects with masks, as pretrain_pdn lists them."""
     folder = tmp_path_factory.mktemp("photos")
-    rng, rows, masks = np.random.default_rng(0), [], {}
+    rng, files, masks = np.random.default_rng(0), {}, {}
     for name in [*(f"g{n}" for n in range(10)), "r0", "r1"]:
         values = rng.normal(120, 10, (80, 96)).clip(0, 255).astype(np.uint8)
         mask = np.zeros_like(values)
         if name.startswith("r"):
             mask[10:20, 30:60] = 255
             masks[name] = str(save(folder / f"mask/{name}.png", mask))
-        path = save(folder / f"{name}.png", np.where(mask > 0, 20, values).astype(np.uint8))
-        rows.append({"image_id": name, "path": str(path)})
-    pixels = folder / "prepared" / PIXELS
-    twins = pd.DataFrame(columns=["image_id", "path", "mask_path", "source_id"], dtype=str)
-    index.write(pixels, pd.DataFrame(rows), twins, [])
-    (pixels / "pdn.pt").touch()
-    write_json(pixels / "meta.json", {})
-    return Images(tuple(row["image_id"] for row in rows), folder / "prepared", masks=masks)
+        files[name] = save(folder / f"{name}.png", np.where(mask > 0, 20, values).astype(np.uint8))
+    return replace(pixel_store(folder / "prepared", files), masks=masks)
 
 
 def trained(photos: Images, weights: Path, **settings: object) -> MixedPatches:
