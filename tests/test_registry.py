@@ -97,13 +97,19 @@ def test_what_is_registered_exists_and_is_of_its_kind(registry, kind):
     [
         (STRATEGIES, "konsensus", "did you mean `consensus`?"),
         (DETECTORS, "difernet", "did you mean `differnet`?"),
-        (LAYOUTS, "photos", "use one of demo, folder, mvtec, ksdd2, mtd, visa, btad, mpdd, real_iad, isp_ad"),
+        (LAYOUTS, "???", f"use one of {', '.join(LAYOUTS.names())}"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_likely_one(registry, name, says):
     with pytest.raises(UserError) as caught:
         registry.get(name)
     assert str(caught.value) == f"params.yaml: `{registry.key}` = {name!r} is unknown: {says}"
+
+
+def test_layouts_are_named_in_the_order_of_their_table():
+    """Those of one's own photos come first, where a message lists all."""
+    assert LAYOUTS.names()[: len(LAYOUTS.table)] == tuple(LAYOUTS.table)
+    assert LAYOUTS.names()[:3] == ("demo", "folder", "mvtec")
 
 
 def test_check_is_quick_for_it_imports_no_heavy_package():
