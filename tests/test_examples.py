@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -11,12 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from adrefine.areas.region import Region
 from adrefine.errors import UserError
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.params import Dataset
-from fakes import vector_store
+from fakes import pixel_store, vector_store
+from trees import save
 
-EXAMPLES = Path(__file__).parents[1] / "docs/examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "docs/examples"
 
 
 @pytest.fixture
@@ -28,6 +33,14 @@ def example(monkeypatch: pytest.MonkeyPatch):
         return import_module(name)
 
     return load
+
+
+def test_settings_of_strategies_and_detectors_import_no_heavy_package():
+    """Every command imports them; test_registry.py asks the same of those in src/."""
+    code = "import knn, thumbnail, worst_share, sys; print({'torch', 'pandas', 'scipy'} & sys.modules.keys())"
+    there = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [ROOT / "src", EXAMPLES]))}
+    done = subprocess.run([sys.executable, "-c", code], env=there, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_the_strategy_drops_the_worst_share_once(example):
@@ -55,6 +68,56 @@ def test_the_detector_scores_by_the_nearest_photos_and_comes_back_from_disk(exam
         loaded.load(tmp_path)
 
 
+def dark_spot(folder: Path, region: Region | None = None):
+    """Six photos of 64 x 48 pixels, one with a dark spot; and their files."""
+    photos = {}
+    for number in range(6):
+        values = np.full((48, 64, 3), 100 + 10 * number, np.uint8)
+        values[12:24, 32:48] -= 100 * (number == 4)
+        photos[f"p{number}"] = save(folder / f"{number}.png", values)
+    return pixel_store(folder / "prepared", photos, region=region), list(photos.values())
+
+
+def test_the_detector_on_pixels_scores_and_maps_what_differs_from_the_mean(example, tmp_path):
+    images, files = dark_spot(tmp_path)
+    settings = example("thumbnail").Settings(side=16)  # a pixel of 4 x 3 of the photo's
+    model = settings.create()
+    model.fit(images.only(["p0", "p1", "p2"]))  # 100, 110, 120
+    np.testing.assert_allclose(model.mean, 110 / 255)
+    scores = model.score(images).image
+    np.testing.assert_allclose(scores, [10 / 255, 1e-6, 10 / 255, 20 / 255, 70 / 255, 40 / 255], atol=1e-6)
+    assert settings.own_maps
+    maps = model.maps(images, files)
+    assert (maps.shape, maps.dtype) == ((6, 48, 64), np.float32)
+    np.testing.assert_allclose(maps[4, 14:22, 36:44], 70 / 255, atol=0.03)  # cubic between the pixels
+    np.testing.assert_allclose(maps[4, 36:], 30 / 255, atol=1e-3)
+    assert model.maps(images.only(()), []).shape[0] == 0
+    np.testing.assert_array_equal(model.score(images.only(["p4"])).image, scores[4:5])
+
+
+def test_the_detector_on_pixels_comes_back_from_disk(example, tmp_path):
+    images, _ = dark_spot(tmp_path)
+    model, loaded = (example("thumbnail").Settings(side=16).create() for _ in range(2))
+    model.fit(images)
+    model.save(tmp_path / "model")
+    loaded.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.score(images).image, model.clone().score(images).image)
+    with pytest.raises(UserError, match="run `dvc repro train`"):
+        loaded.load(tmp_path)
+
+
+def test_the_detector_on_pixels_sees_the_region_of_interest_alone(example, tmp_path):
+    inside = np.zeros((48, 64), bool)
+    inside[:, :24] = True
+    images, files = dark_spot(tmp_path, Region(inside))
+    model = example("thumbnail").Settings(side=16).create()
+    model.fit(images.only(["p0", "p1", "p2"]))
+    assert model.score(images).image[4] == pytest.approx(30 / 255)
+    maps = model.maps(images, files)
+    assert maps[4, :, :20].min() > 0
+    assert not maps[:, :, 40:].any()
+
+
 def test_the_layout_reads_its_list(example, tmp_path):
     layout, params = example("listed").Listed(), Dataset(test_fraction=0.5)
     with pytest.raises(UserError, match=r"photos\.csv is missing"):
@@ -66,6 +129,29 @@ def test_the_layout_reads_its_list(example, tmp_path):
     good = table[table["label"] == GOOD]
     assert len(good) == 40
     assert 10 < (good["split"] == "test").sum() < 30
+    assert layout.unused(tmp_path, "c.png") == "not listed in photos.csv"
+
+
+def test_the_layout_reads_what_excel_and_people_write(example, tmp_path):
+    (tmp_path / "photos.csv").write_bytes(b"\xef\xbb\xbffile,label\r\na.png,Good \r\nb.png, DEFECT\r\n")
+    table = example("listed").Listed().scan(tmp_path, Dataset())
+    assert table[["source", "label"]].values.tolist() == [["a.png", GOOD], ["b.png", DEFECT]]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"file,label\nM\xfcller.png,good\n", "is no text in UTF-8"),
+        ("file,label\na.png,good\nb.png,defective\n", r"row 3: the label 'defective' is unknown: write good"),
+        ("file,label\na.png\n", r"row 2: the label '' is unknown: write good or defect"),
+        ("file;label\na.png;good\n", r"row 1: write `file,label` there, and commas"),
+        ("", r"row 1: write `file,label` there, and commas"),
+    ],
+)
+def test_the_layout_takes_no_label_by_guess(example, tmp_path, text, says):
+    (tmp_path / "photos.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=rf"photos\.csv,? {says}"):
+        example("listed").Listed().scan(tmp_path, Dataset())
 
 
 def test_the_backbone_gives_the_maps_that_it_promises(example):

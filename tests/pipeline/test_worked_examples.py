@@ -16,6 +16,7 @@ EXAMPLES = REPOSITORY / "docs/examples"
 ENTRY_POINTS = """\
 [adrefine.detectors]
 knn = knn:Settings
+thumbnail = thumbnail:Settings
 [adrefine.strategies]
 worst_share = worst_share:Settings
 [adrefine.layouts]
@@ -78,6 +79,19 @@ def test_a_detector_is_one_file_and_one_registry_line(copied: Project) -> None:
     assert "consensus" in report_of(copied)[1]
     copied.set(KNN | {"knn": {"neighbours": 1}})
     assert "train" in copied.repro().ran
+
+
+def test_a_detector_on_pixels_has_its_own_maps_in_the_report_and_in_the_bundle(copied: Project) -> None:
+    register(copied, "thumbnail", "thumbnail", "Settings")
+    copied.set({"detector": "thumbnail", "thumbnail": {"side": 16}, "refine.folds": 2})
+    assert {"pretrain_pdn", "select", "train", "refine", "evaluate"} <= copied.repro().ran
+    metrics, report = report_of(copied)
+    assert 0 <= metrics["localization"]["refined"]["pixel_auroc"] <= 1
+    assert "thumbnail" in report
+    card = json.loads((copied.root / "models/bundle/bundle.json").read_text())
+    assert (card["detector"], card["map"]["of"]) == ("thumbnail", "detector")
+    predicted = copied.run("adrefine", "predict", PHOTOS + "/test", "--model", "models/bundle")
+    assert not predicted.code, predicted.err
 
 
 def test_five_kinds_of_an_installed_package_run_together(fresh: Project, tmp_path: Path) -> None:
