@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from filelock import FileLock
+
 from adrefine import manifest
 from adrefine.areas.region import find
 from adrefine.io import read_json, sha256_file, write_json
@@ -63,7 +65,7 @@ def sections(reads: Iterable[str], twins: bool) -> list[str]:
 def prepare(params: Params, twins: bool = False) -> Prepared:
     """Make what the detector of `params` reads, unless that is done and no photo has changed since.
 
-    Only one process may prepare: others may read what is there.
+    One process prepares; others that ask for the same wait for it.
 
     Args:
         twins: also of the synthetic defects of photos that could train.
@@ -72,11 +74,13 @@ def prepare(params: Params, twins: bool = False) -> Prepared:
         UserError: the photos are missing or unusable.
     """
     work = folder(params, twins)
-    digests = {"files": _files(params)}
-    if not (work / _MARK).exists() or read_json(work / _MARK) != digests:
-        shutil.rmtree(work, ignore_errors=True)  # models as well: they learned other photos
-        _make(params, work, twins)
-        write_json(work / _MARK, digests)
+    WORK.mkdir(parents=True, exist_ok=True)
+    with FileLock(work.with_name(f".{work.name}.lock")):
+        digests = {"files": _files(params)}
+        if not (work / _MARK).exists() or read_json(work / _MARK) != digests:
+            shutil.rmtree(work, ignore_errors=True)  # models as well: they learned other photos
+            _make(params, work, twins)
+            write_json(work / _MARK, digests)
     return read(work)
 
 
