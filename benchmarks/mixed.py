@@ -189,8 +189,8 @@ def real_weights(data: Data, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def cleaning(data: Data, seed: int) -> Iterator[dict[str, Any]]:
-    """Table F: at both levels of hidden defects."""
-    for level in (0.1, 0.2):
+    """Table F: at three levels of hidden defects."""
+    for level in (0.1, 0.2, 0.3):
         yield from refined(data, level, seed)
 
 
