@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 
 from adrefine.benchmark import measure, prepared
 from adrefine.benchmark.measure import fit, inject
 from adrefine.detectors.base import Detector
+from adrefine.io import write_csv
 from adrefine.params import parse
 
-__all__ = ["RESULTS", "fit", "inject", "milliseconds", "prepare", "test_auroc"]
+__all__ = ["RESULTS", "add_rows", "code_of", "fit", "inject", "milliseconds", "prepare", "test_auroc"]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -31,6 +35,27 @@ def prepare(name: str, root: str, twins: bool = False, **embed_params: Any) -> t
 def test_auroc(model: Detector, noisy: pd.DataFrame, features: Path) -> float:
     """Image AUROC on the test photos."""
     return measure.tested(model, noisy, features)["auroc"]
+
+
+def add_rows(target: Path, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The table `target` with `rows` in it, sorted by the keys; those with the same keys are replaced.
+
+    Several processes may share the table.
+    """
+    with FileLock(f".adrefine/{target.stem}.lock"):
+        if target.exists():
+            before = pd.read_csv(target)
+            new = pd.MultiIndex.from_frame(rows[list(keys)])
+            rows = pd.concat([before[~pd.MultiIndex.from_frame(before[list(keys)]).isin(new)], rows])
+        rows = rows.sort_values(list(keys), kind="stable")
+        write_csv(target, rows)
+    return rows
+
+
+def code_of(checkout: Path) -> dict[str, str]:
+    """Variables with which `python` and `dvc` are those of this process, and adrefine that of a checkout."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {"PYTHONPATH": str(checkout / "src"), "PATH": path}
 
 
 def milliseconds(jobs: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, float]:

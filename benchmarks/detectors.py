@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock
 
 from adrefine import manifest
 from adrefine.benchmark import measure, prepared
@@ -29,13 +28,13 @@ from adrefine.benchmark.summary import figure
 from adrefine.benchmark.tables import cell
 from adrefine.detectors.base import Detector, Images
 from adrefine.evaluation.maps import draw, read_mask
-from adrefine.io import write_csv, write_text
+from adrefine.io import write_text
 from adrefine.metrics import detection, localization
 from adrefine.params import Params, parse
 from adrefine.runtime import hardware, progress
 from adrefine.strategies import refinement
 from adrefine.text import markdown
-from benchmarks.common import RESULTS
+from benchmarks.common import RESULTS, add_rows
 
 PRODUCTS: dict[str, dict[str, Any]] = {
     "tiles, by part": {"name": "mtd", "root": "mtd", "parts": "find"},
@@ -76,9 +75,7 @@ def main() -> None:
         if not (done[KEYS[:3]] == [product, detector, seed]).all(axis=1).any():
             heading = {"product": product, "detector": detector, "seed": seed}
             rows = [heading | row for row in case(args.data, product, detector, seed)]
-            with FileLock(".adrefine/detectors.lock"):
-                done = [pd.read_csv(target)] if target.exists() else []
-                write_csv(target, pd.concat([*done, pd.DataFrame(rows)]).sort_values(KEYS))
+            add_rows(target, pd.DataFrame(rows), KEYS)
     write_text(target.with_suffix(".md"), report(pd.read_csv(target)))
 
 

@@ -31,6 +31,7 @@ from benchmarks.common import RESULTS
 
 LEVEL, TRAINED = 0.3, 100
 REACH, POINTS = 1.0, 21  # half the side of the slice in lengths of the weights; points on a side
+PLACES = np.linspace(-REACH, REACH, POINTS)
 SEED = 0
 
 
@@ -51,11 +52,10 @@ def main() -> None:
         }
     )
     slices = {name: slice_around(model, vectors) for name, (model, vectors) in learned(params).items()}
-    places = np.linspace(-REACH, REACH, POINTS)
     rows = [
         {"flow": name, "a": a, "b": b, "loss": loss}
         for name, values in slices.items()
-        for (a, b), loss in zip(product(places, places), values.ravel(), strict=True)
+        for (a, b), loss in zip(product(PLACES, PLACES), values.ravel(), strict=True)
     ]
     write_csv(RESULTS / "landscape.csv", pd.DataFrame(rows).round(5))
     write_text(RESULTS / "landscape.md", report(args.name, slices))
@@ -86,9 +86,8 @@ def slice_around(model: DifferNet, vectors: torch.Tensor) -> np.ndarray:
     start = [tensor.clone() for tensor in weights]
     generator = torch.Generator().manual_seed(SEED)
     directions = [[_along(tensor, generator) for tensor in start] for _ in range(2)]
-    places = np.linspace(-REACH, REACH, POINTS)
     losses = np.empty((POINTS, POINTS))
-    for (i, a), (j, b) in product(enumerate(places), enumerate(places)):
+    for (i, a), (j, b) in product(enumerate(PLACES), enumerate(PLACES)):
         for tensor, centre, first, second in zip(weights, start, *directions, strict=True):
             tensor.copy_(centre + a * first + b * second)
         losses[i, j] = float(negative_log_likelihood(*flow(vectors)))
@@ -142,9 +141,8 @@ def plot(slices: dict[str, np.ndarray]) -> None:
     figure, axes = plt.subplots(1, len(slices), figsize=(9, 4), layout="constrained")
     rises = {name: np.log10(1e-3 + losses - losses.min()) for name, losses in slices.items()}
     low, high = min(map(np.min, rises.values())), max(map(np.max, rises.values()))
-    places = np.linspace(-REACH, REACH, POINTS)
     for one, (name, rise) in zip(axes, rises.items(), strict=True):
-        drawn = one.contourf(places, places, rise.T, levels=np.linspace(low, high, 25), cmap="viridis")
+        drawn = one.contourf(PLACES, PLACES, rise.T, levels=np.linspace(low, high, 25), cmap="viridis")
         one.plot(0, 0, "r+")
         one.set(title=name, xlabel="along d1", ylabel="along d2", aspect="equal")
     figure.colorbar(drawn, ax=axes, label="log10 of the loss above the least one")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from statistics import median
@@ -74,8 +73,7 @@ def settings(clone: Path, changes: dict[str, dict[str, object]]) -> None:
 
 def dvc(clone: Path, command: str) -> float:
     """Seconds of a command of DVC in the clone, with the clone's own code."""
-    environment = os.environ | {"PYTHONPATH": str(clone / "src"), "DO_NOT_TRACK": "1"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment = os.environ | common.code_of(clone) | {"DO_NOT_TRACK": "1"}
     start = time.perf_counter()
     subprocess.run(["dvc", command, "-q"], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start

@@ -19,17 +19,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from adrefine.benchmark import measure, prepared
 from adrefine.errors import UserError
-from adrefine.io import write_csv, write_text
+from adrefine.io import write_text
 from adrefine.params import parse
 from adrefine.reviewing.ranking import Ranking
 from adrefine.reviewing.session import Session
 from adrefine.runtime import hardware, progress
 from adrefine.text import markdown
-from benchmarks.common import RESULTS
+from benchmarks.common import RESULTS, add_rows
 from benchmarks.products.cases import Case, case, prepare
 from benchmarks.review import answers_of, left_out
 
@@ -66,9 +65,7 @@ def main() -> None:
         done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=KEYS)
         if not (done[KEYS] == list(one)).all(axis=1).any():
             rows = pd.DataFrame(dict(zip(KEYS, one, strict=True)) | row for row in trained(args.data, *one))
-            with FileLock(".adrefine/review_trained.lock"):
-                done = [pd.read_csv(target)] if target.exists() else []
-                write_csv(target, pd.concat([*done, rows]).sort_values(KEYS, kind="stable"))
+            add_rows(target, rows, KEYS)
     write_text(target.with_suffix(".md"), report(pd.read_csv(target)))
 
 

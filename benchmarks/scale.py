@@ -34,7 +34,7 @@ from adrefine.datasets.flange_defects import DEFECTS
 from adrefine.io import write_csv, write_text
 from adrefine.runtime.hardware import threads
 from adrefine.text import markdown
-from benchmarks.common import RESULTS
+from benchmarks.common import RESULTS, code_of
 
 STEEPEST = 1.15
 FIGURES = {  # judged ones: what they are called, and how much of each start-up and noise decide
@@ -115,7 +115,6 @@ def measure(work: Path, count: int, source: Path = SOURCE, settings: dict[str, A
     shutil.rmtree(folder, ignore_errors=True)
     link(work, count, folder / "raw")
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
-    (folder / "data/generic").mkdir(parents=True)  # 8f41e16 asks for it
     rows = []
     for stage, content in yaml.safe_load((source / "dvc.yaml").read_text())["stages"].items():
         figures = run(folder, content["cmd"].split()[1:], source)
@@ -129,11 +128,7 @@ def measure(work: Path, count: int, source: Path = SOURCE, settings: dict[str, A
 
 def run(folder: Path, command: list[str], source: Path) -> dict[str, float]:
     """Seconds and peak memory (MB) of a Python process in `folder`, with the code of `source`."""
-    environment = os.environ | {
-        "ADREFINE_CACHE_DIR": str(folder / "cache"),
-        "PYTHONPATH": str(source / "src"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
+    environment = os.environ | code_of(source) | {"ADREFINE_CACHE_DIR": str(folder / "cache")}
     start, peak, used = time.perf_counter(), 0.0, dict[int, float]()
     with (folder / "log.txt").open("a") as log:
         process = subprocess.Popen(

@@ -18,17 +18,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from adrefine import manifest
 from adrefine.benchmark import measure, prepared
 from adrefine.detectors.base import Images
 from adrefine.detectors.differnet.detector import DifferNet
-from adrefine.io import write_csv, write_text
+from adrefine.io import write_text
 from adrefine.metrics.detection import auroc
 from adrefine.params import parse
 from adrefine.text import markdown
-from benchmarks.common import RESULTS
+from benchmarks.common import RESULTS, add_rows
 
 TARGET = RESULTS / "paper_flow.csv"
 RUN = ["photos", "noise", "units", "epochs"]
@@ -48,15 +47,14 @@ class Watched(DifferNet):
 
     def watch(self, images: Images, hidden: np.ndarray, every: int, run: dict[str, Any]) -> None:
         self.images, self.hidden, self.every, self.run = images, hidden, every, run
-        self.rows: list[dict[str, Any]] = []
         self.number = 0
 
     def _epoch(self, *given: Any) -> Any:
         loss = super()._epoch(*given)
         self.number += 1
         if self.number % self.every == 0 or self.number == 1:
-            self.rows.append(self.run | self._row())
-            store(pd.DataFrame(self.rows))
+            rows = add_rows(TARGET, pd.DataFrame([self.run | self._row()]), [*RUN, "epoch"])
+            write_text(TARGET.with_suffix(".md"), report(rows))
         return loss
 
     def _row(self) -> dict[str, Any]:
@@ -67,18 +65,6 @@ class Watched(DifferNet):
             over = scores > limit
             row |= {name: int(over.sum()), f"{name}_hidden": int((over & self.hidden).sum())}
         return row | {"rank_auroc": round(auroc(self.hidden, scores), 3)}
-
-
-def store(rows: pd.DataFrame) -> None:
-    """Put the rows of one run in place of what the tables had of it; several processes may share them."""
-    with FileLock(".adrefine/paper_flow.lock"):
-        if TARGET.exists():
-            before = pd.read_csv(TARGET)
-            same = (before[RUN] == rows[RUN].iloc[0]).all(axis=1)
-            rows = pd.concat([before[~same], rows])
-        rows = rows.sort_values([*RUN, "epoch"])
-        write_csv(TARGET, rows)
-        write_text(TARGET.with_suffix(".md"), report(rows))
 
 
 def report(rows: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ A package adds one by an entry point of the registry's group; `docs/extending.md
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -120,20 +121,18 @@ def installed(package: str) -> str:
 def _ours(name: str, key: str, target: str) -> Any:
     """What a line of a table of ours names; an error inside its module is that module's own."""
     module, _, attribute = target.partition(":")
+    line = f"the registry of `{key}`: `{name}` names"
     try:
-        found = import_module(module)
+        return imported(target)
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise UserError(
-            f"the registry of `{key}`: `{name}` names the module {module}, which is not there"
-        ) from None
-    if not hasattr(found, attribute):
-        public = [one for one in vars(found) if not one.startswith("_")]
-        near = difflib.get_close_matches(attribute, public, n=1)
-        meant = f": did you mean `{near[0]}`?" if near else ""
-        raise UserError(f"the registry of `{key}`: `{name}` names {target}, which is not there{meant}")
-    return getattr(found, attribute)
+        raise UserError(f"{line} the module {module}, which is not there") from None
+    except AttributeError as error:
+        if error.obj is not sys.modules.get(module):
+            raise
+        there = [one for one, item in vars(error.obj).items() if getattr(item, "__module__", "") == module]
+        raise UserError(f"{line} {target}, which is not there: {hint(attribute, there)}") from None
 
 
 @lru_cache

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,12 +20,16 @@ class Failed(UserError):
     """A program ended with an error; its lines said why."""
 
     def __init__(self, command: list[str], code: int, lines: list[str]) -> None:
-        told = [line for line in lines if line.strip()]
-        errors = [line for line in told if line.startswith(_ERROR)]  # DVC ends with an offer of help
-        said = (errors or told or ["it printed nothing"])[-1].removeprefix(_ERROR)
-        super().__init__(f"`{' '.join(command)}` failed (exit code {code}): {said}")
+        super().__init__(f"`{' '.join(command)}` failed (exit code {code}): {reason(lines)}")
         self.code = code
         self.lines = [redacted(line) for line in lines]
+
+
+def reason(lines: Sequence[str]) -> str:
+    """What a program that failed gave as its reason: the last error among its lines, else the last line."""
+    told = [line for line in lines if line.strip()]
+    errors = [line for line in told if line.startswith(_ERROR)]  # DVC ends with an offer of help
+    return (errors or told or ["it printed nothing"])[-1].removeprefix(_ERROR)
 
 
 def stream(

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from adrefine.dvc_driver.left import git
+from adrefine.dvc_driver.processes import reason
 from adrefine.dvc_driver.settings import replaced
 from adrefine.errors import UserError
 from adrefine.io import write_text
@@ -115,9 +116,7 @@ def _init_dvc(root: Path, use_git: bool) -> None:
     command = [sys.executable, "-m", "dvc", "init", *kind]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = [*(done.stderr or done.stdout).strip().splitlines(), "`dvc init` failed and did not say why"]
-        lines = [line for line in said if line.startswith("ERROR: ")] or said
-        raise UserError(f"DVC: {lines[0].removeprefix('ERROR: ')}")
+        raise UserError(f"DVC: {reason((done.stderr or done.stdout).splitlines())}")
     config, file = configparser.ConfigParser(), root / ".dvc/config"
     config.read(file)
     config.read_dict({"core": {"analytics": "false", "check_update": "false"}})
