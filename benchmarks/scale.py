@@ -20,7 +20,9 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import pairwise
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from PIL import Image
 
 from adrefine.datasets.demo import render
 from adrefine.datasets.flange_defects import DEFECTS
-from adrefine.io import write_csv, write_text
+from adrefine.io import atomic_open, write_csv, write_text
 from adrefine.runtime.hardware import threads
 from adrefine.text import markdown
 from benchmarks.common import RESULTS, code_of
@@ -42,10 +44,7 @@ FIGURES = {  # judged ones: what they are called, and how much of each start-up 
     "megabytes": ("MB written", 1.0),
     "peak_mb": ("peak MB", 200.0),
 }
-PARTS, HARMED = (
-    40,
-    12,
-)  # generated good and defective parts; photos are these, moved, turned and lit otherwise
+PARTS, HARMED = 40, 12  # generated good and defective parts: photos are these, moved, turned, lit otherwise
 PARAMS: dict[str, Any] = {
     "dataset": {"name": "mvtec", "root": "raw"},
     "noise": {"level": 0.05},
@@ -76,33 +75,45 @@ def main() -> None:
 
 
 def make(root: Path, count: int, side: int) -> None:
-    """`count` photos of `side`² pixels, those that are there already left alone."""
+    """`count` photos of `side`² pixels, those that are there already left alone.
+
+    The grain is as wide in every size, so that a photo of 12 megapixels has the bytes of a camera's.
+    """
     kinds = list(DEFECTS)
     parts = [render(side, 0, f"part{number}", "good") for number in range(PARTS)]
     harmed = [render(side, 0, f"harmed{number}", kinds[number % len(kinds)]) for number in range(HARMED)]
-    for number in range(count):
-        bad, good = number % 10 == 0, "train" if number % 10 > 1 else "test"
-        name = f"test/harmed/{number:06d}" if bad else f"{good}/good/{number:06d}"
-        path = root / f"{name}.jpg"
-        if path.exists():
-            continue
-        rng = np.random.default_rng(number)
-        pixels, mask = harmed[rng.integers(HARMED)] if bad else parts[rng.integers(PARTS)]
-        quarter, move = int(rng.integers(4)), tuple(rng.integers(-side // 50, side // 50, 2))
-        moved, marked = (np.roll(np.rot90(each, quarter), move, (0, 1)) for each in (pixels, mask))
-        noise = rng.integers(0, 9, (side // 4, side // 4)).repeat(4, axis=0).repeat(4, axis=1)
-        lit = moved[: len(noise), : len(noise)] * rng.uniform(0.9, 1.05) + noise
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(lit.clip(0, 255).astype(np.uint8)).save(path, quality=92)
-        if bad:
-            path = root / f"ground_truth/harmed/{number:06d}_mask.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(marked[: len(noise), : len(noise)].astype(np.uint8)).save(path)
+    with ThreadPool(threads()) as pool:
+        for _ in pool.imap_unordered(partial(_photo, root, side, parts, harmed), range(count)):
+            pass
+
+
+def _photo(root: Path, side: int, parts: list[Any], harmed: list[Any], number: int) -> None:
+    """Photo `number` and, of a defective part, its mask; the photo last, so that it vouches for both."""
+    bad, good = number % 10 == 0, "train" if number % 10 > 1 else "test"
+    path = root / (f"test/harmed/{number:06d}.jpg" if bad else f"{good}/good/{number:06d}.jpg")
+    if path.exists():
+        return
+    rng, grain = np.random.default_rng(number), max(4, side // 250)
+    pixels, mask = harmed[rng.integers(HARMED)] if bad else parts[rng.integers(PARTS)]
+    quarter, move = int(rng.integers(4)), tuple(rng.integers(-side // 50, side // 50, 2))
+    moved, marked = (np.roll(np.rot90(each, quarter), move, (0, 1)) for each in (pixels, mask))
+    noise = rng.integers(0, 9, (side // grain, side // grain)).repeat(grain, axis=0).repeat(grain, axis=1)
+    lit = moved[: len(noise), : len(noise)] * np.float32(rng.uniform(0.9, 1.05)) + noise.astype(np.float32)
+    if bad:
+        _save(root / f"ground_truth/harmed/{number:06d}_mask.png", marked[: len(noise), : len(noise)])
+    _save(path, lit.clip(0, 255), quality=92)
+
+
+def _save(path: Path, pixels: np.ndarray, **settings: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_open(path) as file:
+        kind = "png" if path.suffix == ".png" else "jpeg"
+        Image.fromarray(pixels.astype(np.uint8)).save(file, kind, **settings)
 
 
 def link(work: Path, count: int, root: Path) -> None:
     """The first `count` photos and their masks at `root`."""
-    for path in sorted((work / "photos").rglob("*.*")):
+    for path in sorted((work / "photos").rglob("[0-9]*.*")):
         if int(path.stem.split("_")[0]) < count:
             target = root / path.relative_to(work / "photos")
             target.parent.mkdir(parents=True, exist_ok=True)
