@@ -236,7 +236,7 @@ class Refine(Section):
 class Evaluate(Section):
     target_fpr: Annotated[float, Field(gt=0, lt=1)] = 0.01
     gallery: Count = 9
-    localize: Count = 12
+    localize: Count = 60
     alpha: Share = 0.9
 
 
