@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from PIL import Image
+from PIL import Image, ImageChops
 
 from adrefine.datasets.demo import render
 from adrefine.datasets.flange_defects import DEFECTS
@@ -97,18 +97,20 @@ def _photo(root: Path, side: int, parts: list[Any], harmed: list[Any], number: i
     pixels, mask = harmed[rng.integers(HARMED)] if bad else parts[rng.integers(PARTS)]
     quarter, move = int(rng.integers(4)), tuple(rng.integers(-side // 50, side // 50, 2))
     moved, marked = (np.roll(np.rot90(each, quarter), move, (0, 1)) for each in (pixels, mask))
-    noise = rng.integers(0, 9, (side // grain, side // grain)).repeat(grain, axis=0).repeat(grain, axis=1)
-    lit = moved[: len(noise), : len(noise)] * np.float32(rng.uniform(0.9, 1.05)) + noise.astype(np.float32)
+    noise, kept = rng.integers(0, 9, (side // grain,) * 2).astype(np.uint8), side // grain * grain
+    light = np.minimum(np.arange(256) * rng.uniform(0.9, 1.05), 255).astype(np.uint8)
+    lit = Image.fromarray(light[moved[:kept, :kept]])
+    grains = Image.fromarray(noise).resize((kept, kept), Image.Resampling.NEAREST)
     if bad:
-        _save(root / f"ground_truth/harmed/{number:06d}_mask.png", marked[: len(noise), : len(noise)])
-    _save(path, lit.clip(0, 255), quality=92)
+        mask = root / f"ground_truth/harmed/{number:06d}_mask.png"
+        _save(mask, Image.fromarray(marked[:kept, :kept].astype(np.uint8)))
+    _save(path, ImageChops.add(lit, grains), quality=92)
 
 
-def _save(path: Path, pixels: np.ndarray, **settings: Any) -> None:
+def _save(path: Path, image: Image.Image, **settings: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_open(path) as file:
-        kind = "png" if path.suffix == ".png" else "jpeg"
-        Image.fromarray(pixels.astype(np.uint8)).save(file, kind, **settings)
+        image.save(file, "png" if path.suffix == ".png" else "jpeg", **settings)
 
 
 def link(work: Path, count: int, root: Path) -> None:
