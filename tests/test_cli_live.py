@@ -133,7 +133,7 @@ def test_a_run_leaves_out_exactly_what_the_review_says(project, capsys, monkeypa
 def test_with_another_strategy_the_detector_has_the_last_word(project, capsys, monkeypatch) -> None:
     Path("params.yaml").write_text("detector: padim\nrefine: {strategy: mad}\n")
     ask(monkeypatch, "r")
-    assert "1 photos that you removed, and what mad removes" in capsys.readouterr().out
+    assert "1 photos that you removed, and those that mad removes" in capsys.readouterr().out
     assert next_photos(capsys)["removed"] is None
 
 
@@ -157,7 +157,7 @@ def test_it_ends_with_what_hides_and_says_when_it_is_enough(project, capsys, mon
     for _ in range(35):
         ask(monkeypatch, rightly(next_photos(capsys)["next"][0]["image_id"]))
     last = capsys.readouterr().out
-    assert "4 went, 0 to 1 still hide" in last or "4 went, 0 still hide" in last
+    assert "4 removed, 0 to 1 left" in last or "4 removed, 0 left" in last
     assert "Enough: at most" in last
 
 
@@ -183,7 +183,7 @@ def test_held_out_photos_that_stand_out_are_named_and_can_be_answered(project, c
     assert min(row["score"] for row in sharper) > min(row["score"] for row in held)
     paths.REVIEW.unlink()
     ask(monkeypatch, "q")
-    assert f"{len(held)} unlabelled held-out photos stand out" in capsys.readouterr().out
+    assert f"{len(held)} unlabelled held-out photos also look unusual" in capsys.readouterr().out
     first = held[0]["image_id"]
     cli.run(["review", first, "remove"])
     assert first not in {row["image_id"] for row in next_photos(capsys)["held_out"]}

@@ -24,25 +24,30 @@ def test_figures_are_those_of_metrics_json():
 @pytest.mark.parametrize(
     ("removed", "share", "said"),
     [
-        (0, LITTLE, "clean, as far as can be seen: nothing stands out, 0% to 18% may hide"),
-        (7, MUCH, "about 20% hide (10% to 36%), 7 of 115 photos went"),
+        (0, LITTLE, "clean, as far as can be seen: nothing stands out; 0% to 18% may be hidden defects"),
+        (7, MUCH, "about 20% are hidden defects (10% to 36%); 7 of 115 photos were removed"),
+        (1, MUCH, "about 20% are hidden defects (10% to 36%); 1 of 115 photos was removed"),
         (
             0,
             SOME,
-            "cannot tell on these photos how many hide (about 12%, 0% to 28%): answer",
+            "cannot tell how many of these photos are hidden defects (about 12%, 0% to 28%): judge",
         ),
         (
             0,
             None,
-            "cannot tell on these photos how many hide: answer the first 20 photos",
+            "cannot tell how many of these photos are hidden defects: judge the first 20 photos",
         ),
-        (7, None, "7 of 115 photos went; how many hide cannot be told: answer the first 20"),
+        (
+            7,
+            None,
+            "7 of 115 photos were removed; the share of hidden defects is unknown: judge the first 20",
+        ),
     ],
 )
 def test_what_is_said(removed, share, said):
     sentence = finding.sentence(finding.figures(removed, share), removed, 115)
     assert sentence.startswith(said)
-    assert ("refine.contamination" in sentence) == ("answer" in said)
+    assert ("refine.contamination" in sentence) == ("judge" in said)
 
 
 def test_no_more_answers_are_asked_for_than_there_are_photos():

@@ -200,7 +200,7 @@ def test_map_zoom_and_views_by_key(opened: Any, page: Page) -> None:
     press(tab, "?")
     assert tab.get_by_role("dialog", name="Keys").is_visible()
     press(tab, "r")  # not while the keys are explained
-    tab.get_by_label("Single keys answer").uncheck()
+    tab.get_by_label("Answer with single keys").uncheck()
     press(tab, "Escape", "r", "g")
     assert not tab.locator("#grid").is_visible()
     assert page.answers() == {}
@@ -250,7 +250,7 @@ def test_grid_filters_sorts_and_clicks(opened: Any, page: Page) -> None:
 
 def test_a_lasso_selects_what_lies_inside_and_a_click_opens(opened: Any, page: Page) -> None:
     tab = opened("#grid")
-    tab.get_by_text("Map of the training photos").click()
+    tab.get_by_text("Scatter plot of the training photos").click()
     plane = tab.locator("#plane")
     plane.scroll_into_view_if_needed()
     until(lambda: plane.evaluate("canvas => canvas.width") > 300, "it is drawn")
@@ -291,7 +291,7 @@ def test_two_tabs_lose_nothing_and_the_loser_is_told(opened: Any, page: Page) ->
     until(lambda: page.answers() == {first: "keep"}, "the first has answered")
     press(two, "r", "r")
     until(lambda: page.answers() == {first: "remove", second: "remove"}, "both answers are in the file")
-    one.get_by_text(f"{name}: your keep is no more: another tab or person said remove").wait_for()
+    one.get_by_text(f"{name}: your answer keep was changed: another tab or person said remove").wait_for()
     assert two.locator("#notices p").count() == 0
     press(one, "z")
     one.get_by_text("another tab or person has answered since; theirs stays").wait_for()

@@ -40,7 +40,7 @@ def test_the_next_photos_are_those_of_the_session_and_say_why(page: Page) -> Non
     assert f"Score {first['score']:.1f}, over the limit 3.0." in first["why"]
     row, column = divmod(int(STORE.where[STORE.ids.index(first["id"])]), 5)
     assert (
-        f"Oddest at row {row + 1}, column {column + 1}; one place is unlike that place of the others."
+        f"Oddest at row {row + 1}, column {column + 1}; one place differs from that place of other photos."
         in first["why"]
     )
     alike = [one["id"] for one in first["alike"]]

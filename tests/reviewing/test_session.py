@@ -184,7 +184,7 @@ def test_it_is_enough_when_hardly_any_can_hide() -> None:
     assert session.enough() is None  # ten answers at least
     answer_all(session, strength > 3, 35)
     assert session.estimate().hidden.high <= 2
-    assert session.enough() == f"at most {session.estimate().hidden.high} still hide"
+    assert session.enough() == f"at most {session.estimate().hidden.high} hidden defects remain"
 
 
 def test_before_five_answers_the_photos_alone_tell_or_nobody_does() -> None:
@@ -199,11 +199,11 @@ def test_before_five_answers_the_photos_alone_tell_or_nobody_does() -> None:
     assert before.after is None
     assert before.hidden.expected == pytest.approx(100 * told.estimate - 4)
     assert (before.hidden.low, before.hidden.high) == (floor(100 * told.low - 4), ceil(100 * told.high - 4))
-    assert "by the photos alone" in sentence(before)
+    assert "from the photos alone" in sentence(before)
     unknown = Session(Fixed(strength, spread=0.9))
     assert unknown.estimate().hidden is None
     told = sentence(unknown.estimate())
-    assert told == "0 went; how many still hide cannot be told before 5 are kept or removed"
+    assert told == "0 removed; how many hidden defects remain is unknown until you judge 5"
     answer_all(session, strength > 5, 1)
     answer_all(unknown, strength > 5, 5)
     assert session.estimate().hidden == unknown.estimate().hidden == session.belief().hidden()

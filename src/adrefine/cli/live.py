@@ -43,7 +43,7 @@ def ask(count: int, as_json: bool) -> None:
 def show(review: Review, asked: Asked) -> None:
     """Path, score, limit, reason, picture."""
     cells = review.cells(asked)
-    chance = f"; defective with chance {asked.chance:.0%}" if review.session.telling else ""
+    chance = f"; {asked.chance:.0%} likely to be defective" if review.session.telling else ""
     why = f" ({cells['why']})" if cells["why"] else ""
     print(f"\n{len(review.session.answers) + 1}. {cells['path']}")
     print(f"    score {asked.strength:.1f}, limit {review.limit:.1f}, {cells['reason']}{chance}{why}")
@@ -74,19 +74,19 @@ def leaves(review: Review) -> list[str]:
     lines = [sentence(review.session.estimate()) + "."]
     if gone is None:
         lines.append(
-            f"`dvc repro` leaves out {len(by_you)} photos that you removed, and what "
+            f"`dvc repro` leaves out {len(by_you)} photos that you removed, and those that "
             f"{review.settings.refine.strategy} removes."
         )
     else:
         lines.append(
             f"`dvc repro` leaves out {len(gone)} of {len(review.session.place)} photos: {len(by_you)} "
-            f"that you removed, {len(gone - by_you)} by what the answers and the photos tell."
+            f"that you removed, {len(gone - by_you)} judged defective from your answers and the photos."
         )
     if held := review.held_out():
         names = ", ".join(row["path"] for row in held[:_SHOWN]) + ", ..." * (len(held) > _SHOWN)
         lines.append(
-            f"{len(held)} unlabelled held-out photos stand out, too, by models that did not see them: "
-            f"{names}. They set the alarm threshold unless you say "
+            f"{len(held)} unlabelled held-out photos also look unusual, to models that did not see them: "
+            f"{names}. They help to set the alarm threshold. If one is defective: "
             f"`adrefine review {held[0]['image_id']} remove`."
         )
     return [*lines, f"Answers are in {paths.REVIEW}."]

@@ -34,7 +34,7 @@ def figures(removed: int, share: Share | None) -> dict[str, Any]:
 def waiting(count: int) -> str:
     """That so many photos may be a variant, and what becomes of them."""
     photos = "1 photo may be" if count == 1 else f"{count} photos may be"
-    return f"{photos} of a rare but good variant; they stay until you answer (`adrefine review`)"
+    return f"{photos} of a rare but good variant, and stay until you judge them (`adrefine review`)"
 
 
 def sentence(finding: dict[str, Any], removed: int, photos: int) -> str:
@@ -46,13 +46,13 @@ def sentence(finding: dict[str, Any], removed: int, photos: int) -> str:
     """
     share = finding.get("share")
     hide = "" if share is None else f"{share['low']:.0%} to {share['high']:.0%}"
-    ask = f"answer the first {min(ANSWERS, photos)} photos of `adrefine review`, or set refine.contamination"
+    ask = f"judge the first {min(ANSWERS, photos)} photos of `adrefine review`, or set refine.contamination"
     if finding["outcome"] == CLEAN:
-        return f"clean, as far as can be seen: nothing stands out, {hide} may hide"
+        return f"clean, as far as can be seen: nothing stands out; {hide} may be hidden defects"
     if finding["outcome"] == CANNOT_TELL:
         about = "" if share is None else f" (about {share['estimate']:.0%}, {hide})"
-        return f"cannot tell on these photos how many hide{about}: {ask}"
-    went = f"{removed} of {photos} photos went"
+        return f"cannot tell how many of these photos are hidden defects{about}: {ask}"
+    gone = f"{removed} of {photos} photos {'was' if removed == 1 else 'were'} removed"
     if share is None:
-        return f"{went}; how many hide cannot be told: {ask}"
-    return f"about {share['estimate']:.0%} hide ({hide}), {went}"
+        return f"{gone}; the share of hidden defects is unknown: {ask}"
+    return f"about {share['estimate']:.0%} are hidden defects ({hide}); {gone}"

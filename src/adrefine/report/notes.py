@@ -18,17 +18,17 @@ def told(summary: dict[str, Any], train: pd.DataFrame) -> list[str]:
         return []
     told = finding.sentence(summary, int((train["kept"] == 0).sum()), len(train))
     answered = (train["reviewed"] != "").any()
-    who = "the photos and your answers tell" if answered else "the photos alone tell, without any label"
-    notes = [f"What {who}: {told}."]
+    source = "the photos and your answers" if answered else "the photos alone, without any label"
+    notes = [f"Estimated from {source}: {told}."]
     if light := int(summary.get("light", 0)):
-        stay = "photo stays in the training set and counts" if light == 1 else "photos stay and count"
-        notes.append(f"{light} more suspicious {stay} for less than half.")
+        stay = "photo stays in the training set" if light == 1 else "photos stay in the training set"
+        notes.append(f"{light} more suspicious {stay}, with less than half the usual weight.")
     if count := int(summary.get("variants", 0)):
         notes.append(f"{finding.waiting(count)}.")
     if over := int(summary.get("held_out_standing_out", 0)):
         notes.append(
-            f"Of the held-out photos {over} {'stands' if over == 1 else 'stand'} out like those that go: see "
-            "held_out in data/refined/evidence.csv."
+            f"{counted(over, 'held-out photo')} {'stands' if over == 1 else 'stand'} out like those that are "
+            "removed: see held_out in data/refined/evidence.csv."
         )
     return notes
 
@@ -42,8 +42,7 @@ def notes(table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any]) -> l
         )
     elif "oracle_gap_closed" not in metrics["cleaning"]:
         notes.append(
-            "Even without the hidden defects the detector would hardly be better (less than .002 AUROC). So "
-            "there is no gain to reach."
+            "The hidden defects cost the detector less than .002 AUROC. So there is no gain to reach."
         )
     answers = manifest.of_split(table, "train")["reviewed"].value_counts()
     if removed := int(answers.get("remove", 0)):
@@ -52,13 +51,13 @@ def notes(table: pd.DataFrame, test: pd.DataFrame, metrics: dict[str, Any]) -> l
         notes.append(f"{counted(kept, 'photo')} kept by you, whatever the score.")
     if taught := metrics.get("supervision"):
         notes.append(
-            f"Real defects: {taught['available']} known, {taught['used']} of them learned, beside "
+            f"Real defects: {taught['available']} known, {taught['used']} of them used in training, plus "
             f"{counted(taught['recycled'], 'removed photo')}"
             + (f", {taught['recycled_wrong']} of them good." if taught["recycled_wrong"] else ".")
         )
     held = manifest.of_split(table, "val")
     if called := int((held["reviewed"] == REMOVE).sum()):
-        notes.append(f"{counted(called, 'held-out photo')} that you called defective set no threshold.")
+        notes.append(f"The threshold ignores {counted(called, 'held-out photo')} that you called defective.")
     if (held["label"] == manifest.UNKNOWN).any():
         notes.append("Held-out photos are unlabelled and count as good for the threshold.")
     return notes

@@ -19,7 +19,10 @@ from adrefine.reviewing.session import Asked
 
 ALIKE = 4  # similar photos beside one
 NEAR = 0.3  # robust deviations: so close to the limit the rule is hardly surer of one side than of the other
-_LOUDEST = {"places": "one place is unlike that place of the others", "pooled": "it is odd as a whole"}
+_LOUDEST = {
+    "places": "one place differs from that place of other photos",
+    "pooled": "it is unusual as a whole",
+}
 
 
 class Cards:
@@ -58,7 +61,7 @@ class Cards:
         cell = listing.cell(self.photos, now, row)
         why = [
             f"Score {now.strength[row]:.1f}, limit {self.review.limit:.1f}.",
-            "Held out: it sets the alarm threshold, unless you say that it is defective.",
+            "Held-out photo: it helps to set the alarm threshold, unless you say that it is defective.",
         ]
         return {**cell, "asked": "", "why": why, "alike": [], "map": False, "spot": None}
 
@@ -81,7 +84,7 @@ class Cards:
         side, near = "over" if over > 0 else "under", ", and close to it" if abs(over) < NEAR else ""
         lines.append(f"Score {asked.strength:.1f}, {side} the limit {self.review.limit:.1f}{near}.")
         if self.review.session.telling:
-            lines.append(f"Defective with chance {asked.chance:.0%}, by your answers so far.")
+            lines.append(f"{asked.chance:.0%} likely to be defective, judging by your answers so far.")
         lines.append(f"{facts['reason'].capitalize()}; {_LOUDEST[self.loudest[row]]}.")
         if self.photos.kept[row] == 0:
             lines.append("The last run left it out.")

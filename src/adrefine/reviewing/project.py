@@ -144,12 +144,12 @@ def sentence(told: Estimate) -> str:
     """The estimate in words."""
     now, then = told.hidden, told.after
     if now is None:
-        return f"{told.found} went; how many still hide cannot be told before {ANSWERED} are kept or removed"
+        return f"{told.found} removed; how many hidden defects remain is unknown until you judge {ANSWERED}"
     hid = (told.found + now.expected) / told.photos
-    said = f"about {hid:.0%} hid, {told.found} went, {_between(now.low, now.high)} still hide"
+    said = f"about {hid:.0%} were hidden defects: {told.found} removed, {_between(now.low, now.high)} left"
     if then is None:
-        return f"{said}, by the photos alone"
-    return f"{said}; {told.more} more answers: {_between(then.low, then.high)}"
+        return f"{said} (estimated from the photos alone)"
+    return f"{said}; after {told.more} more answers: {_between(then.low, then.high)}"
 
 
 def _between(low: int, high: int) -> str:

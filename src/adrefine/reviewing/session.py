@@ -185,7 +185,7 @@ class Session:
         if told.after is None or told.hidden is None or told.answered < more:
             return None
         few = told.hidden.high <= max(1, SETTLED * told.photos)
-        return f"at most {told.hidden.high} still hide" if few else None
+        return f"at most {told.hidden.high} hidden defects remain" if few else None
 
     def _first(self, free: np.ndarray) -> int:
         """The photo that comes next by the ranking; what may be a variant comes before all others."""

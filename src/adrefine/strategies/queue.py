@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 _TO_DEVIATIONS = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
-VARIANT = "a variant? others look like it in most places: it stays until you answer"
+VARIANT = "a variant? others look like it in most places: it stays until you judge it"
 COLUMNS = ("image_id", "path", "kept", "score", "threshold", "doubt", "reason")
 
 

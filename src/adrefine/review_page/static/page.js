@@ -80,7 +80,7 @@ async function look() {
 function other(one) {
   triage.changed(one.id, one.now);
   if (one.lost)
-    notice(`${one.name}: your ${one.was} is no more: ${one.by} ${one.now ? `said ${one.now}` : "took it back"}`);
+    notice(`${one.name}: your answer ${one.was} was changed: ${one.by} ${one.now ? `said ${one.now}` : "took it back"}`);
   if (view() === "grid") grid.turn();
 }
 
@@ -107,7 +107,7 @@ async function foresee() {
 
 function foreseen(told) {
   if (told.leaves === null)
-    return `The next run leaves out ${told.by_you} that you removed, and what ${told.strategy} removes.`;
+    return `The next run leaves out ${told.by_you} photos that you removed, and those that ${told.strategy} removes.`;
   const moves = [told.new && `${told.new} more than the last`, told.back && `${told.back} back`].filter(Boolean);
   return `The next run leaves out ${told.leaves} of ${told.of} photos${moves.length ? ` (${moves.join(", ")})` : ""}.`;
 }
