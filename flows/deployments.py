@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from adrefine import datasets, params, paths
+from adrefine.dvc_driver import preflight
 from adrefine.errors import UserError, exit_cleanly, redacted
 from adrefine.io import locked
 from adrefine.serving import password, versions
@@ -36,6 +37,7 @@ def main() -> None:
     """Serve until stopped."""
     chosen = _arguments()
     settings = params.load()  # a mistake is told now, not at night
+    preflight.check_settings(settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # the terminal was closed
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell starts it in background

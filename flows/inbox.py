@@ -83,7 +83,8 @@ def inbox() -> str:
     settings = params.load()
     promotion.refuse_hidden(settings.noise)
     folder, arrivals = Path(settings.inbox.folder), datasets.arrivals(settings.dataset)
-    intake.check_folders(folder, datasets.locate(settings.dataset))
+    images = Path(settings.pretrain_pdn.images)
+    intake.check_folders(folder, datasets.locate(settings.dataset), images=images)
     undecided = paths.PROMOTED / versions.UNDECIDED
     seen = intake.look(folder)
     if not seen and not undecided.exists():

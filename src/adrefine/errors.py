@@ -21,6 +21,7 @@ _REFUSED = {
     errno.EPERM: "no permission: give this user the right to read and write it",
     errno.EISDIR: "a folder, where a file should be: take it away",
     errno.ENOTDIR: "a file, where a folder should be: take it away",
+    errno.EEXIST: "something else, where a folder should be: take it away",
     errno.ELOOP: "a link that leads to itself: take it away",
     errno.EIO: "the disk cannot be read or written (input/output error): check it",
 }

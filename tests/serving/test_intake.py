@@ -371,7 +371,23 @@ def test_photos_from_the_inbox_are_never_tested_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "folder",
-    ["", ".", "..", "/", "data", "data/ingested", "docs/inbox", "src", ".dvc/cache", ".adrefine", "promoted"],
+    [
+        *(
+            "",
+            ".",
+            "..",
+            "/",
+            "data",
+            "data/ingested",
+            "docs/inbox",
+            "src",
+            ".dvc/cache",
+            ".adrefine",
+            "promoted",
+        ),
+        *("Docs/inbox", "DATA/", "data/Prepared", ".adrefine/serve", ".venv", "exports", "to docs", "to all"),
+        *("store/inbox", "elsewhere", "pictures/generic", "made", "data/.new", "data/review.csv"),
+    ],
 )
 def test_no_folder_of_the_project_is_an_inbox(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -379,11 +395,72 @@ def test_no_folder_of_the_project_is_an_inbox(
     monkeypatch.chdir(tmp_path)
     place = Place(tmp_path / "elsewhere")
     save(tmp_path / "docs/inbox/picture.png", pixels(3))
+    (tmp_path / "to docs").symlink_to("docs")
+    (tmp_path / "to all").symlink_to("..")
+    (tmp_path / "made").symlink_to("nowhere")
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text(
+        "[cache]\n    dir = ../store\n['remote \"far\"']\n    url = ../made\n"
+    )
+    with pytest.raises(UserError, match=r"inbox\.folder = .+: give the inbox a folder apart"):
+        check_folders(Path(folder), place.root, images=Path("pictures"))
+    if folder.startswith("pictures"):
+        return
     with pytest.raises(UserError, match=r"inbox\.folder = .+: give the inbox a folder apart"):
         take(Path(folder), ["picture.png"], place.root, place.arrivals, place.undecided, SMALL)
     assert (tmp_path / "docs/inbox/picture.png").exists()
     check_folders(Path("data/inbox"), Path("data/raw"))
     check_folders(Path("new photos"), place.root)
+
+
+@pytest.mark.parametrize(
+    ("folder", "says"),
+    [
+        ("loop", r"cannot be a folder"),
+        ("a\0b", r"cannot be a folder \(.*null"),
+        ("x" * 300, r"xxx….* cannot be a folder"),
+        ("nowhere", r"leads nowhere"),
+        ("a file", r"is no folder"),
+        ("home", r"holds all that a user keeps"),
+        ("~/new", r"`inbox.folder` = '~/new': DVC does not know `~`"),
+        ("$HOME/new", r"DVC does not know variables"),
+    ],
+)
+def test_an_inbox_that_is_no_folder_or_too_much_is_told_in_a_line(
+    folder: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home/me"))
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "nowhere").symlink_to("gone")
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(UserError, match=says):
+        check_folders(Path(folder), Path("data/raw"))
+    check_folders(tmp_path / "home/me/new photos", Path("data/raw"))
+
+
+@pytest.mark.parametrize("kind", ["link", "link that leads nowhere", "file", "pipe"])
+@pytest.mark.parametrize("name", ["inbox/rejected", "photos/train/good"])
+def test_no_file_is_moved_to_where_somebody_made_a_folder_lead(place: Place, name: str, kind: str) -> None:
+    top = place.root.parent
+    place.drop("new.png", 9)
+    (place.inbox / "bad.png").write_bytes(b"no photo")
+    other, target = top / "docs", top / name
+    save(other / "picture.png", pixels(3))
+    if target.exists():
+        target.rename(top / "before")
+    if kind.startswith("link"):
+        target.symlink_to(other if kind == "link" else top / "gone")
+    elif kind == "file":
+        target.write_text("")
+    else:
+        os.mkfifo(target)
+    with pytest.raises(
+        UserError, match=rf"{name} is (no folder|a link that leads out of .+): .*take it away"
+    ):
+        place.take(["bad.png", "new.png"])
+    assert [path.name for path in other.iterdir()] == ["picture.png"]
+    assert {"new.png", "bad.png"} <= {path.name for path in place.inbox.iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -57,16 +57,12 @@ def check_settings(settings: Params) -> None:
     Raises:
         UserError: one is not there, not what it must be, or where DVC does not see it.
     """
-    from adrefine.serving.folders import check_folders
+    from adrefine.serving.folders import as_dvc_reads, check_folders
 
     _check_strategy(settings)
-    root = settings.dataset.root
-    for key, name in (("dataset.root", root), ("inbox.folder", settings.inbox.folder)):
-        there = os.path.expandvars(Path(name).expanduser())
-        if name.startswith("~") or there != str(Path(name)):  # folders of that name to DVC
-            sign = "`~`" if name.startswith("~") else "variables"
-            raise UserError(f"params.yaml: `{key}` = {name!r}: DVC does not know {sign}: write {there!r}")
-    check_folders(Path(settings.inbox.folder), Path(root))
+    root, images = settings.dataset.root, settings.pretrain_pdn.images
+    as_dvc_reads("dataset.root", root)
+    check_folders(Path(settings.inbox.folder), Path(root), images=Path(images))
     if settings.dataset.roi is not None:
         from adrefine.ingestion import roi
 

@@ -22,7 +22,7 @@ from adrefine.errors import UserError
 from adrefine.ingestion import decode, sources
 from adrefine.ingestion.damage import OutOfMemory
 from adrefine.io import locked, sync_folder, write_durably
-from adrefine.serving.folders import check_folders
+from adrefine.serving.folders import check_folders, check_place
 
 REJECTED, REASONS = "rejected", "reasons.csv"
 UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp", ".temp", "~")
@@ -102,9 +102,12 @@ def take(
         max_megapixels: larger photos are rejected.
 
     Raises:
-        UserError: another run is at work; the folders overlap, see `check_folders`.
+        UserError: another run is at work; the folders overlap, see `check_folders`; that of rejected or
+            of new photos is none, or a link that leads elsewhere.
     """
     check_folders(inbox, root)
+    check_place(inbox / REJECTED, inbox)
+    check_place(arrivals, root)
     done = Taken()
     with locked(undecided.with_name(".inbox.lock"), "another run is taking the photos of this inbox"):
         io.sweep(arrivals, "inbox-")  # of a run that was killed
