@@ -88,3 +88,17 @@ def test_no_line_and_no_failure_holds_a_password_of_a_url() -> None:
         output(shell(f"echo {url}; exit 1"))
     assert "SECRET" not in str(failure.value) + "".join(failure.value.lines)
     assert output(shell(f"echo {url}")) == f"{url}\n"  # data, not for people
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ([], "it printed nothing"),
+        (["one", "two", ""], "two"),
+        (["ERROR: first", "x", "ERROR: second", "Having any troubles?"], "second"),
+        (["ERROR: 'a' is busy, it is being blocked by:", "  (PID 7): cmd dvc repro", "x"], None),
+    ],
+)
+def test_the_reason_is_the_last_error_and_where_it_goes_on(lines: list[str], why: str | None) -> None:
+    told = "'a' is busy, it is being blocked by: (PID 7): cmd dvc repro"
+    assert processes.reason(lines) == (why or told)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from adrefine import cli, manifest
-from adrefine.dvc_driver import processes
+from adrefine.dvc_driver import locks, processes
 from adrefine.errors import UserError
 from adrefine.manifest import DEFECT, GOOD
 from adrefine.params import Params
@@ -85,3 +85,57 @@ def test_a_model_that_learned_hidden_defects_is_not_promoted(workspace: Workspac
     Path("params.yaml").write_text("noise: {level: 0.2}\n")
     with pytest.raises(UserError, match=r"set noise\.level to 0"):
         cli.run(["promote", "--anyway"])
+
+
+def _refined(content: str) -> None:
+    Path("models/refined").mkdir(parents=True, exist_ok=True)
+    Path("models/refined/weights").write_text(content)
+
+
+@pytest.mark.parametrize("how", ["model", "model gone", "fails over it", "settings"])
+def test_what_a_run_changes_while_the_model_is_scored_is_not_promoted(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The scores would be of one model, the copy of another."""
+    _refined("one")
+
+    def scored(settings: Params, held: pd.DataFrame) -> Candidate:
+        made = workspace.candidate(settings, held)
+        if how == "settings":
+            Path("params.yaml").write_text("noise: {level: 0}\nrefine: {strategy: osr}\n")
+        elif how == "model gone":
+            Path("models/refined/weights").unlink()
+        else:
+            _refined("other")
+        if how == "fails over it":
+            raise FileNotFoundError("models/refined/weights")
+        return made
+
+    monkeypatch.setattr(candidate, "of_workspace", scored)
+    with pytest.raises(UserError, match="changed while they were promoted: another run is at work"):
+        cli.run(["promote"])
+    assert not PROMOTED.exists()
+
+
+def test_an_error_over_files_that_stay_is_told_as_it_is(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> Candidate:
+        raise UserError("models/bundle is damaged")
+
+    monkeypatch.setattr(candidate, "of_workspace", fails)
+    with pytest.raises(UserError, match=r"^models/bundle is damaged$"):
+        cli.run(["promote"])
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+def test_a_run_at_work_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    told = iter([None] if when == "between" else [])
+    monkeypatch.setattr(locks, "holder", lambda: next(told, "DVC is at work in this folder: process 7"))
+
+    def busy(command: list[str]) -> str:
+        raise processes.Failed(command, 1, ["ERROR: 'models' is busy, it is being blocked by:"])
+
+    monkeypatch.setattr(processes, "output", busy)
+    with pytest.raises(UserError, match=r"^DVC is at work in this folder: process 7$"):
+        cli.run(["promote"])

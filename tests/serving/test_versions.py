@@ -173,7 +173,7 @@ def _kills(tmp_path: Path, verdict: Verdict) -> None:
     assert until_it_survives(attempt, files_) > 30
 
 
-@pytest.mark.parametrize("when", ["before", "between"])
+@pytest.mark.parametrize("when", ["before", "between", "taken away between"])
 def test_what_another_run_changes_meanwhile_is_not_promoted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -190,7 +190,9 @@ def test_what_another_run_changes_meanwhile_is_not_promoted(
         copy = shutil.copyfile
 
         def slow(source: Path, target: Path) -> object:
-            last.write_text("of another run")
+            last.unlink(missing_ok=True)
+            if when == "between":
+                last.write_text("of another run")
             return copy(source, target)
 
         monkeypatch.setattr(shutil, "copyfile", slow)
@@ -198,6 +200,7 @@ def test_what_another_run_changes_meanwhile_is_not_promoted(
         settle(folder, made, yes())
     assert current(folder) == "0001"
     monkeypatch.undo()
+    last.write_text("of another run")
     assert settle(folder, replace(made, digest=digest(made.files)), yes()) == "0002"
     assert {
         name: text for name, text in files(folder).items() if name in before and name != "history.csv"

@@ -31,19 +31,17 @@ def promote(chosen: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from adrefine import manifest, params
-    from adrefine.dvc_driver import preflight, processes
+    from adrefine.dvc_driver import preflight
     from adrefine.serving import candidate, promotion, versions
 
     preflight.check_writable()
+    seen = candidate.digest(candidate.watched())
     settings = params.load()
     promotion.refuse_hidden(settings.noise)
-    seen = candidate.digest(candidate.listed(settings))
-    if "up to date" not in processes.output([sys.executable, "-m", "dvc", "status"]):
-        raise UserError(
-            "models/refined is not what params.yaml and the photos would give now: run `dvc repro` first"
-        )
-    held = promotion.held_out(manifest.read(paths.REFINED / paths.MANIFEST))
-    made = candidate.of_workspace(settings, held, seen)
+    _check_up_to_date()
+    with candidate.unchanged(seen):
+        held = promotion.held_out(manifest.read(paths.REFINED / paths.MANIFEST))
+        made = candidate.of_workspace(settings, held)
     verdict = promotion.judge(settings.promotion, held, made.record, versions.best(paths.PROMOTED))
     if chosen.anyway and not verdict.promote:
         verdict = replace(verdict, promote=True, best=True, reason=f"by hand, although {verdict.reason}")
@@ -57,3 +55,25 @@ def promote(chosen: argparse.Namespace) -> None:
     else:
         print(f"refused, {link} stays {version}: {verdict.reason}")
         print("The photos stay in the dataset. To promote it all the same: adrefine promote --anyway")
+
+
+def _check_up_to_date() -> None:
+    """Refuse while DVC is at work, and a model that was made of other settings or photos.
+
+    Raises:
+        UserError: so it is; a DVC that is at work is named.
+    """
+    from adrefine.dvc_driver import locks, processes
+
+    if busy := locks.holder():
+        raise UserError(busy)
+    try:
+        status = processes.output([sys.executable, "-m", "dvc", "status"])
+    except processes.Failed:  # it may have begun in between
+        if busy := locks.holder():
+            raise UserError(busy) from None
+        raise
+    if "up to date" not in status:
+        raise UserError(
+            "models/refined is not what params.yaml and the photos would give now: run `dvc repro` first"
+        )

@@ -26,10 +26,14 @@ class Failed(UserError):
 
 
 def reason(lines: Sequence[str]) -> str:
-    """What a program that failed gave as its reason: the last error among its lines, else the last line."""
-    told = [line for line in lines if line.strip()]
-    errors = [line for line in told if line.startswith(_ERROR)]  # DVC ends with an offer of help
-    return (errors or told or ["it printed nothing"])[-1].removeprefix(_ERROR)
+    """What a program that failed gave as its reason: the last error among its lines, with the next one where
+    it goes on there, else the last line."""
+    told = [line.strip() for line in lines if line.strip()]
+    last = max((at for at, line in enumerate(told) if line.startswith(_ERROR)), default=None)
+    if last is None:  # DVC ends with an offer of help
+        return (told or ["it printed nothing"])[-1]
+    more = told[last + 1 : last + 2] if told[last].endswith(":") else []
+    return " ".join([told[last].removeprefix(_ERROR), *more])
 
 
 def stream(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,10 @@ from adrefine.serving.promotion import LIKELIHOOD, Record
 
 _INPUTS = ("meta.json", "pdn.pt")  # of what the detector reads: how a photo becomes an input of the model
 _LOCK = Path("dvc.lock")
+_CHANGED = (
+    "models/refined or data/refined changed while they were promoted: another run is at work; nothing was "
+    "promoted: wait until it has ended"
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Candidate:
         files: what is kept of it, by the path in its folder.
         record: its scores of the held-out photos.
         facts: what promotion.json says of it beside the decision.
-        digest: of all files, as they were before anything was made of them; "" for no matter.
+        digest: of `files`, as they were when the scores were made; "" for no matter.
     """
 
     files: dict[str, Path]
@@ -48,10 +56,21 @@ class Candidate:
             UserError: they are not.
         """
         if self.digest and digest(files) != self.digest:
-            raise UserError(
-                "models/refined or data/refined changed while they were promoted: another run is at work; "
-                "nothing was promoted: wait until it has ended"
-            )
+            raise UserError(_CHANGED)
+
+    def copy(self, folder: Path) -> None:
+        """Copy all files into `folder`, which is empty.
+
+        Raises:
+            UserError: they changed before all were there.
+        """
+        for inside, path in self.files.items():
+            (folder / inside).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(path, folder / inside)
+            except FileNotFoundError:
+                raise UserError(_CHANGED) from None
+        self.check({inside: folder / inside for inside in self.files})
 
     @property
     def identity(self) -> str:
@@ -65,36 +84,62 @@ class Candidate:
         )
 
 
-def listed(settings: Params) -> dict[str, Path]:
+@contextmanager
+def unchanged(seen: str) -> Iterator[None]:
+    """What the block makes of the workspace belongs together, or is not used; nor is what it complains of.
+
+    Args:
+        seen: `digest` of the `watched` files from before it was known that they belong together.
+
+    Raises:
+        UserError: one of them changed.
+    """
+    try:
+        yield
+    except Exception:
+        if digest(watched()) != seen:
+            raise UserError(_CHANGED) from None
+        raise
+    if digest(watched()) != seen:
+        raise UserError(_CHANGED)
+
+
+def watched() -> dict[str, Path]:
+    """The files that a promotion is made of: what is kept, and the model that gives the scores."""
+    return listed() | {f"refined/{path}": path for path in _below(paths.MODELS / "refined")}
+
+
+def listed() -> dict[str, Path]:
     """What is kept of the refined model and its dataset, by the path in its folder."""
     kept = {paths.MANIFEST: paths.REFINED / paths.MANIFEST, "params.yaml": Path("params.yaml")}
     kept |= {"dvc.lock": _LOCK} if _LOCK.exists() else {}
     bundle = paths.MODELS / "bundle"
-    files = sorted(path for path in bundle.rglob("*") if path.is_file())
-    return kept | {path.relative_to(bundle).as_posix(): path for path in files}
+    return kept | {path.relative_to(bundle).as_posix(): path for path in _below(bundle)}
+
+
+def _below(folder: Path) -> list[Path]:
+    """Files in a folder that somebody may be deleting."""
+    return sorted(Path(there, name) for there, _, names in os.walk(folder) for name in names)
 
 
 def digest(files: dict[str, Path]) -> str:
     """Of the content of files, by their names; one that is missing counts as such."""
-    return _hash({name: path for name, path in files.items() if path.is_file()})
+    return _hash(files)
 
 
-def of_workspace(settings: Params, held: pd.DataFrame, seen: str = "") -> Candidate:
+def of_workspace(settings: Params, held: pd.DataFrame) -> Candidate:
     """The refined model, its dataset, and its scores of the photos `held` out (see `promotion.held_out`).
-
-    Args:
-        seen: `digest` of `listed` files from before it was known that they belong together.
 
     Raises:
         UserError: the graph has not run.
     """
     contents.check(paths.MODELS / "bundle")
-    files = listed(settings)
+    files = listed()
     wanted = {f"{INPUTS}/{read}/{name}" for read in settings.chosen_detector.reads for name in _INPUTS}
     inputs = {name: path for name, path in files.items() if name in wanted}
     shape = f"{settings.detector} {settings.dataset.image_size} {_fit(settings)} {_hash(inputs)}"
     record = Record("the new model", shape, _scores(settings, held))
-    return Candidate(files, record, _facts(settings), seen)
+    return Candidate(files, record, _facts(settings), digest(files))
 
 
 def _fit(settings: Params) -> str:
@@ -143,5 +188,12 @@ def _facts(settings: Params) -> dict[str, Any]:
 
 
 def _hash(files: dict[str, Path]) -> str:
-    text = "\n".join(f"{name} {sha256_file(path)}" for name, path in sorted(files.items()))
+    text = "\n".join(f"{name} {_of_content(path)}" for name, path in sorted(files.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _of_content(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except FileNotFoundError:
+        return "missing"

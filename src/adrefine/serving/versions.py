@@ -11,7 +11,6 @@ run again, comes to the same decision and goes on where it was. Nothing is ever 
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -123,10 +122,7 @@ def _add(folder: Path, candidate: Candidate, verdict: Verdict) -> str:
         return there[-1]
     name = f"{int(there[-1]) + 1 if there else 1:04d}"
     scratch = fresh_folder(folder / ".new")
-    for inside, path in candidate.files.items():
-        (scratch / inside).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, scratch / inside)
-    candidate.check({inside: scratch / inside for inside in candidate.files})
+    candidate.copy(scratch)
     write_csv(scratch / HELD_OUT, candidate.record.scores)
     reference = current(folder)
     the_best = name if verdict.best or reference is None else decision(folder, reference)["best"]
