@@ -98,6 +98,7 @@ def _child(client: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(call["env"])
     del os.environ[ADDRESS]  # what a stage starts is started as usual
+    os.environ.pop("DVC_STAGE", None)  # DVC is no parent of this process; `_end_with` ends it
     code = _run(call["argv"])
     client.sendall(bytes([code]))
     os._exit(code)

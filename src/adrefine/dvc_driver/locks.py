@@ -9,6 +9,7 @@ from pathlib import Path
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 _SHOWN = 80  # characters of a command
+_DVC, _STAGE = "DVC", "A stage"
 
 
 def mend(root: Path = Path()) -> str | None:
@@ -36,34 +37,36 @@ def mend(root: Path = Path()) -> str | None:
 
 
 def holder(root: Path = Path()) -> str | None:
-    """The living DVC process that is at work in `root`, in a line with what to do; None: there is none.
+    """The living DVC process that is at work in `root`, or a stage that outlived it, in a line with what to
+    do; None: there is none.
 
     DVC itself advises to remove its list "if there are no processes with such PIDs", also where there are.
     """
     import psutil
 
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    for pid in sorted(_listed(root / RWLOCK) | _running_in(root.resolve())):
-        if pid in mine:
-            continue
+    told: dict[str, str] = {}
+    for pid in sorted((listed(root) | _running_in(root.resolve())) - mine):
         try:
             process = psutil.Process(pid)
             command, since = process.cmdline(), time.time() - process.create_time()
+            dead = process.status() == psutil.STATUS_ZOMBIE
         except psutil.Error:
             continue
-        if process.status() != psutil.STATUS_ZOMBIE and _is_dvc(command):
+        if not dead and (what := _named(command)):
             shown = " ".join(Path(word).name if "/" in word else word for word in command)
-            return (
-                f"DVC is at work in this folder: process {pid} ({shown[:_SHOWN]}), for {_spent(since)}: wait "
-                f"until it has ended, or end it (kill {pid}). Remove no lock while it lives"
+            told.setdefault(
+                what,
+                f"{what} is at work in this folder: process {pid} ({shown[:_SHOWN]}), for {_spent(since)}: "
+                f"wait until it has ended, or end it (kill {pid}). Remove no lock while it lives",
             )
-    return None
+    return told.get(_DVC) or told.get(_STAGE)
 
 
-def _listed(path: Path) -> set[int]:
+def listed(root: Path = Path()) -> set[int]:
     """Process numbers in the list."""
     try:
-        processes = json.loads(path.read_bytes())
+        processes = json.loads((root / RWLOCK).read_bytes())
         infos = [
             *processes.get("write", {}).values(),
             *(i for some in processes.get("read", {}).values() for i in some),
@@ -74,19 +77,22 @@ def _listed(path: Path) -> set[int]:
 
 
 def _running_in(folder: Path) -> set[int]:
-    """Processes with DVC in their command whose folder this is: those that hold a lock of another kind."""
+    """Processes with DVC or a stage in their command whose folder this is: those that hold a lock of another
+    kind, or none."""
     import psutil
 
     return {
         process.pid
         for process in psutil.process_iter(["cwd", "cmdline"])
-        if process.info["cwd"] == str(folder) and _is_dvc(process.info["cmdline"] or [])
+        if process.info["cwd"] == str(folder) and _named(process.info["cmdline"] or [])
     }
 
 
-def _is_dvc(command: list[str]) -> bool:
-    """Whether a command is DVC, or DVC as our flows drive it; not one that only has it in an argument."""
-    return any(Path(word).name == "dvc" or word == "adrefine.dvc_driver.child" for word in command[:4])
+def _named(command: list[str]) -> str:
+    """DVC, for it or as our flows drive it; a stage; "" for a command that only has these in an argument."""
+    if any(Path(word).name == "dvc" or word == "adrefine.dvc_driver.child" for word in command[:4]):
+        return _DVC
+    return _STAGE if any(word.startswith("adrefine.stages.") for word in command[1:4]) else ""
 
 
 def _spent(seconds: float) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from adrefine import io, strict_yaml
-from adrefine.dvc_driver import lockfile
+from adrefine.dvc_driver import lockfile, parent
 from adrefine.errors import UserError, exit_cleanly
 
 PARAMS, GRAPH = "params.yaml", Path("dvc.yaml")
@@ -26,8 +26,13 @@ Prints = dict[str, object]  # by input: what tells whether it changed
 
 
 def run(stage: str, main: Callable[[], None]) -> None:
-    """Run `main`, the stage called so in dvc.yaml, as `exit_cleanly` does."""
-    exit_cleanly(lambda: steadily(stage, main))
+    """Run `main`, the stage called so in dvc.yaml, as `exit_cleanly` does. It ends with its DVC."""
+
+    def with_dvc() -> None:
+        parent.end_with_it()
+        steadily(stage, main)
+
+    exit_cleanly(with_dvc)
 
 
 def steadily(stage: str, main: Callable[[], None]) -> None:
