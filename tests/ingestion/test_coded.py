@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import trees
+from adrefine.datasets import formats
 from adrefine.ingestion import coded, decode
 from adrefine.ingestion.damage import BadPhoto
 from odd_files import encoded, tiff
@@ -96,3 +97,14 @@ def test_other_lengths_than_the_header_says() -> None:
         for torn in (data[:-9], data + bytes(9), data[:500] + data[510:]):
             with pytest.raises(BadPhoto, match="its header says"):
                 coded.check(torn, name)
+
+
+def test_the_size_that_a_webp_or_heif_says() -> None:
+    photo = Image.new("RGB", (123, 45), (9, 99, 200))
+    clear = encoded(photo.convert("RGBA"), "WEBP")
+    for data in (encoded(photo, "WEBP"), encoded(photo, "WEBP", lossless=True), clear):
+        assert coded.pixels(data) == 123 * 45
+    if "HEIF" in formats.FORMATS:
+        formats.make_ready()
+        assert 123 * 45 <= coded.pixels(encoded(photo, "HEIF")) <= 192 * 128  # whole blocks of 64
+    assert coded.pixels(encoded(photo)) == coded.pixels(b"") == coded.pixels(b"RIFF") == 0

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adrefine.datasets.formats import FORMATS, make_ready
 from adrefine.ingestion import damage, decode, worker
 from adrefine.ingestion.damage import BadPhoto, OutOfMemory
 from adrefine.ingestion.worker import Job, WorkerSettings
@@ -76,6 +77,38 @@ def test_a_good_photo_under_a_limit_is_not_set_aside(tmp_path: Path, kind: str) 
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("adrefine: error: large.img: not enough memory ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "JPEG2000", "JPEG", "HEIF", "PNG", "TIFF"])
+def test_no_decoder_calls_lacking_memory_damage(tmp_path: Path, kind: str) -> None:
+    """Four megapixels where 8 to 80 MB are left: decoders say "broken data stream", "failed to read next
+    frame" or "opj_decode failed" of a good photo. It is read, or one line says that memory was lacking."""
+    if kind not in FORMATS:
+        pytest.skip("without the extra heic")
+    make_ready()
+    rows = np.arange(2000, dtype=np.uint8)
+    grey = Image.fromarray(np.add.outer(rows, rows)).convert("RGB")
+    grey.save(tmp_path / "photo", kind, **({"progressive": True} if kind == "JPEG" else {}))
+    code = (
+        "import sys, resource, psutil, tifffile; from adrefine.ingestion import decode\n"
+        "from adrefine.ingestion.damage import BadPhoto, OutOfMemory\n"
+        "decode.make_ready(); data = open(sys.argv[1], 'rb').read()\n"
+        "left = psutil.Process().memory_info().vms + int(sys.argv[2]) * 2**20\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (left, left))\n"
+        "try: print('read', decode.read(data, 100).width)\n"
+        "except OutOfMemory as error: print(error)"
+    )
+    for left in ("8", "24", "80"):
+        command = [sys.executable, "-c", code, str(tmp_path / "photo"), left]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.stdout.startswith(("read 2000", "not enough memory for its ")), done.stderr
+
+
+def test_what_is_damaged_stays_so_where_there_is_memory() -> None:
+    whole = encoded(GREY, "WEBP")
+    for data in (whole[:30], b"RIFF", whole[:12] + bytes(40), b"\0\0\0\x18ftypheic" + bytes(9)):
+        with pytest.raises(BadPhoto):
+            decode.read(data, 100)
 
 
 def test_transparency_over_black_a_few_rows_at_a_time_is_the_same() -> None:

@@ -15,6 +15,7 @@ _ZEROS = re.compile(rb"\0{64,}")  # good files have up to 16: what is coded look
 _PIXELS = (b"VP8 ", b"VP8L")  # parts of a WebP
 _STREAM = b"\xff\x4f\xff\x51"  # how the data of a JPEG 2000 begins
 _NEEDED = 6  # bytes: without its last ones no WebP can be decoded, 4 at most
+_HEADER = 2**16  # bytes: a HEIF says its sizes before its pixels
 
 
 def check(data: bytes, kind: str | None) -> None:
@@ -36,6 +37,33 @@ def check(data: bytes, kind: str | None) -> None:
         check_length(data, *_said_by_bmp(data))
     elif kind == "JPEG2000":
         check_zeros(data[max(0, data.find(_STREAM)) :])
+
+
+def pixels(data: bytes) -> int:
+    """How many pixels the header of a WebP or HEIF says; 0 for others, and where it says nothing.
+
+    WebP: RFC 9649, sections 2.5 to 2.7. HEIF: the largest `ispe` box (ISO/IEC 23008-12, 6.5.3).
+    """
+    if data[:4] == b"RIFF":
+        width, height = _size_of_webp(data)
+        return width * height
+    if data[4:8] == b"ftyp":
+        boxes = [data[at.end() : at.end() + 12] for at in re.finditer(b"ispe", data[:_HEADER])]
+        sizes = [(int.from_bytes(box[4:8], "big"), int.from_bytes(box[8:12], "big")) for box in boxes]
+        return max((width * height for width, height in sizes), default=0)
+    return 0
+
+
+def _size_of_webp(data: bytes) -> tuple[int, int]:
+    def number(start: int, end: int) -> int:
+        return int.from_bytes(data[start:end], "little")
+
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return number(24, 27) + 1, number(27, 30) + 1
+    if kind == b"VP8L":
+        return (number(21, 25) & 0x3FFF) + 1, (number(21, 25) >> 14 & 0x3FFF) + 1
+    return (number(26, 28) & 0x3FFF, number(28, 30) & 0x3FFF) if kind == b"VP8 " else (0, 0)
 
 
 def check_zeros(data: bytes) -> None:

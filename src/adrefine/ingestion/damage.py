@@ -22,11 +22,15 @@ class BadPhoto(Exception):
     """A photo or mask that cannot be used; the message is the reason, in one line."""
 
 
+class Unread(BadPhoto):
+    """A decoder gave up, for whatever reason it names: many call lacking memory damage."""
+
+
 class OutOfMemory(UserError):
     """A photo may be good, but this machine has not the memory to read it."""
 
 
-def unread(error: Exception, what: str = "damaged or truncated") -> BadPhoto:
+def unread(error: Exception, what: str = "damaged or truncated") -> Unread:
     """What a decoder's error says of its photo.
 
     Raises:
@@ -35,7 +39,7 @@ def unread(error: Exception, what: str = "damaged or truncated") -> BadPhoto:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError) or is_no_memory(text):
         raise MemoryError from error
-    return BadPhoto(f"{what}: {text.split(' at 0x')[0][:120]}")  # an address would differ from run to run
+    return Unread(f"{what}: {text.split(' at 0x')[0][:120]}")  # an address would differ from run to run
 
 
 def is_no_memory(text: str) -> bool:
@@ -50,6 +54,16 @@ def without_memory(pixels: int) -> BadPhoto:
     Raises:
         OutOfMemory: what the pixels need is not there.
     """
+    need_memory(pixels)
+    return BadPhoto("damaged: it asks for more memory than its pixels need")
+
+
+def need_memory(pixels: int) -> None:
+    """Look whether a photo of so many pixels could be read at all.
+
+    Raises:
+        OutOfMemory: it could not.
+    """
     try:
         np.empty(pixels * _PIXEL + _ROOM, dtype=np.uint8)
     except MemoryError:
@@ -57,7 +71,6 @@ def without_memory(pixels: int) -> BadPhoto:
             f"not enough memory for its {pixels / 1e6:.0f} megapixels: give this machine or container more, "
             "or set dataset.max_megapixels so that it is set aside"
         ) from None
-    return BadPhoto("damaged: it asks for more memory than its pixels need")
 
 
 def check_zeros(rows: npt.NDArray[np.generic]) -> None:

@@ -8,7 +8,8 @@ set is known (`scales`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -19,7 +20,7 @@ from PIL import Image
 from adrefine import io
 from adrefine.datasets.formats import FORMATS, make_ready, name_of
 from adrefine.ingestion import coded, damage, deep, jpeg, marks, scales, tiff
-from adrefine.ingestion.damage import BadPhoto, unread, without_memory
+from adrefine.ingestion.damage import BadPhoto, Unread, need_memory, unread, without_memory
 from adrefine.ingestion.samples import Samples
 
 # Pillow's own limit cannot be set per dataset; ours is checked from the header instead.
@@ -69,7 +70,7 @@ def read(
         BadPhoto: unreadable, truncated, empty, too large, too small, of a kind that would come out wrong.
         OutOfMemory: whatever it is, there is not the memory to read it.
     """
-    try:
+    with _enough_memory(data, max_megapixels):
         decoded = _decode(data, max_megapixels, at_least, gate)
         if isinstance(decoded, Samples):
             return decoded
@@ -79,8 +80,22 @@ def read(
             raise
         except Exception as error:
             raise unread(error, f"colour mode {decoded.image.mode} cannot be converted") from None
+
+
+@contextmanager
+def _enough_memory(data: bytes, max_megapixels: float) -> Iterator[None]:
+    """What a decoder cannot read in the block is damaged only if there was the memory to read it.
+
+    Raises:
+        OutOfMemory: there was not.
+    """
+    try:
+        yield
     except MemoryError:
         raise without_memory(_pixels(data)) from None
+    except Unread:
+        need_memory(min(_pixels(data), int(max_megapixels * 1e6)))
+        raise
 
 
 def of_image(image: Image.Image) -> Decoded | Samples:
@@ -110,14 +125,12 @@ def on_scale(samples: Samples, scale: scales.Scale) -> Decoded:
 
 def mask(data: bytes, max_megapixels: float, gate: Gate | None = None) -> Decoded:
     """Decode a mask: mode L, 255 where the photo is defective, else 0; see `marks`, and `read`."""
-    try:
+    with _enough_memory(data, max_megapixels):
         decoded = _decode(data, max_megapixels, None, gate)
         if isinstance(decoded, Samples):
             marked = marks.of_samples(decoded)
         else:
             marked = marks.of_image(decoded.image, lossy=data[:2] == _JPEG)
-    except MemoryError:
-        raise without_memory(_pixels(data)) from None
     return Decoded(
         Image.fromarray(np.where(marked, 255, 0).astype(np.uint8)), marked.shape[1], marked.shape[0]
     )
@@ -195,7 +208,7 @@ def _decode(data: bytes, max_megapixels: float, at_least: int | None, gate: Gate
     except MemoryError:
         raise
     except Exception:
-        raise BadPhoto(name_of(data)) from None
+        raise Unread(name_of(data)) from None
     check(*image.size)
     try:
         return _load(image, data, at_least)
@@ -257,12 +270,12 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _pixels(data: bytes) -> int:
-    """By the header alone; 0 if it says nothing."""
+    """By the header alone; 0 if it says nothing. Some decoders read one only where the pixels have room."""
     try:
         width, height = Image.open(BytesIO(data), formats=FORMATS).size
         return width * height
     except Exception:
-        return 0
+        return coded.pixels(data)
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import simplejpeg
 
-from adrefine.ingestion.damage import BadPhoto, is_no_memory
+from adrefine.ingestion.damage import BadPhoto, Unread, is_no_memory
 
 _TOLD = ("corrupt jpeg data", "premature end", "inconsistent progression")  # libjpeg, of wrong pixels
 _SCANS = 100  # of a progressive JPEG: cameras write one, encoders about ten; each goes through all pixels
@@ -49,7 +49,7 @@ def check(data: bytes) -> None:
         if is_no_memory(text):
             raise MemoryError from error
         if text.lower().startswith(_TOLD):
-            raise BadPhoto(f"damaged or truncated: {text[:100]}") from None
+            raise Unread(f"damaged or truncated: {text[:100]}") from None
         return
     if first and half:
         _check_means(means, half / first.step, first.step)

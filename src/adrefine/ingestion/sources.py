@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -19,6 +20,7 @@ def read_bytes(root: Path, source: str, max_megapixels: float, follow_links: boo
     Raises:
         BadPhoto: a name or link that leaves the root, a pipe or a monstrous file (refused unread), or one
             that cannot be read.
+        MemoryError: there is no room for it.
     """
     row = None if (root / source).is_file() else hdf5.parts_of(source)
     path = root / (row[0] if row else source)
@@ -41,6 +43,9 @@ def read_bytes(root: Path, source: str, max_megapixels: float, follow_links: boo
         return path.read_bytes() if row is None else hdf5.png(path, *row[1:])
     except (KeyError, IndexError) as error:
         raise BadPhoto(f"no such row: {error}") from None
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself, before Python 3.13
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            raise MemoryError from None
+        # RuntimeError: a link that leads to itself, before Python 3.13
         reason = getattr(error, "strerror", None) or "a symbolic link that leads to itself"
         raise BadPhoto(f"cannot be read: {reason}") from None
