@@ -46,7 +46,7 @@ def test_out_of_memory_is_not_damage(
 
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fail)
     monkeypatch.setattr(damage.np, "empty", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
-    with pytest.raises(OutOfMemory, match=r"^good\.png: not enough memory for its 0 megapixels"):
+    with pytest.raises(OutOfMemory, match=r"^good\.png: not enough memory to read it"):
         worker.process(settings(tmp_path), Job(0, "good.png", ""))
 
 
@@ -101,7 +101,7 @@ def test_no_decoder_calls_lacking_memory_damage(tmp_path: Path, kind: str) -> No
     for left in ("8", "24", "80"):
         command = [sys.executable, "-c", code, str(tmp_path / "photo"), left]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.stdout.startswith(("read 2000", "not enough memory for its ")), done.stderr
+        assert done.stdout.startswith(("read 2000", "not enough memory ")), done.stderr
 
 
 def test_what_is_damaged_stays_so_where_there_is_memory() -> None:

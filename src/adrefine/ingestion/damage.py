@@ -67,8 +67,9 @@ def need_memory(pixels: int) -> None:
     try:
         np.empty(pixels * _PIXEL + _ROOM, dtype=np.uint8)
     except MemoryError:
+        what = f"for its {pixels / 1e6:.0f} megapixels" if pixels >= 1e6 else "to read it"
         raise OutOfMemory(
-            f"not enough memory for its {pixels / 1e6:.0f} megapixels: give this machine or container more, "
+            f"not enough memory {what}: give this machine or container more, "
             "or set dataset.max_megapixels so that it is set aside"
         ) from None
 

@@ -138,7 +138,8 @@ def _take_one(
         data = sources.read_bytes(inbox.resolve(), name, max_megapixels)
         decode.photo(data, max_megapixels)
     except (OutOfMemory, MemoryError) as error:
-        raise UserError(f"{source} stays where it is: {error or 'not enough memory to read it'}") from None
+        why = error if isinstance(error, OutOfMemory) else "not enough memory to read it"
+        raise UserError(f"{source} stays where it is: {why}") from None
     except decode.BadPhoto as error:
         if source.exists():
             _reject(inbox, name, str(error))
