@@ -94,7 +94,7 @@ def _enough_memory(data: bytes, max_megapixels: float) -> Iterator[None]:
     except MemoryError:
         raise without_memory(_pixels(data)) from None
     except Unread:
-        need_memory(min(_pixels(data), int(max_megapixels * 1e6)))
+        need_memory(int(min(_pixels(data), max_megapixels * 1e6)))
         raise
 
 
