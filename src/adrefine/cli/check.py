@@ -45,7 +45,8 @@ def check(chosen: argparse.Namespace) -> None:
         settings = params.load_whole()
         preflight.check_settings(settings)
         seen = _look(settings)
-        warnings = [*filter(None, [busy]), *health.advice(), *(seen.problems() if seen else [])]
+        found = [*_nothing_to_hide(settings, seen), *seen.problems()] if seen else []
+        warnings = [*filter(None, [busy]), *health.advice(), *found]
     except UserError as error:
         if chosen.json:
             print_json({"sound": False, "error": str(error), "mended": mended})
@@ -64,6 +65,17 @@ def check(chosen: argparse.Namespace) -> None:
             print(f"{settings.dataset.root}: {seen.files}\n{seen.seen()}")
         for line in warnings:
             print(f"warning: {line}")
+
+
+def _nothing_to_hide(settings: Params, seen: Look) -> list[str]:
+    """What inject_noise would say after ingest."""
+    noise = settings.noise
+    if noise.mode == "as_given" or not noise.level or seen.defective:
+        return []
+    return [
+        f"noise.level = {noise.level:g} hides known defects among the training photos, but none of the "
+        f"{seen.photos:,} photos is labelled a defect: set noise.level to 0"
+    ]
 
 
 def _look(settings: Params) -> Look | None:
