@@ -94,7 +94,7 @@ def inbox() -> str:
         and not undecided.exists()
         and intake.look(arrivals, SUFFIXES)
     ):
-        get_run_logger().info("Nothing is promoted yet: first what is there without the new photos")
+        get_run_logger().info("Nothing is promoted yet: first the model without the new photos")
         reproduce()
         promote()
     if not (take(settings, seen) if seen else 0) and not undecided.exists():

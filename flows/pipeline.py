@@ -44,7 +44,7 @@ def arguments() -> dict[str, Any]:
     parser.add_argument("--detector", choices=get_args(DetectorName))
     parser.add_argument("--dataset", choices=get_args(LayoutName), help="how the photos are laid out")
     parser.add_argument("--root", help="folder of the photos")
-    parser.add_argument("--force", action="store_true", help="run every stage, up to date or not")
+    parser.add_argument("--force", action="store_true", help="run every stage, even if it is up to date")
     return vars(parser.parse_args())
 
 
@@ -136,7 +136,7 @@ def pipeline(
         detector: the model that is trained
         dataset: how the photos are laid out
         root: folder of the photos
-        force: run every stage, up to date or not
+        force: run every stage, even if it is up to date
     """
     changes = settings.choices(strategy, lambda_, noise, detector, dataset, root)
     for key in settings.write(changes):

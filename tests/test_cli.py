@@ -22,7 +22,7 @@ HEAVY = {"torch", "pandas", "numpy", "PIL", "sklearn", "matplotlib", "dvc", "pre
 def test_a_sound_file_is_one_line(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     cli.run(["check"])
-    assert capsys.readouterr() == ("params.yaml is sound: demo, padim, consensus\n", "")
+    assert capsys.readouterr() == ("params.yaml is correct: demo, padim, consensus\n", "")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_without_a_file_one_is_made(project):
         (["ab", "keep"], "3 training photos have an id that begins with 'ab': give more of it"),
         (["zz", "keep"], "no training photo has an id that begins with 'zz'"),
         (["test9", "keep"], "no training photo has an id that begins with 'test9'"),
-        (["abcd"], "what is to be done with abcd\\? Add keep, remove or unsure"),
+        (["abcd"], "no answer was given for abcd: add keep, remove or unsure"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(project, arguments, says):

@@ -133,7 +133,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.json")
     (tmp_path / "zero").symlink_to("/dev/zero")
     for name in ("a.json", "zero"):
-        with pytest.raises(UserError, match="is no file but a pipe or a device"):
+        with pytest.raises(UserError, match="is a pipe or a device, not a file"):
             io.content(tmp_path / name)
 
 

@@ -115,7 +115,7 @@ def test_layouts_are_named_in_the_order_of_their_table():
 def test_check_is_quick_for_it_imports_no_heavy_package():
     code = f"from adrefine import cli; cli.run(['check']); import sys; print({STAY_OUT} & sys.modules.keys())"
     done = run(code=code.replace(str(STAY_OUT), f"set({STAY_OUT})"))
-    assert done.stdout.splitlines() == ["params.yaml is sound: demo, padim, consensus", "set()"], done
+    assert done.stdout.splitlines() == ["params.yaml is correct: demo, padim, consensus", "set()"], done
 
 
 def test_an_installed_package_adds_its_name_and_section(tmp_path):
@@ -142,7 +142,7 @@ def test_a_broken_plug_in_is_one_line_that_names_its_package(tmp_path, entry, mo
     done = run(package(tmp_path, "adrefine.strategies", entry, module))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    for part in ("`three` of foreign 1.2", "adrefine.strategies", reason, "mend or uninstall that package"):
+    for part in ("`three` of foreign 1.2", "adrefine.strategies", reason, "repair or uninstall that package"):
         assert part in done.stderr
 
 
@@ -161,13 +161,13 @@ def test_a_name_that_a_section_has_already_is_refused(tmp_path, name):
     done = run(package(tmp_path, "adrefine.detectors", f"{name} = foreign:Settings"))
     assert done.returncode == 2
     assert f"`{name}` of foreign 1.2" in done.stderr
-    assert "is taken" in done.stderr
+    assert "already has that name" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ("adrefine.strategies.ors:Osr", "the module adrefine.strategies.ors, which is not there"),
+        ("adrefine.strategies.ors:Osr", "the module adrefine.strategies.ors, which does not exist"),
         ("adrefine.strategies.irp:Ipr", "which is not there: did you mean `Irp`"),
         ("adrefine.strategies.osr:OneShotRemoval", "which is no StrategySettings"),
     ],

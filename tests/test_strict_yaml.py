@@ -75,13 +75,13 @@ def test_a_value_that_cannot_be_is_refused_with_its_key(tmp_path, value, why):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[" * 500, "line 1: sections and lists in each other, over 20 deep"),
-        ("a: " + "{b: " * 500 + "}" * 500, "over 20 deep"),
-        ("".join(" " * n + f"k{n}:\n" for n in range(400)), "over 20 deep"),
+        ("[" * 500, "line 1: sections and lists are nested more than 20 deep"),
+        ("a: " + "{b: " * 500 + "}" * 500, "more than 20 deep"),
+        ("".join(" " * n + f"k{n}:\n" for n in range(400)), "more than 20 deep"),
         (LAUGHS, "more than 20000 keys and values"),
         (MERGES, "more than 20000 keys and values"),
-        ("osr: &a\n  lambda: *a\n", "line 1: it holds an alias of itself"),
-        ("a: 1\n" * 100_000, "500000 bytes: more than 262144 are no file of settings"),
+        ("osr: &a\n  lambda: *a\n", "line 1: it contains an alias of itself"),
+        ("a: 1\n" * 100_000, "500000 bytes: a file of settings may have at most 262144"),
         ("? [a]\n: 1\n", "not valid YAML"),
         ("? {a: 1}\n: 1\n", "not valid YAML"),
         ("noise:\n  n_train: !\n", "line 2: a lone `!`"),

@@ -36,7 +36,7 @@ def _digest(folder: Path) -> str:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     if not paths or (folder / _UNUSED).exists():
         raise UserError(
-            f"{folder}, which the detector reads, is not made: run `dvc repro -f -s embed pretrain_pdn`"
+            f"{folder}, which the detector reads, is missing: run `dvc repro -f -s embed pretrain_pdn`"
         )
     lines = [f"{path.relative_to(folder).as_posix()} {sha256_file(path)}" for path in paths]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -103,7 +103,7 @@ def content(path: Path) -> bytes:
     """
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise UserError(f"{path} is no file but a pipe or a device: take it away")
+            raise UserError(f"{path} is a pipe or a device, not a file: remove it")
         return file.read()
 
 

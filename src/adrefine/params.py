@@ -374,7 +374,7 @@ def _registered(model: type[Section], *registries: Registry) -> dict[str, Any]:
             if hasattr(model, name) or name in model.model_fields or name in dict(sections[:place]):
                 owner = next(filter(None, (registry.added(name) for registry in registries)), None)
                 raise UserError(
-                    f"the plug-in `{name}` of {origin(owner)}: that name of a section of params.yaml is taken"
+                    f"the plug-in `{name}` of {origin(owner)}: a section of params.yaml already has that name"
                 )
     except UserError as error:
         _BROKEN.append(error)

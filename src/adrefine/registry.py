@@ -80,7 +80,7 @@ class Registry:
             return f"the registry of `{self.key}`: `{name}` names {target}, which is no {kind.__name__}"
         return (
             f"the plug-in `{name}` of {origin(self.added(name))} ({self.group}) is no {kind.__name__}: "
-            "mend or uninstall that package"
+            "repair or uninstall that package"
         )
 
     def _points(self) -> tuple[EntryPoint, ...]:
@@ -127,7 +127,7 @@ def _ours(name: str, key: str, target: str) -> Any:
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise UserError(f"{line} the module {module}, which is not there") from None
+        raise UserError(f"{line} the module {module}, which does not exist") from None
     except AttributeError as error:
         if error.obj is not sys.modules.get(module):
             raise
@@ -148,5 +148,5 @@ def _load(point: EntryPoint, group: str) -> Any:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
             f"the plug-in `{point.name}` of {origin(point)} ({group}: {point.value}) cannot be loaded, "
-            f"{reason}: mend or uninstall that package"
+            f"{reason}: repair or uninstall that package"
         ) from None

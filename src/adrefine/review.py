@@ -159,7 +159,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             elif any(cells):
                 if any(cells[len(names) :]):
                     raise UserError(
-                        f"{path} line {line}: more cells than columns: put a note with a {delimiter!r} in "
+                        f"{path} line {line}: more cells than columns: put notes that contain a "
+                        f"{delimiter!r} in "
                         "double quotes"
                     )
                 row = dict(zip(names, map(wild, cells), strict=False))

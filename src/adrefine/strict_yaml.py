@@ -43,7 +43,7 @@ def parsed(content: bytes | str, where: str) -> Any:
         UserError: as of `read`.
     """
     if len(content) > _BYTES:
-        raise UserError(f"{where} has {len(content)} bytes: more than {_BYTES} are no file of settings")
+        raise UserError(f"{where} has {len(content)} bytes: a file of settings may have at most {_BYTES}")
     try:
         return loads(content)
     except _Refused as error:
@@ -79,7 +79,7 @@ def _refuse_twins(root: yaml.Node) -> None:
             left += [child for _, child in _children(node)]
             names = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
             if len(names) > len({name for name in names if isinstance(name, str)}):
-                raise _Refused("a key twice, or one that is no word")
+                raise _Refused("a key appears twice, or is not a word")
 
 
 def _depth(content: bytes | str, kind: type[Any]) -> int:
@@ -121,7 +121,7 @@ class _Loader(yaml.SafeLoader):
         self._depth += 1
         if self._depth > _DEPTH:
             line = self.peek_event().start_mark.line + 1
-            raise _Refused(f"line {line}: sections and lists in each other, over {_DEPTH} deep")
+            raise _Refused(f"line {line}: sections and lists are nested more than {_DEPTH} deep")
         event = self.peek_event()
         if getattr(event, "tag", None) == "!":  # nothing to YAML 1.1, an empty word to 1.2
             raise _Refused(f"line {event.start_mark.line + 1}: a lone `!`: remove it, or put it in quotes")
@@ -169,12 +169,14 @@ def _bounded(root: yaml.Node, most: int = _NODES) -> None:
         if id(node) in sizes:
             known = sizes[id(node)]
             if known is None:
-                raise _Refused(f"line {node.start_mark.line + 1}: it holds an alias of itself")
+                raise _Refused(f"line {node.start_mark.line + 1}: it contains an alias of itself")
             return known
         sizes[id(node)] = None
         total = 1 + sum(size(child) for _, child in _children(node))
         if total > most:
-            raise _Refused(f"more than {most} keys and values, with those of aliases: too many for settings")
+            raise _Refused(
+                f"more than {most} keys and values, aliases included: too many for a file of settings"
+            )
         sizes[id(node)] = total
         return total
 

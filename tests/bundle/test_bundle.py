@@ -53,9 +53,9 @@ def test_check_passes_a_whole_one_and_names_what_is_wrong(
     bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli.run(["bundle", "check", str(bundle)])
-    assert "is whole: padim of clubs" in capsys.readouterr().out
+    assert "is complete: padim of clubs" in capsys.readouterr().out
     (bundle / "model" / "padim.pt").write_bytes(b"other")
-    with pytest.raises(UserError, match=r"model/padim\.pt is not the file that was written"):
+    with pytest.raises(UserError, match=r"model/padim\.pt was changed or damaged"):
         cli.run(["bundle", "check", str(bundle)])
     (bundle / "model" / "padim.pt").unlink()
     with pytest.raises(UserError, match=r"has no model/padim\.pt"):
@@ -98,7 +98,7 @@ def test_loading_runs_no_code(bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.chdir(tmp_path)
     evil = pickle.dumps(_Runs())
     (bundle / "model" / "padim.pt").write_bytes(evil)
-    with pytest.raises(UserError, match=r"padim\.pt is not the file that was written"):
+    with pytest.raises(UserError, match=r"padim\.pt was changed or damaged"):
         load_model(bundle)
     known = json.loads((bundle / contents.FILE).read_text())
     known["files"]["model/padim.pt"] = hashlib.sha256(evil).hexdigest()  # by who made the whole bundle

@@ -204,7 +204,7 @@ def test_isp_ad_files_that_it_does_not_know(tmp_path: Path, monkeypatch: pytest.
         ingest("isp_ad", root, tmp_path / "out")
     monkeypatch.setitem(sys.modules, "h5py", None)
     (root / "broken.hdf5").rename(root / "other.h5")
-    with pytest.raises(UserError, match=r"needs h5py to be read: pip install 'adrefine\[hdf5\]'"):
+    with pytest.raises(UserError, match=r"can only be read with h5py: pip install 'adrefine\[hdf5\]'"):
         ingest("isp_ad", root, tmp_path / "out")
 
 

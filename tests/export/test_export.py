@@ -141,7 +141,7 @@ def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest
     right = Graph.forward
     monkeypatch.setattr(Graph, "forward", lambda self, photo: (right(self, photo)[0] * 1.02,))
     order = Order(made("padim").bundle, "torchscript", tmp_path / "out", pngs("padim")[-4:], maps=False)
-    with pytest.raises(UserError, match="not the model, nothing was written: of 4 photos"):
+    with pytest.raises(UserError, match="differs too much from the model, nothing was written: of 4 photos"):
         export(order)
     assert list(tmp_path.iterdir()) == []
 

@@ -252,7 +252,7 @@ def test_another_bundle_is_used_from_the_next_photo_on(
         point(broken.name)
         assert now() == ("0002", 200.0)
         assert client.get("/healthz").status_code == 200
-    assert "is not the file that was written" in client.get("/model").json()["problem"]
+    assert "was changed or damaged" in client.get("/model").json()["problem"]
     assert "the model stays 0002" in capsys.readouterr().err
     point("0001")
     assert now() == ("0001", 100.0)

@@ -68,7 +68,7 @@ def test_a_detector_is_one_file_and_one_registry_line(copied: Project) -> None:
     check = copied.run("adrefine", "check")
     assert "has no section `knn`, which the stages read: add `knn: {}`" in check.err
     copied.set(KNN)
-    assert copied.run("adrefine", "check").out.splitlines()[0] == "params.yaml is sound: mvtec, knn, irp"
+    assert copied.run("adrefine", "check").out.splitlines()[0] == "params.yaml is correct: mvtec, knn, irp"
     assert {"select", "train", "refine", "evaluate"} <= copied.repro().ran
     metrics, report = report_of(copied)
     assert set(metrics["detection"]) == {"initial", "refined", "oracle"}
@@ -106,7 +106,7 @@ def test_five_kinds_of_an_installed_package_run_together(fresh: Project, tmp_pat
         | {"dataset.name": "listed", "embed.backbone": "edges", "synthesize.kinds": kinds}
         | {"refine.strategy": "worst_share", "worst_share": {"share": 0.2}}
     )
-    assert fresh.run("adrefine", "check").out.startswith("params.yaml is sound: listed, knn, worst_share\n")
+    assert fresh.run("adrefine", "check").out.startswith("params.yaml is correct: listed, knn, worst_share\n")
     run = fresh.repro()
     assert "defects on" in run.out
     assert "(dot " in run.out

@@ -70,7 +70,10 @@ def test_the_table_the_pictures_and_the_page(run: Made, capsys: pytest.CaptureFi
     said = capsys.readouterr()
     assert "5 photos: " in said.out
     assert "2 unreadable, see found/predictions.html" in said.out
-    assert "1 photo unlike those that trained, the first: new/deeper/odd.png: 70x50 pixels" in said.err
+    assert (
+        "1 photo that differ from the training photos, the first: new/deeper/odd.png: 70x50 pixels"
+        in said.err
+    )
     table = {row["path"]: row for row in rows(Path("found/predictions.csv"))}
     assert list(table) == sorted(table, key=lambda name: ("deeper" in name, name))
     assert table["new/cut.png"]["verdict"] == table["new/empty.jpg"]["verdict"] == "unreadable"

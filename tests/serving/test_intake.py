@@ -402,11 +402,11 @@ def test_no_folder_of_the_project_is_an_inbox(
     (tmp_path / ".dvc/config").write_text(
         "[cache]\n    dir = ../store\n['remote \"far\"']\n    url = ../made\n"
     )
-    with pytest.raises(UserError, match=r"inbox\.folder = .+: give the inbox a folder apart"):
+    with pytest.raises(UserError, match=r"inbox\.folder = .+: use a separate folder for the inbox"):
         check_folders(Path(folder), place.root, images=Path("pictures"))
     if folder.startswith("pictures"):
         return
-    with pytest.raises(UserError, match=r"inbox\.folder = .+: give the inbox a folder apart"):
+    with pytest.raises(UserError, match=r"inbox\.folder = .+: use a separate folder for the inbox"):
         take(Path(folder), ["picture.png"], place.root, place.arrivals, place.undecided, SMALL)
     assert (tmp_path / "docs/inbox/picture.png").exists()
     check_folders(Path("data/inbox"), Path("data/raw"))
@@ -421,7 +421,7 @@ def test_no_folder_of_the_project_is_an_inbox(
         ("x" * 300, r"xxx….* cannot be a folder"),
         ("nowhere", r"leads nowhere"),
         ("a file", r"is no folder"),
-        ("home", r"holds all that a user keeps"),
+        ("home", r"contains a whole home folder"),
         ("~/new", r"`inbox.folder` = '~/new': DVC does not know `~`"),
         ("$HOME/new", r"DVC does not know variables"),
     ],

@@ -92,10 +92,10 @@ def test_ours_takes_the_password_of_the_file(api: Callable[[str | None], str], h
 
 def test_anothers_needs_the_one_it_was_started_with(api: Callable[[str | None], str]) -> None:
     api("somebody:else")
-    with pytest.raises(UserError, match="does not take our password: set PREFECT_API_AUTH_STRING"):
+    with pytest.raises(UserError, match="does not accept adrefine's password: set PREFECT_API_AUTH_STRING"):
         admit()
     server._become({OURS: "a:guess"})
-    with pytest.raises(UserError, match="does not take our password"):
+    with pytest.raises(UserError, match="does not accept adrefine's password"):
         admit()
     server._become({OURS: "somebody:else"})
     admit()

@@ -127,7 +127,7 @@ def test_going_back_by_hand_is_respected(tmp_path: Path) -> None:
 
 def test_a_link_to_nowhere_is_told(tmp_path: Path) -> None:
     (tmp_path / "current").symlink_to("0007")
-    with pytest.raises(UserError, match="leads to no promoted version"):
+    with pytest.raises(UserError, match="does not point to a promoted version"):
         current(tmp_path)
 
 

@@ -96,7 +96,7 @@ def test_what_is_refused_writes_nothing(here: Path, monkeypatch: pytest.MonkeyPa
         cli.run(["init"])
     assert list(here.iterdir()) == []
     (here / "dvc.yaml").write_text("stages: {}\n")
-    with pytest.raises(UserError, match=r"is a project already \(dvc.yaml\)"):
+    with pytest.raises(UserError, match=r"is already a project \(dvc.yaml\)"):
         cli.run(["init", "--photos", "../photos/bottle"])
 
 

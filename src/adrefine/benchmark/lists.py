@@ -30,7 +30,8 @@ def file_of(pattern: str | None, level: float, seed: int) -> Path | None:
     path = Path(pattern.replace("{percent}", f"{100 * level:g}").replace("{seed}", str(seed)))
     if not path.is_file():
         raise UserError(
-            f"lists: {path} is missing: see the head of the benchmark file, where lists come from"
+            f"lists: {path} is missing: the comment at the top of the benchmark file says where to get "
+            "the lists"
         )
     return path
 
@@ -50,7 +51,7 @@ def inject(table: pd.DataFrame, path: Path, root: Path) -> pd.DataFrame:
         raise UserError(f"{path} lists no photo of {root.name}/")
     missing = [name for name in own[~own.isin(table["source"])] if not (root / name).is_file()]
     if missing:  # a photo that ingest left out, such as one that is there twice, is no mistake of the list
-        raise UserError(f"{path}: {root.name}/{missing[0]} is not in {root}: is the dataset whole?")
+        raise UserError(f"{path}: {root.name}/{missing[0]} is not in {root}: is the dataset complete?")
     listed = table["source"].isin(own)
     noisy = table.assign(in_test=(table["split"] == "test").astype(int))
     noisy["injected"] = (listed & (table["label"] == DEFECT)).astype(int)

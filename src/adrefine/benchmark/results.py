@@ -122,6 +122,6 @@ def _read(path: Path) -> list[dict[str, Any]]:
         ).reindex(columns=list(COLUMNS))
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"{path} is no table of benchmark results ({error}): move it away to start anew"
+            f"{path} is not a table of benchmark results ({error}): move it away to start anew"
         ) from None
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]

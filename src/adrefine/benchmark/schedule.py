@@ -47,7 +47,8 @@ def results(work: Callable[[J], R], cells: Sequence[Sequence[J]], workers: int) 
     except BrokenProcessPool:
         lost = " or ".join(str(job) for job, _ in running.values())
         raise UserError(
-            f"a process died (out of memory?) at {lost}: run again with fewer --workers, it goes on from here"
+            f"a process died (out of memory?) at {lost}: run again with fewer --workers; it continues "
+            "from here"
         ) from None
     finally:
         for child in multiprocessing.active_children() if running else []:

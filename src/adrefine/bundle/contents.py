@@ -143,7 +143,7 @@ def check(folder: Path) -> Contents:
     contents = read(folder)
     for name, digest in contents.files.items():
         if not (folder / name).is_file():
-            raise UserError(f"{folder} has no {name}, which belongs to it: copy the bundle again")
+            raise UserError(f"{folder} has no {name}, which is part of the bundle: copy the bundle again")
         if sha256_file(folder / name) != digest:
-            raise UserError(f"{folder / name} is not the file that was written: copy the bundle again")
+            raise UserError(f"{folder / name} was changed or damaged: copy the bundle again")
     return contents

@@ -36,6 +36,6 @@ def bundle(chosen: argparse.Namespace) -> None:
         print_json({"whole": True, **checked.model_dump(exclude={"files"}), "files": len(checked.files)})
         return
     print(
-        f"{chosen.path} is whole: {checked.detector} of {checked.dataset['name']}, "
+        f"{chosen.path} is complete: {checked.detector} of {checked.dataset['name']}, "
         f"{len(checked.files)} files, schema {checked.schema_version}"
     )

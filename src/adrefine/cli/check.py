@@ -20,7 +20,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "check",
         help="say at once what is wrong with params.yaml (`dvc repro` reads it only where a stage runs); "
         "repair dvc.lock and DVC's list of locks if DVC was killed while it wrote them",
-        description="Says in one line what is wrong with params.yaml, or that it is sound. Exit code 2: "
+        description="Says in one line what is wrong with params.yaml, or that it is correct. Exit code 2: "
         "something is wrong.",
     )
     add_json(parser)
@@ -60,7 +60,7 @@ def check(chosen: argparse.Namespace) -> None:
     if chosen.json:
         print_json({"sound": True, **names, "mended": mended, **files, "warnings": warnings})
     else:
-        print(f"params.yaml is sound: {', '.join(names.values())}")
+        print(f"params.yaml is correct: {', '.join(names.values())}")
         if seen:
             print(f"{settings.dataset.root}: {seen.files}\n{seen.seen()}")
         for line in warnings:

@@ -12,7 +12,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The subcommand and its help."""
     parser = commands.add_parser(
         "diff",
-        help="say which photos two versions of the dataset keep, why, and what it did to the detector",
+        help="compare which photos two versions of the dataset keep, why, and the effect on the detector",
         description="A version is a git revision, the name of an experiment, promoted/NNNN, a manifest file, "
         "or `workspace`. Nothing is checked out. Scores are in units of the limit: over 1 a photo may go.",
         epilog="Example: adrefine diff HEAD~1 HEAD --html diff.html",

@@ -23,7 +23,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "cleaning and without the hidden defects (ceiling), and the share of that gain that is reached.",
         epilog="Example: dvc exp run -n osr -S refine.strategy=osr && adrefine exp",
     )
-    parser.add_argument("-n", type=int, default=20, metavar="N", help="at most so many; default: 20")
+    parser.add_argument("-n", type=int, default=20, metavar="N", help="largest number; default: 20")
     add_json(parser)
     parser.set_defaults(run=exp)
 

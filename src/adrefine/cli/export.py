@@ -16,18 +16,20 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "export",
         help="turn a trained model into a file that ONNX Runtime, OpenVINO or TorchScript executes",
-        description="Writes one graph from photo to score and map, with an example that needs no adrefine. "
+        description="Writes one graph from photo to score and map, and an example without adrefine. "
         "The graph is compared with the model on held-out and test photos; if it differs, nothing is "
         "written. export.json has the figures.",
         epilog="Example: adrefine export --model models/bundle --format onnx --out plant/",
     )
     add_model(parser)
-    parser.add_argument("--format", choices=FORMATS, required=True, help="for which runtime")
+    parser.add_argument(
+        "--format", choices=FORMATS, required=True, help="runtime that will execute the graph"
+    )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FOLDER",
-        help="where to; default: exports/FORMAT, with -int8 if asked for",
+        help="output folder; default: exports/FORMAT, with -int8 added for --int8",
     )
     parser.add_argument(
         "--photos",
@@ -42,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="size of the photos that the graph takes, or `working`: pictures at the working size; default: "
         "the size of the photos that trained, if they have one",
     )
-    parser.add_argument("--no-map", action="store_true", help="score alone: smaller and faster")
+    parser.add_argument("--no-map", action="store_true", help="only the score: smaller and faster")
     parser.add_argument(
         "--int8", action="store_true", help="convolutions in 8 bits, calibrated on kept training photos"
     )

@@ -23,7 +23,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("path", nargs="?", default=".", help="folder of the project; default: this one")
     parser.add_argument("--photos", help="their folder; `demo`: photos are generated. Asked for if left out")
-    parser.add_argument("--layout", help="how they lie: folder, mvtec, ... (dataset.name); default: guessed")
+    parser.add_argument("--layout", help="their layout: folder, mvtec, ... (dataset.name); default: guessed")
     parser.add_argument("--no-git", action="store_true", help="make no git repository where there is none")
     parser.set_defaults(run=init)
 

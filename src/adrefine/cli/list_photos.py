@@ -25,11 +25,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "version", nargs="?", default="workspace", help="see `adrefine log`; default: %(default)s"
     )
     which = parser.add_mutually_exclusive_group()
-    for name, what in (("kept", "photos that train"), ("removed", "photos that went"), ("all", "both")):
+    for name, what in (
+        ("kept", "photos that train"),
+        ("removed", "photos that were removed"),
+        ("all", "both"),
+    ):
         which.add_argument(f"--{name}", dest="which", action="store_const", const=name, help=what)
     parser.add_argument("--format", choices=FORMATS, default="csv", help="default: %(default)s")
     parser.add_argument(
-        "--out", type=Path, metavar="PATH", help="file, of anomalib folder; default: print it"
+        "--out", type=Path, metavar="PATH", help="file (folder with anomalib); default: print the list"
     )
     parser.set_defaults(run=list_photos, which="kept")
 

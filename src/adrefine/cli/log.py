@@ -17,7 +17,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="Example: adrefine log && adrefine diff promoted/0001 HEAD",
     )
     parser.add_argument(
-        "-n", type=int, default=20, metavar="N", help="at most so many of each kind; default: 20"
+        "-n", type=int, default=20, metavar="N", help="largest number of each kind; default: 20"
     )
     add_json(parser)
     parser.set_defaults(run=log)

@@ -109,7 +109,8 @@ def _warn(made: Sheet) -> None:
     """Once, not for each photo."""
     if made.unlike:
         print(
-            f"adrefine: warning: {counted(made.unlike, 'photo')} unlike those that trained, the first: "
+            f"adrefine: warning: {counted(made.unlike, 'photo')} that differ from the training photos, "
+            "the first: "
             f"{printable(made.first)}",
             file=sys.stderr,
         )

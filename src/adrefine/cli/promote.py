@@ -14,14 +14,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The subcommand and its help."""
     parser = commands.add_parser(
         "promote",
-        help="put the refined model into use if it is no worse than the one in use on held-out photos",
+        help="put the refined model into use if it is no worse than the best promoted one on held-out photos",
         description="Compares the model of the last `dvc repro` with the best promoted one on the photos "
         "held out from both (section `promotion` of params.yaml). A model that is no worse is copied with "
         "its dataset to a new folder in promoted/, where promoted/current leads. promoted/history.csv has "
         "every decision.",
         epilog="Example: dvc repro && adrefine promote",
     )
-    parser.add_argument("--anyway", action="store_true", help="promote it whatever the comparison says")
+    parser.add_argument("--anyway", action="store_true", help="promote it even if the comparison refuses it")
     add_json(parser)
     parser.set_defaults(run=promote)
 
@@ -54,7 +54,7 @@ def promote(chosen: argparse.Namespace) -> None:
         print(f"promoted as {version}, {link}: {verdict.reason}")
     else:
         print(f"refused, {link} stays {version}: {verdict.reason}")
-        print("The photos stay in the dataset. To promote it all the same: adrefine promote --anyway")
+        print("The photos stay in the dataset. To promote it nevertheless: adrefine promote --anyway")
 
 
 def _check_up_to_date() -> None:
@@ -74,6 +74,4 @@ def _check_up_to_date() -> None:
             raise UserError(busy) from None
         raise
     if "up to date" not in status:
-        raise UserError(
-            "models/refined is not what params.yaml and the photos would give now: run `dvc repro` first"
-        )
+        raise UserError("models/refined does not match params.yaml and the photos: run `dvc repro` first")

@@ -11,7 +11,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The subcommand and its help."""
     parser = commands.add_parser(
         "run",
-        help="check the project, mend what a killed run left, write settings, then `dvc repro`",
+        help="check the project, repair what a killed run left, write settings, then run `dvc repro`",
         description="As `adrefine check && dvc repro`. Settings given with -S are written to params.yaml "
         "first and stay there; no experiment is made, so that a stop at any moment leaves no trace in git.",
         epilog="Example: adrefine run -S detector=efficientad -S efficientad.steps=200",
@@ -19,7 +19,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "-S", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="write to params.yaml"
     )
-    parser.add_argument("--force", action="store_true", help="run every stage, up to date or not")
+    parser.add_argument("--force", action="store_true", help="run every stage, even if it is up to date")
     parser.set_defaults(run=repro)
 
 

@@ -45,10 +45,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         type=int,
         const=1,
         metavar="N",
-        help="ask for photos, one key each; with --json: print the next N and what still hides, ask nothing",
+        help="ask about photos, one key each; with --json: print the next N and the estimate, ask nothing",
     )
     parser.add_argument(
-        "--asked", default="", help="for programs: what --next --json said of how the photo was chosen"
+        "--asked", default="", help="for programs: how the photo was chosen, from the output of --next --json"
     )
     parser.add_argument(
         "--tags",
@@ -101,7 +101,7 @@ def review(chosen: argparse.Namespace) -> None:
 def answer(chosen: argparse.Namespace) -> None:
     """Add or change the answer for the training photo whose id begins with `image_id`."""
     if chosen.verdict is None:
-        raise UserError(f"what is to be done with {chosen.image_id}? Add keep, remove or unsure")
+        raise UserError(f"no answer was given for {chosen.image_id}: add keep, remove or unsure")
     if not ASKED.fullmatch(chosen.asked):
         raise UserError(f"--asked {chosen.asked!r}: give what `adrefine review --next --json` says")
     image_id = _training_photo(chosen.image_id.strip())

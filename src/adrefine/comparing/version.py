@@ -120,7 +120,7 @@ def _reader(name: str) -> Callable[[str], bytes]:
                 buffer.write(file.read())
         except (DvcException, OSError) as error:
             raise UserError(
-                f"{name}: {path} of that version is neither in DVC's cache nor in a remote "
+                f"{name}: {path} of that version is not in DVC's cache or remote "
                 f"({' '.join(str(error).split())[:100]}): run it again, or `dvc pull` where it was run"
             ) from None
         return buffer.getvalue()

@@ -81,7 +81,7 @@ def arrivals(params: Dataset) -> Path:
     """
     if params.name == "demo":
         raise UserError(
-            "dataset.name = demo: its photos are generated, it takes no new ones: set dataset.name to "
+            "dataset.name = demo: the demo generates its photos and accepts no new ones: set dataset.name to "
             "folder or mvtec and dataset.root to photos of your own"
         )
     root = locate(params)

@@ -160,6 +160,7 @@ def _entries(path: Path) -> list[os.DirEntry[str]]:
     for entry in entries:
         if _UNUSABLE.search(entry.name):
             raise UserError(
-                f"{path}: the file name {entry.name!r} has characters that no table can hold: rename it"
+                f"{path}: the file name {entry.name!r} has characters that cannot be written to a "
+                "table: rename it"
             )
     return sorted(entries, key=lambda entry: entry.name)

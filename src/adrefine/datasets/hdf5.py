@@ -58,7 +58,7 @@ def opened(path: Path, changed: int) -> Any:
     try:
         import h5py  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
-        raise UserError(f"{path} needs h5py to be read: pip install 'adrefine[hdf5]'") from None
+        raise UserError(f"{path} can only be read with h5py: pip install 'adrefine[hdf5]'") from None
     try:
         return h5py.File(path, "r")
     except OSError as error:

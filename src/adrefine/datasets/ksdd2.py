@@ -47,7 +47,7 @@ class KSDD2(Layout):
             if missing:
                 raise UserError(
                     f"{root / missing[0]} is missing, and {len(missing) - 1} more: "
-                    "ksdd2 has a ground truth for every photo, without it the label is not known"
+                    "ksdd2 needs a ground truth file for every photo, because it gives the label"
                 )
             with ThreadPoolExecutor(_THREADS) as pool:
                 defective = list(pool.map(partial(_defective, root, params.max_megapixels), masks))

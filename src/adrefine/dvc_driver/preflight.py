@@ -112,13 +112,13 @@ def check_writable(project: Path = Path()) -> None:
     """Refuse a folder that cannot be written."""
     folder = project.resolve()
     if not os.access(folder, os.W_OK):
-        raise UserError(f"{folder} cannot be written: the results are kept there")
+        raise UserError(f"{folder} cannot be written: the results are written there")
 
 
 def _check_file(path: Path) -> None:
     """Refuse a pipe, folder or link that leads nowhere where DVC reads a file."""
     if not path.is_file() and (path.is_symlink() or path.exists()):
-        raise UserError(f"{path} is no file: take it away, and put back what was there")
+        raise UserError(f"{path} is not a file: remove it, and restore the file that was there")
 
 
 def _check_place(root: Path, project: Path) -> None:
@@ -127,7 +127,7 @@ def _check_place(root: Path, project: Path) -> None:
     if project.resolve().is_relative_to(there):
         raise UserError(f"{root} holds the project itself: put the photos into a folder of their own")
     if there.parts[1:2] and there.parts[1] in _SYSTEM:
-        raise UserError(f"{root} is a folder of the system, not of photos")
+        raise UserError(f"{root} is a system folder: set dataset.root to a folder of photos")
 
 
 def check_folder(root: Path, patience: float = PATIENCE) -> None:
@@ -152,13 +152,13 @@ def check_folder(root: Path, patience: float = PATIENCE) -> None:
     before = -1
     while not done.wait(patience):
         if seen[0] == before:
-            raise UserError(f"{root} does not answer for {patience:.0f} seconds: is its disk there?")
+            raise UserError(f"{root} does not answer for {patience:.0f} seconds: is its disk connected?")
         before = seen[0]
     if failed:
-        raise UserError(f"{root} cannot be looked through ({type(failed[0]).__name__}: {failed[0]})")
+        raise UserError(f"{root} cannot be searched ({type(failed[0]).__name__}: {failed[0]})")
     if problems:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        raise UserError(f"{problems[0]}{more}: DVC cannot read that: take it out of {root}")
+        raise UserError(f"{problems[0]}{more}: DVC cannot read it: move it out of {root}")
 
 
 def _problems(folder: Path, seen: list[int], links: int = 0, depth: int = 0) -> Iterator[str]:

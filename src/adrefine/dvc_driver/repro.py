@@ -92,7 +92,7 @@ def events(force: bool = False, folder: Path | None = None) -> Generator[Event]:
     """`dvc repro`, line by line; closing the generator ends it and all that it started.
 
     Args:
-        force: run every stage, up to date or not. folder: the project; this one by default.
+        force: run every stage, even if it is up to date. folder: the project; this one by default.
 
     Raises:
         Failed: a stage failed; says which, and the last that it printed.

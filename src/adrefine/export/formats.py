@@ -40,7 +40,7 @@ def check(kind: str, int8: bool) -> None:
         UserError: one is not; or int8 was asked of a format that has none.
     """
     if int8 and kind == "torchscript":
-        raise UserError("--int8 needs --format onnx or openvino: TorchScript has no int8 worth having")
+        raise UserError("--int8 needs --format onnx or openvino: there is no useful int8 for TorchScript")
     needed = [*_NEEDS[kind], *(["nncf"] if int8 and kind == "openvino" else [])]
     if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         raise UserError(f"--format {kind} needs {' and '.join(missing)}: pip install 'adrefine[{kind}]'")

@@ -100,6 +100,6 @@ def refuse(parity: Parity) -> None:
     """
     if not (parity.score_largest <= TOLERANCE and parity.map_largest <= MAP_TOLERANCE):
         raise UserError(
-            f"the exported graph is not the model, nothing was written: of {parity.line()}; "
+            f"the exported graph differs too much from the model, nothing was written: of {parity.line()}; "
             f"{TOLERANCE:g} and {MAP_TOLERANCE:g} are allowed. Update the runtime, or take another --format"
         )

@@ -56,15 +56,16 @@ def find(contents: Contents, asked: list[str], int8: bool) -> Photos:
     if int8 and not (there and sha256_file(file) == contents.dataset["manifest_sha256"]):
         raise UserError(
             f"--int8 is calibrated on the photos that this model learned, and {file} "
-            f"{'is of another run' if there else 'is not here'}: export where and when `dvc repro` made it"
+            f"{'is of another run' if there else 'is not here'}: export in the project that made it, "
+            "before a new run"
         )
     if asked:
         photos = _of_project(file) if int8 else Photos([], "")
         return Photos(list(files.named(asked)), "given", photos.held, photos.tested, photos.kept)
     if not there:
         raise UserError(
-            "an export is compared with the model on photos, and there is no project here that has some: "
-            "give --photos FOLDER, 20 good and defective ones that trained nothing"
+            "an export is compared with the model on photos, but there is no project here with photos: "
+            "give --photos FOLDER with 20 good and defective photos that were not used for training"
         )
     return _of_project(file)
 

@@ -51,8 +51,8 @@ def of(detector: Detector, bundle: Path, contents: Contents, maps: bool) -> nn.M
     if isinstance(detector, DifferNet):
         if maps:
             raise UserError(
-                "this differnet's maps are gradients, which runtimes do not compute: export with --no-map, "
-                "or train with differnet.preset = fast, whose maps are those of places"
+                "this differnet's maps are gradients, which the runtimes cannot compute: export with "
+                "--no-map, or train with differnet.preset = fast, which has maps of places"
             )
         return Flow(detector, networks.vectors(bundle, contents))
     region = read_region(bundle / contents.region) if contents.region else None

@@ -140,11 +140,11 @@ def _check_splits(kept: pd.DataFrame, root: Path) -> None:
     there = set(kept["split"])
     if "train" not in there:
         raise UserError(
-            f"{root}: no photo is left to train on: add good photos, or lower dataset.val_fraction and "
+            f"{root}: no photo is left for training: add good photos, or lower dataset.val_fraction and "
             "dataset.test_fraction"
         )
     if "test" not in there and (kept["label"] != manifest.UNKNOWN).any():
-        raise UserError(f"{root}: no photo is left to test on: add photos to the test set")
+        raise UserError(f"{root}: no photo is left for testing: add photos to the test set")
 
 
 def _write(out: Path, kept: pd.DataFrame, twice: pd.DataFrame, made: Summary) -> None:

@@ -70,7 +70,8 @@ def _painted(file: Path) -> Image.Image:
         with Image.open(file) as image:
             if image.width * image.height > _MOST:
                 raise UserError(
-                    f"{_KEY} = {file} is {image.width}x{image.height}: that is no mask of a photo"
+                    f"{_KEY} = {file} is {image.width}x{image.height}: that is not the size of a mask "
+                    "of a photo"
                 )
             return Image.fromarray(np.where(np.asarray(image.convert("L")) > 127, 255, 0).astype(np.uint8))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -199,7 +200,7 @@ def of_part(table: pd.DataFrame) -> Region:
     inside = foreground.common(map(_pixels, files))
     if inside is None:
         raise UserError(
-            f"{_KEY} = {AUTO}: no part stands out from its background in most photos: draw a mask for it"
+            f"{_KEY} = {AUTO}: in most photos no part stands out from the background: draw a mask"
         )
     return Region(inside)
 

@@ -82,7 +82,7 @@ class Desk:
                 photo = ready(data, replace(loaded.model.preparation, max_megapixels=inf), gate)
             result = loaded.model.results([photo], maps, time.perf_counter() - start)[0]
         except (OutOfMemory, MemoryError):
-            raise Refused(503, "not enough memory for this photo now") from None
+            raise Refused(503, "not enough memory for this photo: try again later") from None
         except UserError as error:
             self.counts.verdicts.labels("unreadable").inc()
             raise Refused(422, str(error)) from None

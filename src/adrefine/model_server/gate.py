@@ -54,7 +54,7 @@ class Gate:
         headers: Headers = [(name.lower(), value) for name, value in scope["headers"]]
         lengths = [value for name, value in headers if name == b"content-length"]
         if _of_a_page(headers):
-            await asgi.refuse(send, 403, "asked by a page in a browser: only programs may")
+            await asgi.refuse(send, 403, "web pages may not use this server, only programs may")
         elif scope["path"] != HEALTH and not self._has_token(headers):
             await asgi.refuse(send, 401, "send the header `Authorization: Bearer TOKEN` of `serve-model`")
         elif any(not one.isdigit() or int(one) > self.largest for one in lengths):

@@ -84,7 +84,8 @@ def serve(folder: Path, options: Options) -> None:
     print("ctrl-C ends it.", flush=True)
     if not asgi.is_here(options.host):
         print(
-            "adrefine: warning: HTTP is not encrypted, the token neither: use it in a network that you trust",
+            "adrefine: warning: HTTP does not encrypt photos and token: use it only in a network that "
+            "you trust",
             file=sys.stderr,
         )
     config = uvicorn.Config(

@@ -30,7 +30,7 @@ async def photo(request: Request) -> bytes:
         async with asyncio.timeout(SECONDS):
             body = await request.body()
     except TimeoutError:
-        raise Refused(408, f"the photo did not come within {SECONDS:g} seconds") from None
+        raise Refused(408, f"the photo did not arrive within {SECONDS:g} seconds") from None
     if kind != FORM:
         return body
     async with request.form(max_files=1, max_fields=_FIELDS) as form:

@@ -68,7 +68,7 @@ class Result:
     def map_at(self, width: int, height: int) -> npt.NDArray[np.float32]:
         """The map (height, width) over the whole photo."""
         if self._heat is None:
-            raise UserError("there is no anomaly map: predict(..., maps=True) makes it, if the detector can")
+            raise UserError("there is no anomaly map: predict(..., maps=True) makes one, if the detector can")
         move = self._move.scaled(width / self.width, height / self.height)
         return np.asarray(move.map_back(self._heat, self._side, (width, height)), dtype=np.float32)
 

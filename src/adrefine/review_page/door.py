@@ -54,9 +54,9 @@ class Door:
         if not slash or not secrets.compare_digest(first.encode(), self.token.encode()):
             await asgi.refuse(send, 403, "the address needs the token that `adrefine review --open` printed")
         elif any(site not in _OURS for site in sites) and not _opens(scope["method"], headers):
-            await asgi.refuse(send, 403, "asked by a page of another site")
+            await asgi.refuse(send, 403, "the request comes from a page of another site")
         elif any(not one.isdigit() or int(one) > LARGEST for one in lengths) or _chunked(headers):
-            await asgi.refuse(send, 413, "too much at once")
+            await asgi.refuse(send, 413, "the request is too large")
         else:
             await self.application({**scope, "path": f"/{rest}", "raw_path": None}, receive, send)
 

@@ -46,8 +46,8 @@ def serve(host: str = "127.0.0.1", port: int = 0, reviewer: str = "", browser: b
     print(f"Review: {address}\nctrl-C ends it; every answer is in data/review.csv at once.", flush=True)
     if not asgi.is_here(host):
         print(
-            "warning: others on the network reach this page, and whoever has this address can answer and "
-            "start a run. It is not encrypted: use it in a network that you trust.",
+            "warning: this page is open to the network. Everyone who has this address can answer and "
+            "start a run. It is not encrypted: use it only in a network that you trust.",
             file=sys.stderr,
         )
     if browser and _has_browser():

@@ -44,7 +44,7 @@ class Review:
         settings, noisy = params.load(), manifest.read(paths.NOISY / paths.MANIFEST)
         images, held = training_images(noisy, paths.PREPARED)
         if len(images) < FEWEST:
-            raise UserError(f"a review ranks {FEWEST} training photos or more, there are {len(images)}")
+            raise UserError(f"a review needs {FEWEST} training photos or more, there are {len(images)}")
         store = open_places(paths.PREPARED / paths.PLACES)
         given = read(paths.REVIEW) if answers is None else answers
         ranking = Ranking(store, images.ids, held, seed=settings.refine.seed, parts=images.parts)

@@ -47,12 +47,12 @@ def read(path: Path) -> dict[str, tuple[str, str]]:
         raise UserError(f"{path}: {error.strerror}: give the samples.json of FiftyOne's export") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
-            f"{path} is no samples.json of a list that `adrefine list --format fiftyone` began: each sample "
+            f"{path} is not a samples.json made from `adrefine list --format fiftyone`: each sample "
             "needs `image_id` and `tags`"
         ) from None
     for image_id, verdicts, _ in found:
         if len(verdicts) > 1:
-            raise UserError(f"{path}: {image_id} has the tags {' and '.join(verdicts)}: take off all but one")
+            raise UserError(f"{path}: {image_id} has the tags {' and '.join(verdicts)}: remove all but one")
     return {image_id: ("".join(verdicts), note) for image_id, verdicts, note in found}
 
 

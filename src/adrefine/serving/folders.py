@@ -17,7 +17,7 @@ _OURS = (
     *("data/refined", "data/review.csv", "data/roi", "data/synthetic", "data/weights", "docs", "dvc_plots"),
     *("exports", "flows", "models", "promoted", "reports", "src", "tests"),
 )
-_APART = "give the inbox a folder apart, such as data/inbox"
+_APART = "use a separate folder for the inbox, such as data/inbox"
 
 
 def check_folders(inbox: Path, root: Path, project: Path = Path(), images: Path | None = None) -> None:
@@ -33,9 +33,9 @@ def check_folders(inbox: Path, root: Path, project: Path = Path(), images: Path 
     as_dvc_reads("inbox.folder", str(inbox))
     one, other, here = _resolved(inbox), _resolved(root), _resolved(project)
     if not str(inbox).strip() or _holds(one, here):
-        raise UserError(f"inbox.folder = {str(inbox)!r} holds the whole project: {_APART}")
+        raise UserError(f"inbox.folder = {str(inbox)!r} contains the whole project: {_APART}")
     if _holds(one, Path(os.path.expanduser("~")).absolute()):
-        raise UserError(f"inbox.folder = {inbox} holds all that a user keeps: {_APART}")
+        raise UserError(f"inbox.folder = {inbox} contains a whole home folder: {_APART}")
     if _overlap(one, other):
         raise UserError(f"inbox.folder = {inbox} and dataset.root = {root} overlap: {_APART}")
     for name, path in _others(here, images):

@@ -37,7 +37,7 @@ class Guard:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         else:
-            await asgi.refuse(send, 403, "not from this page or name")
+            await asgi.refuse(send, 403, "only this server's own page and name are allowed")
 
     def is_welcome(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether `Host` is this server and `Origin`, if there is one, is a page of it."""

@@ -54,7 +54,9 @@ def current(folder: Path) -> str | None:
     if not link.is_symlink() and not link.exists():
         return None
     if not (link / DECISION).is_file():
-        raise UserError(f"{link} leads to no promoted version: ln -sfn NNNN {link}, one of those in {folder}")
+        raise UserError(
+            f"{link} does not point to a promoted version: ln -sfn NNNN {link}, one of those in {folder}"
+        )
     return link.resolve().name
 
 

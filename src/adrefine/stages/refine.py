@@ -52,7 +52,7 @@ def main() -> None:
     result.model.save(paths.MODELS / "refined")
     if result.taught is not None:
         result.taught.save(paths.MODELS / "refined" / paths.TAUGHT)
-        print("refine: your confirmed defects taught one model more; `detector: mixed` puts it to use")
+        print("refine: one more model learned your confirmed defects; `detector: mixed` puts it to use")
     by_hand = int(((images["kept"] == 0) & (images["reviewed"] == review.REMOVE)).sum())
     print(
         f"refine: {result.removed} of {len(images)} training images removed"
@@ -60,7 +60,7 @@ def main() -> None:
         + f" in {counted(outcome.rounds, 'round')}; {outcome.stop_reason}"
     )
     if result.recycled:
-        print(f"refine: {counted(len(result.recycled), 'removed photo')} taught the model what a defect is")
+        print(f"refine: {counted(len(result.recycled), 'removed photo')} taught the model as defects")
     if result.waiting:
         print(f"refine: {finding.waiting(len(result.waiting))}")
     print(f"refine: {finding.sentence(summary, result.removed, len(images))}")

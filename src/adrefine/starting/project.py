@@ -67,7 +67,8 @@ def refuse(root: Path) -> None:
     there = [name for name in _OURS if (root / name).exists()]
     if there:
         raise UserError(
-            f"{root} is a project already ({', '.join(there)}): give another folder, or `adrefine run` there"
+            f"{root} is already a project ({', '.join(there)}): give another folder, or run `adrefine "
+            "run` there"
         )
     if root.exists() and not root.is_dir():
         raise UserError(f"{root} is not a folder: give another name")

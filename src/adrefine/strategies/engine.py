@@ -165,7 +165,7 @@ def start(images: Images, verdicts: Verdicts) -> Images:
     if len(left) < min(2, len(images)):
         raise UserError(
             f"data/review.csv removes {len(images) - len(left)} of {len(images)} training images: a detector "
-            "needs two to learn from"
+            "needs at least two"
         )
     return left
 

@@ -49,7 +49,9 @@ def _of_file(path: Path) -> list[Overrides]:
         raise UserError(f"`{path}` is neither key=value nor a YAML file with `grid:` or `list:`")
     content = strict_yaml.read(path)
     if not isinstance(content, dict) or not content or set(content) - {"grid", "list"}:
-        raise UserError(f"{path} must hold `grid:` (key: [values]) or `list:` (of key: value), nothing else")
+        raise UserError(
+            f"{path} must contain `grid:` (key: [values]) or `list:` (of key: value), nothing else"
+        )
     grid, entries = content.get("grid", {}), content.get("list", [])
     if not isinstance(grid, dict) or not all(isinstance(v, list) and v for v in grid.values()):
         raise UserError(f"{path}: `grid` must give each key a list, as in `noise.level: [0.1, 0.3]`")
