@@ -43,7 +43,7 @@ def test_settings_and_answers(ready: Project) -> None:
     (ready.root / "data/review.csv").write_text(f"image_id,verdict,note\n{hidden},remove,\n")
     run = ready.repro()
     assert run.ran == {"refine", "evaluate"}
-    assert "refine: 1 removed photo taught the model as defects" in run.out
+    assert "refine: the model learned 1 removed photo as known defects" in run.out
     assert _metrics(ready)["supervision"] == before | {"used": 0, "recycled": 1}
     taught = _trained(ready)["recycled"]
     assert taught.index[taught == "1"].tolist() == [hidden]

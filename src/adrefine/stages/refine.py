@@ -60,7 +60,7 @@ def main() -> None:
         + f" in {counted(outcome.rounds, 'round')}; {outcome.stop_reason}"
     )
     if result.recycled:
-        print(f"refine: {counted(len(result.recycled), 'removed photo')} taught the model as defects")
+        print(f"refine: the model learned {counted(len(result.recycled), 'removed photo')} as known defects")
     if result.waiting:
         print(f"refine: {finding.waiting(len(result.waiting))}")
     print(f"refine: {finding.sentence(summary, result.removed, len(images))}")
