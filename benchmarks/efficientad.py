@@ -1,24 +1,31 @@
 """EfficientAD: what each part brings (EAD tables 5.5 to 5.8), and what a prediction costs.
 
     python -m benchmarks.efficientad --root ../ksdd --generic ../photos --out efficientad_ksdd
+    python -m benchmarks.efficientad --root ../ksdd --trainings both --n-train 50 100 \\
+        --out efficientad_ksdd
+    python -m benchmarks.efficientad --root ../ksdd --trainings both --pdn small medium --pdn-steps 200 \\
+        --generic ../photos --out efficientad_ksdd
     python -m benchmarks.efficientad --latency
 
-Four trainings, with and without CDO, with and without OOD; three maps of each: the student's, the
-autoencoder's and both. The quantiles that normalize the maps come from held-out good photos, as in the
-document. One row per map in results/<out>.csv, a table in results/<out>.md. Rows that the CSV has are not
-repeated: a run that was killed goes on.
+A training has the losses that its name says: of the student alone, of the autoencoder alone, of both, with
+CDO, with the penalty on generic images (OOD), with another weight of one loss. Its maps are those of the
+networks that it trains. The quantiles that normalize them come from held-out good photos, as in the document.
+One row per map in results/<out>.csv, a table for each setting in results/<out>.md. Rows that the CSV has are
+not repeated: a run that was killed goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from adrefine import manifest
 from adrefine.backbones import engine
@@ -29,22 +36,44 @@ from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad.detector import EfficientAD
 from adrefine.detectors.efficientad.maps import raw
 from adrefine.detectors.efficientad.settings import Settings
+from adrefine.detectors.efficientad.teacher import Standardized
 from adrefine.detectors.efficientad.trainer import Networks
 from adrefine.evaluation.maps import draw, read_mask
-from adrefine.io import write_csv, write_json, write_text
+from adrefine.io import write_json, write_text
 from adrefine.metrics import detection, localization
 from adrefine.params import Evaluate, Runtime, parse
 from adrefine.runtime import hardware, progress
 from adrefine.text import markdown
 from benchmarks import common
 
-TRAININGS: dict[str, dict[str, float]] = {
-    "hard, AE": {"coeff_cdo": 0.0},
-    "hard, AE, CDO": {},
-    "hard, AE, OOD": {"coeff_cdo": 0.0, "coeff_ood": 1.0},
-    "hard, AE, CDO, OOD": {"coeff_ood": 1.0},
+OOD, NO_CDO = {"coeff_ood": 1.0}, {"coeff_cdo": 0.0}
+STUDENT = {"coeff_ae": 0.0, "coeff_stae": 0.0}
+AUTOENCODER = {"coeff_hard": 0.0, "coeff_stae": 0.0} | NO_CDO
+LOSSES: dict[str, dict[str, float]] = {
+    "autoencoder": AUTOENCODER,
+    "student": STUDENT | NO_CDO,
+    "student, OOD": STUDENT | NO_CDO | OOD,
+    "student, CDO": STUDENT,
+    "both": NO_CDO,
+    "both, OOD": NO_CDO | OOD,
+    "both, CDO": {},
+    "both, CDO, OOD": OOD,
 }
-KEYS = ["losses", "seed", "side", "tiles", "init", "steps", "batch_size"]
+SWEPT = {
+    f"both, CDO, {loss} × {value:g}": {f"coeff_{loss}": value}
+    for loss, values in {
+        "hard": (0.3, 3),
+        "ae": (0.3, 3),
+        "stae": (0.3, 3),
+        "cdo": (0.3, 3),
+        "ood": (0.1,),
+    }.items()
+    for value in values
+}
+TRAININGS = LOSSES | SWEPT
+OF_SETTINGS = ["side", "tiles", "init", "steps", "batch_size", "learning_rate"]
+SETTING = ["root", "precision", "pdn", "pdn_steps", "n_train", "n_test", *OF_SETTINGS]
+KEYS = [*SETTING, "training", "seed"]
 FIGURES = {"auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AU-PRO"}
 
 
@@ -56,19 +85,21 @@ def main() -> None:
         write_json(common.RESULTS / "efficientad_latency.json", times)
         print(times)
         return
-    table, folder = prepare(args)
     target = common.RESULTS / f"{args.out}.csv"
     done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=KEYS)
-    todo = [(losses, seed) for seed in args.seeds for losses in args.losses]
-    for losses, seed in progress.over(todo, label=args.out, unit="training"):
-        detector = EfficientAD(detector_params(args, losses, seed))
-        keys = {name: getattr(detector.settings, name) for name in KEYS[1:]}
-        wanted = [losses, *keys.values()]
-        if not (done[KEYS] == wanted).all(axis=1).any():
-            rows = run(detector, table, folder, args)
-            made = pd.DataFrame([{"losses": losses, **keys, **row} for row in rows])
-            done = pd.concat([done, made]) if len(done) else made
-            write_csv(target, done)
+    for pdn in args.pdn:
+        data = prepare(args, pdn)
+        todo = list(itertools.product(args.seeds, args.n_train, args.trainings))
+        for seed, n_train, training in progress.over(todo, label=args.out, unit="training"):
+            settings, data_of = settings_of(args, training, seed), drawn(data, n_train, args.n_test)
+            keys = {"root": Path(args.root).name, "precision": args.precision}
+            keys |= {"pdn": pdn, "pdn_steps": args.pdn_steps}
+            keys |= {"n_train": len(data_of.train), "n_test": len(data_of.test)}
+            keys |= {name: getattr(settings, name) for name in OF_SETTINGS}
+            keys |= {"training": training, "seed": seed}
+            if not (done[KEYS] == list(keys.values())).all(axis=1).any():
+                rows = [keys | row for row in run(EfficientAD(settings), training, data_of)]
+                done = common.add_rows(target, pd.DataFrame(rows), [*KEYS, "map"])
     write_text(target.with_suffix(".md"), report(pd.read_csv(target)))
 
 
@@ -85,80 +116,132 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--init", choices=["teacher", "scratch"], help="default: the preset's")
     parser.add_argument("--steps", type=int, help="steps of a training; default: the preset's")
     parser.add_argument("--preset", default="short", choices=["short", "paper"])
-    parser.add_argument("--losses", nargs="+", default=list(TRAININGS), choices=TRAININGS, metavar="LOSSES")
-    parser.add_argument("--n-train", type=int, help="size of the training set; all good photos by default")
-    parser.add_argument("--n-test", type=int, help="test photos, half of them defective; all by default")
+    parser.add_argument("--trainings", nargs="+", default=list(LOSSES), choices=TRAININGS, metavar="NAME")
+    parser.add_argument("--precision", default="f32", choices=["f32", "bf16"], help="of the trainings, too")
+    parser.add_argument("--pdn", nargs="+", default=["small"], choices=["small", "medium"])
+    parser.add_argument(
+        "--pdn-steps", type=int, default=0, help="steps that distil it; 0: the bundled weights"
+    )
+    parser.add_argument(
+        "--n-train", type=int, nargs="+", default=[0], help="training photos; 0: all good ones"
+    )
+    parser.add_argument("--n-test", type=int, default=0, help="test photos, half of them defective; 0: all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", default="efficientad", help="name of the result files")
     parser.add_argument("--latency", action="store_true", help="measure a prediction and nothing else")
     return parser.parse_args()
 
 
-def prepare(args: argparse.Namespace) -> prepared.Prepared:
+class Data(NamedTuple):
+    """Photos of one training: what it learns, what normalizes its maps, what it is tested on."""
+
+    train: pd.DataFrame
+    held: pd.DataFrame
+    test: pd.DataFrame
+    folder: Path
+
+    def images(self, rows: pd.DataFrame) -> Images:
+        return Images(tuple(rows["image_id"]), self.folder)
+
+
+def prepare(args: argparse.Namespace, pdn: str) -> prepared.Prepared:
     """Manifest of the dataset and what EfficientAD reads; quick the second time."""
-    return prepared.prepare(
-        parse(
-            {
-                "dataset": {"name": args.name, "root": args.root, "image_size": args.size},
-                "pretrain_pdn": {"images": args.generic},
-                "detector": "efficientad",
-            }
-        )
+    teacher: dict[str, Any] = {"images": args.generic}
+    if args.pdn_steps:  # as `distil_pdn` does it
+        teacher |= {"size": pdn, "init": "scratch", "steps": args.pdn_steps, "side": 128}
+        teacher |= {"learning_rate": 1e-3, "decay": 0.25, "norm_images": 500}
+    dataset = {"name": args.name, "root": args.root, "image_size": args.size}
+    sections = {"dataset": dataset, "pretrain_pdn": teacher, "detector": "efficientad"}
+    sections |= {"efficientad": {"preset": args.preset}, "runtime": {"precision": args.precision}}
+    return prepared.prepare(parse(sections))
+
+
+def drawn(data: prepared.Prepared, n_train: int, n_test: int) -> Data:
+    """The first `n_train` training photos, and `n_test` test photos, half of them defective; 0: all."""
+    train, held, test = (
+        manifest.of_split(data.table, split).sort_values("image_id") for split in ("train", "val", "test")
     )
+    if n_test:
+        halves = [draw(rows, n_test // 2) for _, rows in test.groupby("label")]
+        test = pd.concat(halves).sort_values("image_id")
+    return Data(train[: n_train or None], held, test, data.inputs)
 
 
-def detector_params(args: argparse.Namespace, losses: str, seed: int) -> Settings:
+def settings_of(args: argparse.Namespace, training: str, seed: int) -> Settings:
     """The section `efficientad` of one training."""
     given = {name: getattr(args, name) for name in ("preset", "side", "tiles", "init", "steps")}
-    return Settings.model_validate({**given, "holdout": 0.0, "seed": seed, **TRAININGS[losses]})
+    return Settings.model_validate({**given, "holdout": 0.0, "seed": seed, **TRAININGS[training]})
 
 
-def run(
-    detector: EfficientAD, table: pd.DataFrame, folder: Path, args: argparse.Namespace
-) -> list[dict[str, Any]]:
+class Copied(nn.Module):
+    """The teacher in the student's place: an autoencoder trained alone is compared with the teacher."""
+
+    def __init__(self, teacher: Standardized) -> None:
+        super().__init__()
+        self.teacher = teacher
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(b, 768, h', w'): the teacher's features as both halves."""
+        return self.teacher(images).repeat(1, 2, 1, 1)
+
+
+def run(detector: EfficientAD, training: str, data: Data) -> list[dict[str, Any]]:
     """One training: image and pixel metrics of its maps on the test photos; an image scores its maximum."""
-    train, held, test = (
-        manifest.of_split(table, split).sort_values("image_id") for split in ("train", "val", "test")
-    )
     start = time.process_time()
-    detector.fit(Images(tuple(train["image_id"])[: args.n_train], folder))
+    detector.fit(data.images(data.train))
     seconds = time.process_time() - start
-    detector.calibrate(Images(tuple(held["image_id"]), folder))
-    if args.n_test:
-        halves = [draw(rows, args.n_test // 2) for _, rows in test.groupby("label")]
-        test = pd.concat(halves).sort_values("image_id")
-    seen, files = Images(tuple(test["image_id"]), folder), [Path(path) for path in test["path"]]
-    masks = [read_mask(*paths) for paths in zip(test["mask_path"], test["path"], strict=True)]
-    rows, of = [], {}
-    for name, alpha in (("student", 1.0), ("autoencoder", 0.0)):
-        detector.apply(Evaluate(alpha=alpha))
-        of[name] = np.asarray(detector.maps(seen, files))
-    for alpha in (0.5, 0.9):  # EAD eq. 4.12
-        of[f"both, α = {alpha}"] = alpha * of["student"] + (1 - alpha) * of["autoencoder"]
-    for name, maps in of.items():
-        measures = {"auroc": detection.auroc(test["label"], maps.max(axis=(1, 2)))}
+    if training == "autoencoder":
+        assert detector.networks is not None
+        detector.networks.add_module("student", Copied(detector._teacher(data.images(data.train))))
+    detector.calibrate(data.images(data.held))
+    files = [Path(path) for path in data.test["path"]]
+    masks = [read_mask(*paths) for paths in zip(data.test["mask_path"], data.test["path"], strict=True)]
+    rows = []
+    for name, maps in maps_of(detector, training, data.images(data.test), files).items():
+        measures = {"auroc": detection.auroc(data.test["label"], maps.max(axis=(1, 2)))}
         measures |= localization.localization_metrics(maps, masks)
-        counts = {"photos": len(test), "cpu_seconds": round(seconds, 1)}
-        rows.append({"map": name, **{key: round(value, 4) for key, value in measures.items()}, **counts})
+        told = {key: round(value, 4) for key, value in measures.items()}
+        rows.append({"map": name, **told, "cpu_seconds": round(seconds, 1)})
     return rows
 
 
+def maps_of(detector: EfficientAD, training: str, seen: Images, files: list[Path]) -> dict[str, np.ndarray]:
+    """Maps of the networks that were trained; of both together for two α (EAD eq. 4.12)."""
+    wanted = {"student": 1.0, "autoencoder": 0.0}
+    alone = training.split(",")[0]
+    of = {}
+    for name, alpha in wanted.items():
+        if alone in ("both", name):
+            detector.apply(Evaluate(alpha=alpha))
+            of[name] = np.asarray(detector.maps(seen, files))
+    if alone == "both":
+        for alpha in (0.5, 0.9):
+            of[f"both, α = {alpha}"] = alpha * of["student"] + (1 - alpha) * of["autoencoder"]
+    return of
+
+
 def report(done: pd.DataFrame) -> str:
-    """A Markdown table for each size and length of training; of several seeds mean ± standard deviation."""
+    """A Markdown table for each setting; of several seeds mean ± standard deviation."""
     lines = []
-    for (side, tiles, init, steps, size), rows in done.groupby(KEYS[2:]):
-        minutes = rows["cpu_seconds"].mean() / 60
-        seen = f"tiles of {side}²" if tiles else f"whole photos at {side}²"
+    for setting, rows in done.groupby(SETTING):
+        of = dict(zip(SETTING, setting, strict=True))
+        minutes = f"{rows['cpu_seconds'].mean() / 60:.1f} minutes of one core a training"
+        seen = f"tiles of {of['side']}²" if of["tiles"] else f"whole photos at {of['side']}²"
         seeds = ", ".join(map(str, sorted(rows["seed"].unique())))
+        teacher = f"distilled in {of['pdn_steps']} steps" if of["pdn_steps"] else "as bundled"
         lines += [
-            f"{steps} steps of {size} images, {seen}, init {init}; {minutes:.1f} minutes of one core a "
-            f"training; {rows['photos'].iloc[0]} test photos; seeds {seeds}.", "",
+            f"{of['n_train']} training photos, {of['n_test']} test photos; {of['pdn']} PDN {teacher}; "
+            f"{of['steps']} steps of {of['batch_size']} images, {seen}, init {of['init']}, "
+            f"{of['precision']}, rate {of['learning_rate']:g}; {minutes}; seeds {seeds}.", "",
         ]  # fmt: skip
+        order = [(training, name) for training in TRAININGS for name in rows["map"].unique()]
+        groups = dict(list(rows.groupby(["training", "map"])))
         cells = [
-            [losses, name, *(cell(figure(group[column].to_numpy()), len(group)) for column in FIGURES)]
-            for (losses, name), group in rows.groupby(["losses", "map"], sort=False)
+            [*key, *(cell(figure(groups[key][column].to_numpy()), len(groups[key])) for column in FIGURES)]
+            for key in order
+            if key in groups
         ]
-        lines += markdown(["losses", "map", *FIGURES.values()], cells)
+        lines += markdown(["training", "map", *FIGURES.values()], cells)
     return "\n".join(lines)
 
 
