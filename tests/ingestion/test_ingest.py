@@ -249,7 +249,7 @@ def test_a_lower_limit_holds_for_photos_in_the_side_cache_too() -> None:
 
 def test_nothing_left_to_train_on() -> None:
     trees.folder(Path("raw"), good=3)
-    with pytest.raises(UserError, match="no photo is left to train on"):
+    with pytest.raises(UserError, match="no photo is left for training"):
         ingest(
             "folder",
             test_fraction=0.9,

@@ -92,7 +92,7 @@ def test_root_missing(fresh: Project) -> None:
 def test_empty_split(fresh: Project) -> None:
     for photo in (fresh.root / PHOTOS / "train/good").iterdir():
         photo.unlink()
-    _assert_refused(fresh.stage("ingest"), PHOTOS, "no photo is left to train on", "add good photos")
+    _assert_refused(fresh.stage("ingest"), PHOTOS, "no photo is left for training", "add good photos")
     _assert_nothing_ingested(fresh)
 
 
