@@ -59,7 +59,7 @@ def test_settings_are_written_and_the_lines_shown(
         ("noise.seed=2026-01-31", "`noise.seed`.*valid integer"),
         ("noise.seed=!!bool x", "cannot be read as bool"),
         ("noise.seed=" + "9" * 5000, "cannot be read as int"),
-        ("noise.seed=" + "[" * 500, "over 20 deep"),
+        ("noise.seed=" + "[" * 500, "more than 20 deep"),
         ("noise.seed=&a [*a]", "alias of itself"),
         ("noise.seed=010", "without leading 0"),
         ("noise.seed=1\n---\n2", "not valid YAML"),

@@ -54,7 +54,7 @@ def test_a_list_of_other_photos_is_refused(tmp_path):
     table = scanned(root)
     with pytest.raises(UserError, match=r"train\.csv lists no photo of leather/"):
         lists.inject(table, meds(tmp_path / "train.csv", {"bottle": LISTED}), root)
-    with pytest.raises(UserError, match=r"leather/test/hole/000\.png is not in .*: is the dataset whole"):
+    with pytest.raises(UserError, match=r"leather/test/hole/000\.png is not in .*: is the dataset complete"):
         lists.inject(table, meds(tmp_path / "train.csv", {"leather": ["test/hole/000.png"]}), root)
 
 

@@ -47,7 +47,7 @@ def test_settings_and_answers(ready: Project) -> None:
     assert _metrics(ready)["supervision"] == before | {"used": 0, "recycled": 1}
     taught = _trained(ready)["recycled"]
     assert taught.index[taught == "1"].tolist() == [hidden]
-    assert "beside 1 removed photo." in (ready.root / "reports/report.html").read_text()
+    assert "plus 1 removed photo." in (ready.root / "reports/report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_slow_answers_of_the_server_take_no_connection_from_the_photos(
         tab.wait_for_timeout(900)
     assert len(asked) == 1
     go.set()
-    tab.get_by_text("what a test removes").wait_for()
+    tab.get_by_text("those that a test removes").wait_for()
 
 
 def test_after_a_run_other_pictures_stand_under_the_same_ids(opened: Any, page: Page) -> None:
@@ -257,6 +257,7 @@ def test_a_lasso_selects_what_lies_inside_and_a_click_opens(opened: Any, page: P
     told = page.room.scatter()
     assert len(told["ids"]) == 139
     tab.get_by_text(f"({told['axes']})").wait_for()
+    tab.get_by_text("0 of 139 answered: about").wait_for()  # above it, in one line or two
     plane.scroll_into_view_if_needed()
     box = plane.bounding_box()
     half = {name for name, (x, _) in zip(told["ids"], told["at"], strict=True) if x > 0}
