@@ -257,15 +257,16 @@ def test_a_lasso_selects_what_lies_inside_and_a_click_opens(opened: Any, page: P
     told = page.room.scatter()
     assert len(told["ids"]) == 139
     tab.get_by_text(f"({told['axes']})").wait_for()
-    tab.get_by_text("0 of 139 answered: about").wait_for()  # above it, in one line or two
+    tab.get_by_text("0 of 139 answered: about").wait_for()  # above it, in one line or two,
+    tab.get_by_text("The next run leaves out").wait_for()  # as both have room
     plane.scroll_into_view_if_needed()
+    tab.wait_for_timeout(300)
     box = plane.bounding_box()
     half = {name for name, (x, _) in zip(told["ids"], told["at"], strict=True) if x > 0}
 
     def move(x: float, y: float) -> None:
         tab.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
 
-    tab.wait_for_timeout(300)
     move(0.5, 0.001)
     tab.mouse.down()
     for x, y in ((0.999, 0.001), (0.999, 0.999), (0.5, 0.999)):
