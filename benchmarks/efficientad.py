@@ -59,17 +59,8 @@ LOSSES: dict[str, dict[str, float]] = {
     "both, CDO": {},
     "both, CDO, OOD": OOD,
 }
-SWEPT = {
-    f"both, CDO, {loss} × {value:g}": {f"coeff_{loss}": value}
-    for loss, values in {
-        "hard": (0.3, 3),
-        "ae": (0.3, 3),
-        "stae": (0.3, 3),
-        "cdo": (0.3, 3),
-        "ood": (0.1,),
-    }.items()
-    for value in values
-}
+WEIGHTS = [(loss, value) for loss in ("hard", "ae", "stae", "cdo") for value in (0.3, 3)] + [("ood", 0.1)]
+SWEPT = {f"both, CDO, {loss} × {value:g}": {f"coeff_{loss}": value} for loss, value in WEIGHTS}
 TRAININGS = LOSSES | SWEPT
 OF_SETTINGS = ["side", "tiles", "init", "steps", "batch_size", "learning_rate"]
 SETTING = ["root", "precision", "pdn", "pdn_steps", "n_train", "n_test", *OF_SETTINGS]
@@ -207,14 +198,13 @@ def run(detector: EfficientAD, training: str, data: Data) -> list[dict[str, Any]
 
 def maps_of(detector: EfficientAD, training: str, seen: Images, files: list[Path]) -> dict[str, np.ndarray]:
     """Maps of the networks that were trained; of both together for two α (EAD eq. 4.12)."""
-    wanted = {"student": 1.0, "autoencoder": 0.0}
-    alone = training.split(",")[0]
+    trained = training.split(",")[0]
     of = {}
-    for name, alpha in wanted.items():
-        if alone in ("both", name):
+    for name, alpha in (("student", 1.0), ("autoencoder", 0.0)):
+        if trained in ("both", name):
             detector.apply(Evaluate(alpha=alpha))
             of[name] = np.asarray(detector.maps(seen, files))
-    if alone == "both":
+    if trained == "both":
         for alpha in (0.5, 0.9):
             of[f"both, α = {alpha}"] = alpha * of["student"] + (1 - alpha) * of["autoencoder"]
     return of

@@ -102,8 +102,10 @@ def _photo(root: Path, side: int, parts: list[Any], harmed: list[Any], number: i
     lit = Image.fromarray(light[moved[:kept, :kept]])
     grains = Image.fromarray(noise).resize((kept, kept), Image.Resampling.NEAREST)
     if bad:
-        mask = root / f"ground_truth/harmed/{number:06d}_mask.png"
-        _save(mask, Image.fromarray(marked[:kept, :kept].astype(np.uint8)))
+        _save(
+            root / f"ground_truth/harmed/{number:06d}_mask.png",
+            Image.fromarray(marked[:kept, :kept].astype(np.uint8)),
+        )
     _save(path, ImageChops.add(lit, grains), quality=92)
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 RWLOCK = Path(".dvc/tmp/rwlock")
+STAGES = "adrefine.stages."  # how the module of every stage begins
 _SHOWN = 80  # characters of a command
 _DVC, _STAGE = "DVC", "A stage"
 
@@ -92,7 +93,7 @@ def _named(command: list[str]) -> str:
     """DVC, for it or as our flows drive it; a stage; "" for a command that only has these in an argument."""
     if any(Path(word).name == "dvc" or word == "adrefine.dvc_driver.child" for word in command[:4]):
         return _DVC
-    return _STAGE if any(word.startswith("adrefine.stages.") for word in command[1:4]) else ""
+    return _STAGE if any(word.startswith(STAGES) for word in command[1:4]) else ""
 
 
 def _spent(seconds: float) -> str:

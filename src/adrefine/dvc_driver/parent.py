@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # its import costs every stage a little
     import psutil
 
 _STAGE = "DVC_STAGE"  # environment variable that DVC gives to what it starts
-_COMMAND = "adrefine.stages."
 _EVERY = 0.2  # seconds between two looks
 
 
@@ -48,7 +47,7 @@ def _runs_stage(process: psutil.Process) -> bool:
     import psutil
 
     try:
-        return any(_COMMAND in word for word in process.cmdline())
+        return any(locks.STAGES in word for word in process.cmdline())
     except psutil.Error:
         return False
 

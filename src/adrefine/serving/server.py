@@ -110,8 +110,7 @@ def admit() -> None:
     if given is None or (settings.api.auth_string and not _accepts(url, given.get_secret_value())):
         raise UserError(
             f"the Prefect server at {url} does not accept adrefine's password: set "
-            "PREFECT_API_AUTH_STRING to the one "
-            "that it was started with"
+            "PREFECT_API_AUTH_STRING to the one that it was started with"
         )
 
 
