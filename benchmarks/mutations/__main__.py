@@ -28,6 +28,7 @@ from benchmarks.common import RESULTS
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/adrefine"
 PATIENCE = 300  # seconds
+YES, HANGS, NO = "yes", f"not in {PATIENCE} s", "**no**"
 
 
 class Mutation(NamedTuple):
@@ -51,37 +52,49 @@ def main() -> None:
     chosen = [one for one in (Mutation(**row) for row in listed) if args.only in one.name]
     for one in chosen:
         _once(one)
-    told: dict[Mutation, int] = {}
+    _whole(chosen)
+    told: dict[Mutation, str] = {}
     for one in progress.over(chosen, label="mutations", unit="mutation"):
-        told[one] = failed(one)
-        if not told[one]:
+        told[one] = noticed(one)
+        if told[one] == NO:
             print(f"survived: {one.name}", flush=True)
     if not args.only:
         write_text(RESULTS / "mutations.md", report(told))
-    survived = sum(not count for count in told.values())
+    survived = sum(answer == NO for answer in told.values())
     print(f"{len(told)} mutations, {survived} survived")
     sys.exit(bool(survived))
 
 
-def failed(one: Mutation) -> int:
-    """How many tests notice it; a package that cannot even be imported counts as one, and
-    so does one that does not end."""
+def noticed(one: Mutation, patience: int = 1) -> str:
+    """YES if a test fails, or the package cannot even be imported; HANGS if the tests do not end; NO.
+
+    patience: in PATIENCE.
+    """
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(PACKAGE, Path(folder) / "adrefine", ignore=shutil.ignore_patterns("__pycache__"))
         file = Path(folder) / "adrefine" / one.file
-        file.write_text(file.read_text().replace(one.line, one.broken))
+        if one.line:
+            file.write_text(file.read_text().replace(one.line, one.broken))
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-x"]
         command += ["-m", "not browser and not pipeline", *one.tests.split()]
         seen = os.environ | {"PYTHONPATH": folder, "ADREFINE_CACHE_DIR": f"{folder}/cache"}
         try:
+            limit = patience * PATIENCE
             done = subprocess.run(
-                command, cwd=ROOT / "tests", env=seen, capture_output=True, text=True, timeout=PATIENCE
+                command, cwd=ROOT / "tests", env=seen, capture_output=True, text=True, timeout=limit
             )
         except subprocess.TimeoutExpired:
-            return 1
+            return HANGS
     if done.returncode not in (0, 1, 2):
         raise UserError(f"{one.name}: pytest could not run: {done.stdout[-500:]}{done.stderr[-500:]}")
-    return done.returncode
+    return YES if done.returncode else NO
+
+
+def _whole(chosen: list[Mutation]) -> None:
+    """Refuse to break anything while tests fail without it: every answer would be yes."""
+    tests = sorted({path for one in chosen for path in one.tests.split()})
+    if noticed(Mutation("nothing", "__init__.py", "", "", " ".join(tests)), len(tests)) != NO:
+        raise UserError(f"these fail or do not end with nothing broken: {', '.join(tests)}")
 
 
 def _once(one: Mutation) -> None:
@@ -93,12 +106,9 @@ def _once(one: Mutation) -> None:
         )
 
 
-def report(told: dict[Mutation, int]) -> str:
+def report(told: dict[Mutation, str]) -> str:
     """A row for each."""
-    cells = [
-        [one.name, f"`{one.line}`", f"`{one.broken}`", "yes" if count else "**no**"]
-        for one, count in told.items()
-    ]
+    cells = [[one.name, f"`{one.line}`", f"`{one.broken}`", answer] for one, answer in told.items()]
     heads = ["what is broken", "line", "becomes", "a test fails"]
     return "\n".join(["`python -m benchmarks.mutations`", "", *markdown(heads, cells)])
 
