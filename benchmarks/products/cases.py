@@ -16,6 +16,7 @@ from adrefine.benchmark.prepared import WORK
 from adrefine.defects.pipeline import make_all, sources
 from adrefine.errors import UserError
 from adrefine.ingestion.pipeline import ingest
+from adrefine.io import write_csv
 from adrefine.metrics.detection import auroc
 from adrefine.params import Params, parse
 from adrefine.paths import MANIFEST
@@ -27,6 +28,7 @@ from adrefine.places.sums import Sums, photo_scores
 from adrefine.runtime import progress
 
 Array = np.ndarray
+TWINS = "twins.csv"  # the synthetic defects of the photos, written last
 
 
 @dataclass
@@ -76,12 +78,13 @@ def prepare(layout: str, root: str) -> tuple[pd.DataFrame, Places]:
     """Manifest of the dataset at `root`, and maps of its photos and their twins; quick the second time."""
     params = parse({"dataset": {"name": layout, "root": root}})
     work = WORK / f"places-{layout}-{Path(root).name}"
-    if not (work / "places" / "meta.json").exists():
+    if not (work / TWINS).exists():
         ingest(params.dataset, work / "ingested")
         table = manifest.read(work / "ingested" / MANIFEST)
         made = make_all(sources(table), work / "synthetic", params.synthesize)
         images = pd.concat([rows[["image_id", "path"]] for rows in (table, made)])
         embed_places(images, params.embed, work / "places", WORK / "places")
+        write_csv(work / TWINS, made)
     return manifest.read(work / "ingested" / MANIFEST), open_places(work / "places")
 
 
