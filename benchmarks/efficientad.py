@@ -61,7 +61,8 @@ LOSSES: dict[str, dict[str, float]] = {
 }
 WEIGHTS = [(loss, value) for loss in ("hard", "ae", "stae", "cdo") for value in (0.3, 3)] + [("ood", 0.1)]
 SWEPT = {f"both, CDO, {loss} × {value:g}": {f"coeff_{loss}": value} for loss, value in WEIGHTS}
-TRAININGS = LOSSES | SWEPT
+RING = {"both, CDO, ring learned": {"ring": False}}  # also what sees a synthetic defect beside it
+TRAININGS = LOSSES | SWEPT | RING
 OF_SETTINGS = ["side", "tiles", "init", "steps", "batch_size", "learning_rate"]
 SETTING = ["root", "precision", "pdn", "pdn_steps", "n_train", "n_test", *OF_SETTINGS]
 KEYS = [*SETTING, "training", "seed"]
