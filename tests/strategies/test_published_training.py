@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from adrefine import strategies
-from adrefine.params import parse
+from adrefine import detectors, strategies
+from adrefine.detectors.base import Detector, Images
+from adrefine.params import Params, parse
 from adrefine.strategies.engine import Outcome, refine
 from adrefine.strategies.scorers import create
-from fakes import FakeDetector, MetaDetector, image_set
+from fakes import FakeDetector, MetaDetector, image_set, vector_store, weights
 
 COUNT = 16
 
@@ -16,11 +18,16 @@ COUNT = 16
 def as_published(name: str, model: FakeDetector, **sections) -> Outcome:
     """`model`, pre-trained on 16 images, refined."""
     content = {"refine": {"preset": "paper", "strategy": name, "min_keep": 0.1}, **sections}
-    params, images = parse(content), image_set(COUNT)
+    return refined(parse(content), model, image_set(COUNT))
+
+
+def refined(params: Params, model: Detector, images: Images) -> Outcome:
+    """`model`, pre-trained on `images`, refined."""
     model.fit(images)
     learning = params.chosen_strategy.training(params.refine)
     scorer = create(params.refine, model, images.ids, learning)
-    return refine(model, images, strategies.create(params, COUNT), scorer, params.refine, training=learning)
+    strategy = strategies.create(params, len(images))
+    return refine(model, images, strategy, scorer, params.refine, training=learning)
 
 
 def high(image_id: str, seen: frozenset[str]) -> float:
@@ -73,3 +80,33 @@ def test_the_last_rounds_model_is_the_result(name, trained):
     model = FakeDetector(high)
     as_published(name, model)
     assert len(model.fits) == trained
+
+
+@pytest.mark.parametrize("osr", [{"lambda": 1.1}, {"mode": "until_size", "keep": 0.9}])
+@pytest.mark.parametrize("scorer", ["in_sample", "out_of_fold"])
+def test_osr_learns_from_the_photos_it_keeps_also_where_a_warm_start_learns_nothing(tmp_path, osr, scorer):
+    """The small flow keeps its weights in a warm start: what was removed would stay in them for good."""
+    refine_as = {"preset": "paper", "strategy": "osr", "scorer": scorer}
+    params = parse({"detector": "differnet", "differnet": {"epochs": 3}, "refine": refine_as, "osr": osr})
+    images, model, vanilla = vector_store(tmp_path), detectors.create(params), detectors.create(params)
+    outcome = refined(params, model, images)
+    kept = images.only(outcome.images.loc[outcome.images["kept"] == 1, "image_id"])
+    assert len(kept) < len(images)
+    vanilla.fit(images)
+    assert not np.array_equal(weights(model), weights(vanilla))
+    vanilla.fit(kept)
+    assert np.array_equal(weights(model), weights(vanilla)), "nothing of a removed photo is left"
+    assert outcome.stop_reason.endswith("a warm start of this detector learns nothing")
+
+
+def test_osr_fine_tunes_a_flow_that_learns_warm(tmp_path):
+    section = {"epochs": 3, "finetune_epochs": 2, "warm_from": "last"}
+    params = parse(
+        {"detector": "differnet", "differnet": section, "refine": {"preset": "paper", "strategy": "osr"}}
+    )
+    images, model, other = vector_store(tmp_path), detectors.create(params), detectors.create(params)
+    outcome = refined(params, model, images)
+    other.fit(images)
+    other.fit(images.only(outcome.images.loc[outcome.images["kept"] == 1, "image_id"]), warm_start=True)
+    assert np.array_equal(weights(model), weights(other))
+    assert outcome.stop_reason == "one shot: removed once, as the method says"

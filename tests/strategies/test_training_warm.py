@@ -60,6 +60,10 @@ class Still(FakeDetector):
         super().__init__()
         self.asked: list[int] = []
 
+    @property
+    def learns_warm(self) -> bool:
+        return False
+
     def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
         return [] if warm_start else super().fit(images)
 
@@ -111,3 +115,20 @@ def test_a_last_round_from_scratch_is_the_final_fit() -> None:
     )
     assert [(len(ids), warm) for ids, warm in model.fits] == [(5, False)]
     assert seen == [0, 1]
+
+
+class Silent(FakeDetector):
+    """A detector in closed form: it learns in every fit, and has no epochs to write a log of."""
+
+    def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
+        super().fit(images, warm_start=warm_start)
+        return []
+
+
+def test_a_detector_without_a_log_is_scored_again_after_every_fit() -> None:
+    images, model, training = image_set(20), Silent(), Training(1.0)
+    training.fit(model, images, warm_start=False)
+    scorer = InSample(training)
+    for size in (20, 18, 15):
+        training.fit(model, first(images, size), warm_start=True)
+        assert list(scorer.scores(model, first(images, size))) == list(model.score(first(images, size)).image)

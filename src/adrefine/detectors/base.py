@@ -181,6 +181,11 @@ class Detector(ABC):
 
     weighs: ClassVar[bool] = False
 
+    @property
+    def learns_warm(self) -> bool:
+        """Whether a warm fit learns; false: it leaves the model as the last fit from scratch made it."""
+        return True
+
     @abstractmethod
     def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
         """Learn what `images` have in common.

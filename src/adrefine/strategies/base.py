@@ -62,7 +62,7 @@ class StrategySettings(Section):
         """How models learn during the refinement: as their detector does."""
         from adrefine.strategies.learning import Training
 
-        return Training(refine.refit)
+        return Training(refine.refit, refine.final_fit == "warm")
 
     def scorer(
         self,

@@ -80,6 +80,8 @@ def refine(
         model.fit(ran.kept)
         after_round(ran.done, model)
     stop = ran.stop
+    if training.replaced:
+        stop += "; every round trained from scratch: a warm start of this detector learns nothing"
     if len(images) - len(first) < fewest(params, images):
         stop += f"; you removed {len(first)} images, more than refine.min_keep lets a strategy remove"
     tables = [first, *ran.history]

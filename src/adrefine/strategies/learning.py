@@ -17,10 +17,18 @@ class Training:
 
     A model starts warm until its images are by the share `refit` fewer or more than when it last learned from
     scratch: warm, it still knows what was removed since.
+
+    Args:
+        lasting: a round's model may be the final one (`refine.final_fit: warm`) and must have learned what is
+            kept: one that learns nothing warm learns from scratch instead.
+
+    Attributes:
+        replaced: whether that happened.
     """
 
-    def __init__(self, refit: float = 1.0) -> None:
-        self.refit = refit
+    def __init__(self, refit: float = 1.0, lasting: bool = False) -> None:
+        self.refit, self.lasting = refit, lasting
+        self.replaced = False
         self.learned: WeakKeyDictionary[Detector, int] = WeakKeyDictionary()  # images, from scratch
         self.idle: WeakSet[Detector] = WeakSet()  # whose last warm start left them as they were
 
@@ -36,13 +44,16 @@ class Training:
             Whether it did so from scratch, as its detector does: to do that again would change nothing.
         """
         before = self.learned.get(model, len(images))
-        if not warm_start or abs(before - len(images)) >= self.refit * before:
-            warm_start = False
+        warm_start = warm_start and abs(before - len(images)) < self.refit * before
+        if warm_start and self.lasting and not model.learns_warm:
+            warm_start, self.replaced = False, True
+        if not warm_start:
             self.learned[model] = len(images)
-        if model.fit(images, warm_start=warm_start):
-            self.idle.discard(model)
-        else:
+        model.fit(images, warm_start=warm_start)
+        if warm_start and not model.learns_warm:
             self.idle.add(model)
+        else:
+            self.idle.discard(model)
         return not warm_start
 
     def converged(self, kept: Images) -> str | None:

@@ -48,6 +48,10 @@ class DifferNet(OnFeatures):
         self.centre = self.spread = torch.empty(0)
         self.log: list[dict[str, float]] = []
 
+    @property
+    def learns_warm(self) -> bool:
+        return self.settings.finetune_epochs > 0
+
     def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
         """See `Detector.fit`.
 
