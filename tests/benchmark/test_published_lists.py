@@ -14,7 +14,7 @@ from adrefine.benchmark.command import benchmark
 from adrefine.errors import UserError
 from adrefine.params import parse
 from benchmark.made_up import written
-from trees import mvtec
+from trees import mvtec, pixels, save, spot
 
 SHIPPED = Path(__file__).resolve().parents[2] / "benchmarks"
 SMALL = {
@@ -66,6 +66,40 @@ def test_the_file_of_a_level(tmp_path):
     assert lists.file_of(None, 0.1, 20) is None
     with pytest.raises(UserError, match=r"nr20_seed_20\.csv is missing"):
         lists.file_of(pattern, 0.2, 20)
+
+
+def visa(root: Path, train: int = 20, good: int = 6, bad: int = 8) -> Path:
+    """A class of VisA in MVTec AD's layout, with the names that amazon-science/spot-diff gives its files."""
+    for number in range(train):
+        save(root / f"train/good/{number:04d}.JPG", pixels(number))
+    for number in range(good):
+        save(root / f"test/good/{train + number:04d}.JPG", pixels(1000 + number))
+    for number in range(bad):
+        save(root / f"test/bad/{number:03d}.JPG", pixels(2000 + number))
+        save(root / f"ground_truth/bad/{number:03d}.png", spot())
+    return root
+
+
+def test_the_file_for_visa_runs(tmp_path, monkeypatch):
+    """With lists named and headed as MeDS has them for VisA."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADREFINE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(figures, "draw", lambda groups, config: {})
+    visa(tmp_path / "VisA/cashew")
+    content = yaml.safe_load((SHIPPED / "meds_visa.yaml").read_text())
+    content["datasets"][0] |= {"root": "VisA", "classes": ["cashew"]}
+    content |= {"seeds": [0], "levels": content["levels"][:2], "params": SMALL}
+    content["lists"] = "lists/" + Path(content["lists"]).name
+    listed = [*(f"train/good/{number:04d}.JPG" for number in range(20)), "test/bad/003.JPG"]
+    lines = ["filename,class", "pcb1/train/good/0313.JPG,pcb1", *(f"cashew/{name},cashew" for name in listed)]
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/train_visa_nr2_seed_0.csv").write_text("\n".join(lines) + "\n")
+    benchmark(written(tmp_path, content, "meds_visa"), workers=1)
+    rows = pd.read_csv(tmp_path / "results/meds_visa.csv")
+    assert set(rows["strategy"]) == {"vanilla", "mad out of fold", "consensus", "oracle"}
+    assert rows["auroc"].between(0, 1).all()
+    realised = rows[rows["strategy"] == "vanilla"].set_index("noise")["realised"].to_dict()
+    assert realised == pytest.approx({0: 0, 0.02: 1 / 21}, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["meds", "softpatch"])

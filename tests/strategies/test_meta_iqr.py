@@ -43,6 +43,15 @@ def quartile(values: list[float], share: float) -> float:
     return low + (place - floor(place)) * (high - low)
 
 
+def equal_parts(ids: list[str], params: MetaIqr, number: int) -> list[list[str]]:
+    """META's mini-batches of a round: a shuffle, cut into as few parts as can be, of nearly one size."""
+    places = np.random.default_rng(derived_seed("meta batches", params.seed, number)).permutation(len(ids))
+    count = ceil(len(ids) / params.batch_size)
+    size, larger = divmod(len(ids), count)
+    ends = [(place + 1) * size + min(place + 1, larger) for place in range(count)]
+    return [[ids[i] for i in places[start:end]] for start, end in zip([0, *ends], ends, strict=False)]
+
+
 def algorithm_1(data: set[str], params: MetaIqr) -> tuple[set[str], str]:
     """META's Algorithm 1; θ is the set of images learned last. Two images always stay."""
     held = {x for x in data if derived_seed("meta holdout", params.seed, x) / 2**64 < params.holdout}
@@ -51,7 +60,7 @@ def algorithm_1(data: set[str], params: MetaIqr) -> tuple[set[str], str]:
     while True:
         number, over = number + 1, {}
         whole = [sorted(data)]
-        for batch in mini_batches(sorted(data), params, number) if params.scope == "batch" else whole:
+        for batch in equal_parts(sorted(data), params, number) if params.scope == "batch" else whole:
             s = {x: drifting(x, theta) for x in batch}
             q1, q3 = quartile(list(s.values()), 0.25), quartile(list(s.values()), 0.75)
             for x in batch:

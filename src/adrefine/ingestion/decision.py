@@ -1,8 +1,8 @@
 """Whether the photos of a set are turned and cropped to the part, from all of its training photos at once.
 
-Turning helps where parts lie at any angle, and harms where they all lie alike or have no axis. So four things
-must hold: a part is found in nearly all photos, it has a clear axis, the angles spread, and the photos agree
-better after turning than before. No label is used, and no test photo.
+Turning helps where parts lie at any angle, and harms where they all lie alike or have no axis. So five
+things must hold: a part is found in nearly all photos, there are enough of them, they have a clear axis, the
+angles spread, and the photos agree better after turning than before. No label is used, and no test photo.
 """
 
 from __future__ import annotations
