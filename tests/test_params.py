@@ -266,3 +266,53 @@ def test_a_cluster_is_local_or_the_address_of_a_scheduler(place):
     assert "`runtime.cluster`" in said
     assert said.endswith("give local, or a Dask scheduler as tcp://HOST:PORT")
     assert params.parse({"runtime": {"cluster": "tls://host:8786"}}).runtime.cluster == "tls://host:8786"
+
+
+@pytest.mark.parametrize(
+    ("detector", "section", "said"),
+    [
+        (
+            "efficientad",
+            {"coeff_ood": 0.5},
+            "`efficientad.coeff_ood` has no effect here: set efficientad.preset",
+        ),
+        (
+            "efficientad",
+            {"preset": "instant", "steps": 50, "coeff_cdo": 2},
+            "`efficientad.steps`, `efficientad.coeff_cdo` have no effect here: set efficientad.preset to",
+        ),
+        (
+            "efficientad",
+            {"preset": "short", "teacher": "backbone", "p_hard": 0.9},
+            "`efficientad.p_hard` has no effect here: set efficientad.teacher to pdn, or remove it",
+        ),
+        (
+            "mixed",
+            {"patch": 128},
+            "`mixed.patch` has no effect here: set mixed.preset to paper, or remove it",
+        ),
+        (
+            "mixed",
+            {"preset": "paper", "penalty": 1},
+            "`mixed.penalty` has no effect here: set mixed.preset to fast",
+        ),
+    ],
+)
+def test_what_the_chosen_preset_never_reads_is_refused(detector, section, said):
+    assert refused({"detector": detector, detector: section}).startswith(f"params.yaml: {said}")
+    params.parse({"detector": "padim", detector: section})  # the section of another detector waits
+
+
+@pytest.mark.parametrize(
+    ("detector", "section"),
+    [
+        ("efficientad", {"side": 128, "seed": 3}),
+        ("efficientad", {"coeff_ood": 0.0, "steps": None, "p_hard": 0.99}),
+        ("efficientad", {"preset": "short", "coeff_ood": 0.5, "steps": 5}),
+        ("efficientad", {"teacher": "pdn", "steps": 5}),
+        ("mixed", {"fraction": 0.5, "inject": 0.2, "penalty": 1, "seed": 3}),
+        ("mixed", {"preset": "paper", "patch": 128, "synthetic": 0.2, "recycle": "removed"}),
+    ],
+)
+def test_what_it_reads_and_values_of_the_preset_are_taken(detector, section):
+    params.parse({"detector": detector, detector: section})

@@ -307,6 +307,15 @@ class Params(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _what_is_set_counts(self) -> Params:
+        told = self.chosen_detector.without_effect()
+        if told:
+            names, reads = ", ".join(f"`{self.detector}.{key}`" for key in told), next(iter(told.values()))
+            what, them = ("has", "it") if len(told) == 1 else ("have", "them")
+            raise ValueError(f"{names} {what} no effect here: set {reads}, or remove {them}")
+        return self
+
     @property
     def weighs(self) -> bool:
         """Whether photos count for less (`refine.mode`): by itself where that was measured to help."""
@@ -460,6 +469,8 @@ def checked(kind: type[M], content: Any, where: str) -> M:
 def _explain(item: Any, kind: type[BaseModel]) -> str:
     names = (str(part) for part in item["loc"] if "[" not in str(part))  # a union names its kinds, too
     key = " ".join(".".join(names).split())
+    if not key and item["type"] == "value_error":  # of several sections together: the message names its keys
+        return str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(item["loc"][-1]), _known_keys(kind, item["loc"][:-1]), n=1)
         return f"unknown key `{key}`" + (

@@ -140,7 +140,9 @@ def test_file_of_weights(ready: Project) -> None:
         run = ready.repro("select")
         assert run.ran == {"embed", "pretrain_pdn", "select"}
         assert run.number(r"embed: \d+ images, (\d+) new") > 0
-        ready.set({"detector": "mixed", "mixed.weights": "data/weights/resnet18.pth"})
+        ready.set(
+            {"detector": "mixed", "mixed.preset": "paper", "mixed.weights": "data/weights/resnet18.pth"}
+        )
         before = _selected(ready)
         _random_weights(file, seed=2)
         assert _selected(ready) != before

@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="check the project, repair what a killed run left, write settings, then run `dvc repro`",
         description="As `adrefine check && dvc repro`. Settings given with -S are written to params.yaml "
         "first and stay there; no experiment is made, so that a stop at any moment leaves no trace in git.",
-        epilog="Example: adrefine run -S detector=efficientad -S efficientad.steps=200",
+        epilog="Example: adrefine run -S detector=differnet -S differnet.epochs=40",
     )
     parser.add_argument(
         "-S", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="write to params.yaml"

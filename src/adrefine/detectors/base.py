@@ -83,6 +83,7 @@ class DetectorSettings(Section):
         reads: folders of data/prepared that the detector opens: features, pixels.
         FEWEST: training images that it needs.
         learns_twins: whether it learns from photos with a synthetic defect, and so needs one of every photo.
+        CHOOSING: keys that decide which of the others count.
     """
 
     if TYPE_CHECKING:  # a class says it once, or a property for each preset
@@ -96,6 +97,7 @@ class DetectorSettings(Section):
 
     FEWEST: ClassVar[int] = 2
     WEIGHS: ClassVar[bool] = False  # as its detector's `weighs`
+    CHOOSING: ClassVar[tuple[str, ...]] = ("preset",)
 
     @abstractmethod
     def create(self) -> Detector:
@@ -122,6 +124,17 @@ class DetectorSettings(Section):
         Raises:
             UserError: a package, a model or one of its arguments is not there.
         """
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Keys that have no effect with these settings, and for each what to set so that it has one."""
+        return {}
+
+    def without_effect(self) -> dict[str, str]:
+        """Those of `unread` whose value is not that of the preset: somebody set it in vain."""
+        named = {key: getattr(self, key) for key in self.CHOOSING if key in type(self).model_fields}
+        plain = type(self)(**named) if self.unread else self
+        return {key: by for key, by in self.unread.items() if getattr(self, key) != getattr(plain, key)}
 
     @property
     def own_maps(self) -> bool:

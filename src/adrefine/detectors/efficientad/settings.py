@@ -60,6 +60,7 @@ class Settings(DetectorSettings):
         },
     }
     reads: ClassVar = (PIXELS,)
+    CHOOSING: ClassVar = ("preset", "teacher")
 
     preset: Literal["fast", "instant", "short", "paper"] = "fast"
     teacher: Literal["pdn", "backbone"] = FROM_PRESET
@@ -108,6 +109,16 @@ class Settings(DetectorSettings):
     @property
     def learns_twins(self) -> bool:
         return self.teacher == "pdn"
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """The closed form reads nothing of a training but its side."""
+        if self.teacher == "pdn":
+            return {}
+        counts = {*self.CHOOSING, "side", "seed"}
+        closed = self.preset in ("fast", "instant")
+        reads = "efficientad.preset to short or paper" if closed else "efficientad.teacher to pdn"
+        return {key: reads for key in type(self).model_fields if key not in counts}
 
     @property
     def backbone(self) -> str | None:

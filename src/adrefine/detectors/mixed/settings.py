@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from adrefine.params import Evaluate
 
 
+_HEAD = ("components", "penalty", "density")  # of the linear head
+_OF_BOTH = ("preset", "fraction", "groups", "inject", "synthetic", "recycle", "trust", "seed")
 Degrees = Annotated[float, Field(ge=0, le=180)]
 Lean = Annotated[float, Field(ge=0, le=60)]
 
@@ -68,6 +70,13 @@ class Settings(DetectorSettings):
     @property
     def reads(self) -> tuple[str, ...]:
         return (PIXELS,) if self.preset == "paper" else (PLACES,)
+
+    @property
+    def unread(self) -> dict[str, str]:
+        if self.preset == "paper":
+            return dict.fromkeys(_HEAD, "mixed.preset to fast")
+        network = (key for key in type(self).model_fields if key not in (*_HEAD, *_OF_BOTH))
+        return dict.fromkeys(network, "mixed.preset to paper")
 
     @property
     def steps(self) -> int:
