@@ -16,6 +16,7 @@ from adrefine import cli, detectors, manifest, params, paths, review
 from adrefine.detectors.base import Images
 from adrefine.errors import UserError
 from adrefine.places.evidence import gather
+from adrefine.places.votes import COLUMNS
 from adrefine.strategies import refinement
 from fakes import MapStore
 
@@ -52,7 +53,12 @@ def test_a_photo_comes_with_path_score_limit_reason_and_picture(project, capsys,
     first = next_photos(capsys)["next"][0]
     assert set(first) == {
         *("image_id", "path", "score", "limit", "chance", "reason", "asked", "why", "picture"),
+        *COLUMNS,
     }
+    assert (first["places_rank"], first["reason"]) == (
+        1,
+        f"oddest at row {first['places_row']}, column {first['places_column']}",
+    )
     assert first["path"] == f"{first['image_id']}.png"
     assert first["score"] > first["limit"] == 3.0
     row, column = divmod(int(STORE.where[STORE.ids.index(first["image_id"])]), 5)
@@ -68,6 +74,8 @@ def test_a_photo_comes_with_path_score_limit_reason_and_picture(project, capsys,
     for text in (
         first["path"],
         f"score {first['score']:.1f}, limit 3.0",
+        f"one place: score {first['places_score']:.1f}, rank 1 of 60, weight {first['places_weight']:.2f}; "
+        f"as a whole: score {first['pooled_score']:.1f}, rank {first['pooled_rank']} of 60",
         first["picture"],
         "k keep  r remove",
     ):

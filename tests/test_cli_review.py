@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,25 @@ def test_the_list_is_in_order_and_says_how_to_answer(project, capsys):
     assert lines[1] == "  abcd  kept, 3% under the limit  images/abcd.png"
     assert lines[5].endswith("adrefine review abcd keep")
     assert lines[-1] == "Answers are in data/review.csv; `dvc repro` applies them."
+
+
+def test_the_list_says_what_each_voter_says_where_there_is_evidence(project, capsys):
+    (project / "data/refined/evidence.csv").write_text(
+        "image_id,held_out,voter,weight,rank,score,row,column\n"
+        "abcd,0,places,0.75,1,8.5,4,7\nabcd,0,pooled,0.25,2,1.5,,\n"
+    )
+    cli.run(["review"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == (
+        "      one place: score 8.5, rank 1 of 1, weight 0.75; as a whole: score 1.5, rank 2 of 1, weight "
+        "0.25; oddest at row 4, column 7"
+    )
+    assert lines[3].startswith("  ab01")
+    assert lines[4].startswith("  12e4")
+    cli.run(["review", "--json"])
+    queue = json.loads(capsys.readouterr().out)["unanswered"]
+    assert (queue[0]["places_rank"], queue[0]["pooled_score"]) == (1, 1.5)
+    assert "places_rank" not in queue[1]
 
 
 def test_the_list_leaves_out_what_was_answered_since(project, capsys):

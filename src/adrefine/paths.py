@@ -23,6 +23,7 @@ TAUGHT = "taught"  # in models/refined: the model that a human's answers taught,
 REPORTS = Path("reports")
 VALIDATION = REPORTS / "validation"
 MANIFEST = "manifest.csv"
+EVIDENCE = "evidence.csv"  # beside the refined manifest: what each voter says of each photo
 PROMOTED = Path("promoted")  # models and datasets in use, one folder each; no stage's
 REVIEW = Path("data/review.csv")  # the user's, never written by a stage
 REVIEW_QUEUE = REFINED / "review_queue.csv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from adrefine.comparing import sheet, words
 from adrefine.comparing.difference import compare
 from adrefine.comparing.version import Version
 from adrefine.errors import UserError
+from adrefine.places.votes import Vote, Votes
 from fakes import MapStore
 
 NAN = float("nan")
@@ -91,6 +93,29 @@ def test_a_row_has_scores_in_limits_ranks_rounds_and_reasons_of_both() -> None:
     assert words.described(row) == (
         "score 3.00 -> 0.75, rank 1 -> 2, out in round 2: one place, label none -> defective"
     )
+
+
+def test_a_row_has_what_each_voter_says_in_both() -> None:
+    quiet = Votes({"places": Vote(0.5, 0.7, 3), "pooled": Vote(1.0, 0.3, 2)}, 5, 1, 2)
+    loud = replace(quiet, by={**quiet.by, "places": Vote(9.0, 0.7, 1)}, row=4)
+    old = replace(A, votes={"a_only": quiet, "b_only": quiet})
+    rows = {row["image_id"]: row for row in compare(old, replace(B, votes={"a_only": loud})).rows}
+    assert (rows["a_only"]["places_rank_a"], rows["a_only"]["places_rank_b"]) == (3, 1)
+    assert (rows["b_only"]["places_row_a"], rows["b_only"]["places_row_b"]) == (1, None)
+    told = (
+        "one place: score 0.5 -> 9.0, rank 3 of 5 -> 1 of 5, weight 0.70; "
+        "as a whole: score 1.0, rank 2 of 5, weight 0.30; oddest at row 1, column 2 -> row 4, column 2"
+    )
+    assert rows["a_only"]["votes"] == told
+    found = compare(old, replace(B, votes={"a_only": loud}))
+    lines = words.lines(found)
+    place = next(number for number, line in enumerate(lines) if line.startswith("  a_only"))
+    assert lines[place + 1].strip() == told
+    fresh = next(number for number, line in enumerate(lines) if line.startswith("  fresh"))
+    assert lines[fresh + 1 : fresh + 2] in ([""], [])
+    assert told in sheet.render(found).replace("-&gt;", "->")
+    table = list(csv.DictReader(io.StringIO(words.as_csv(found))))
+    assert (table[0]["places_score_a"], table[0]["places_score_b"]) == ("0.5", "9.0")
 
 
 def test_the_other_way_round_is_the_mirror_image() -> None:

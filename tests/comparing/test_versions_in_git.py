@@ -16,6 +16,10 @@ from adrefine.errors import UserError
 from pipeline.project import commit, git
 
 LABELS = {"a": 0, "b": 1, "c": 0}
+EVIDENCE = (
+    "image_id,held_out,voter,weight,rank,score,row,column\n"
+    "b,0,places,0.75,1,8.5,4,7\nb,0,pooled,0.25,2,1.5,,\n"
+)
 GRAPH = "stages: {refine: {cmd: cp -r made data/refined, deps: [made], outs: [data/refined]}}\n"
 
 
@@ -34,6 +38,9 @@ def run(root: Path, out: str, auroc: float, strategy: str) -> None:
     )
     (root / "made").mkdir(exist_ok=True)
     table.to_csv(root / "made/manifest.csv", index=False)
+    (root / "made/evidence.csv").unlink(missing_ok=True)
+    if out:
+        (root / "made/evidence.csv").write_text(EVIDENCE)
     (root / "data").mkdir(exist_ok=True)
     dvc(root, "repro")
     (root / "reports").mkdir(exist_ok=True)
@@ -85,6 +92,8 @@ def test_revisions_and_experiments_are_read_and_nothing_changes(repository: Path
     assert kept("HEAD") == kept("workspace") == {"a", "b", "c"}
     assert kept("shiny") == {"c"}
     assert find("shiny").metrics["detection"]["refined"]["auroc"] == 0.95
+    assert find("shiny").votes["b"].by["places"].score == 8.5
+    assert find("HEAD").votes == find("workspace").votes == {}
     assert find("HEAD~2").settings["refine"]["strategy"] == "mad"
     assert (git(repository, "status", "--porcelain"), git(repository, "rev-parse", "HEAD")) == before
 
@@ -97,6 +106,10 @@ def test_a_file_and_a_promoted_folder_are_versions(repository: Path, tmp_path: P
     folder.mkdir()
     (folder / "manifest.csv").write_text("image_id,path,kept\na,a.png,1\nb,b.png,0\n")
     assert kept(str(folder)) == {"a"}
+    assert find(str(folder)).votes == {}
+    (folder / "evidence.csv").write_text(EVIDENCE)
+    assert find(str(folder)).votes == find(str(folder / "manifest.csv")).votes
+    assert find(str(folder)).votes["b"].row == 4
 
 
 def test_a_version_that_is_in_no_cache_is_told(repository: Path) -> None:

@@ -18,6 +18,7 @@ from adrefine.datasets.mvtec import MVTec
 from adrefine.errors import UserError
 from adrefine.listing.photos import COLUMNS
 from adrefine.params import Dataset
+from adrefine.places import votes
 from adrefine.reviewing import tags
 
 NAN = float("nan")
@@ -91,6 +92,7 @@ def test_every_cell(capsys: pytest.CaptureFixture[str], project: Path) -> None:
         "reviewer": "Ada",
         "time": "2026-11-26",
         "label": "",
+        **dict.fromkeys(votes.COLUMNS),
     }
     assert (found["bb"]["reason"], found["bb"]["label"], found["bb"]["reviewer"]) == (
         "one place",
@@ -101,6 +103,25 @@ def test_every_cell(capsys: pytest.CaptureFixture[str], project: Path) -> None:
     table = said(capsys, "--removed")
     assert "'=1+1, a scratch" in table
     assert table.splitlines()[1].split(",")[5] == "0"
+
+
+def test_what_each_voter_says_is_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    (paths.REFINED / paths.EVIDENCE).write_text(
+        "image_id,held_out,voter,weight,rank,score,row,column\n"
+        "bb,0,places,0.75,1,8.5,4,7\nbb,0,pooled,0.25,2,1.5,,\nbb,0,together,1,1,7,,\n"
+    )
+    told = {
+        **{"places_score": 8.5, "places_weight": 0.75, "places_rank": 1, "places_row": 4, "places_column": 7},
+        **{"pooled_score": 1.5, "pooled_weight": 0.25, "pooled_rank": 2},
+    }
+    found = {one["image_id"]: one for one in json.loads(said(capsys, "--all", "--format", "json"))}
+    assert {name: found["bb"][name] for name in votes.COLUMNS} == told
+    assert {found["cc"][name] for name in votes.COLUMNS} == {None}
+    rows = list(csv.DictReader(io.StringIO(said(capsys, "--removed"))))
+    assert {name: float(rows[0][name]) for name in votes.COLUMNS} == told
+    assert {rows[1][name] for name in votes.COLUMNS} == {""}
+    coco = json.loads(said(capsys, "--removed", "--format", "coco"))
+    assert coco["annotations"][0]["attributes"]["places_rank"] == 1
 
 
 def test_an_answer_that_was_changed_since_is_not_told_as_theirs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,7 +161,7 @@ def test_the_table_has_every_photos_votes() -> None:
     assert sorted(mine["rank"]) == list(range(1, len(store.ids) + 1))
     assert mine.loc[mine["rank"] == 1, "score"].item() == found.strength.max()
     places = table[table["voter"] == PLACES].set_index("image_id")
-    assert places.loc["im001", ["row", "column"]].tolist() == found.cells[1].tolist()
+    assert places.loc["im001", ["row", "column"]].tolist() == (found.cells[1] + 1).tolist()
     assert table.loc[table["voter"] != PLACES, ["row", "column"]].isna().all(axis=None)
     assert table.loc[table["image_id"] == "val", "held_out"].tolist() == [1, 1, 1]
 

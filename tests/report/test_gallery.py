@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adrefine.places.votes import Vote, Votes
 from adrefine.report import gallery, pictures
 
 
@@ -34,6 +35,16 @@ def test_each_photo_stands_in_the_section_it_belongs_to(data):
         "missed": ["test04"],
         "alarms": ["test03"],
     }
+
+
+def test_a_card_says_what_each_voter_says(data):
+    told = {"train00": Votes({"places": Vote(8.46, 0.7, 1), "pooled": Vote(-0.5, 0.3, 9)}, 12, 4, 7)}
+    cards = {one.image_id: one for part in gallery.sections(data, 24, votes=told) for one in part.cards}
+    assert cards["train00"].votes == (
+        "One place: score 8.5, rank 1 of 12, weight 0.70; as a whole: score -0.5, rank 9 of 12, weight 0.30; "
+        "oddest at row 4, column 7."
+    )
+    assert {card.votes for name, card in cards.items() if name != "train00"} == {""}
 
 
 def test_hidden_defects_with_low_scores_are_shown_apart(data):

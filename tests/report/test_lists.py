@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from adrefine.places.votes import Vote, Votes
 from adrefine.report import html, lists, originals, plots
 from adrefine.report.lists import Aside
 from adrefine.report.originals import Originals
@@ -50,18 +51,40 @@ def test_every_removed_photo_is_listed_with_score_round_and_reason(data):
     assert texts(found["held"]) == [["train/7.png", "4", "2", ""], ["train/6.png", "1.5", "30", ""]]
 
 
+def test_each_voter_has_a_column_with_score_and_rank(data):
+    told = {
+        "train00": Votes({"places": Vote(8.46, 0.7, 1), "pooled": Vote(-0.5, 0.3, 9)}, 12, 4, 7),
+        "train06": Votes({"places": Vote(1.0, 0.7, 5), "pooled": Vote(2.0, 0.3, 2)}, 12, 1, 10),
+    }
+    train = data.train.assign(reason="")
+    found = {one.key: one for one in lists.listings(data, replace(ASIDE, votes=told), Originals(), train)}
+    columns = ["one place", "as a whole", "oddest place"]
+    assert found["out"].heads[5:] == [*columns, "label"]
+    assert texts(found["out"])[0][5:8] == ["8.5 (rank 1)", "-0.5 (rank 9)", "row 4, column 7"]
+    assert texts(found["out"])[1][5:8] == ["", "", ""]
+    assert found["out"].intro.endswith(
+        "among 12 training photos. Their weights: one place 0.70, as a whole 0.30."
+    )
+    assert found["held"].heads[3:6] == columns
+    assert texts(found["held"])[1][3:6] == ["1.0 (rank 5)", "2.0 (rank 2)", "row 1, column 10"]
+
+
 def test_what_ingest_set_aside_is_found_and_what_nobody_misses_is_not(tmp_path):
     (tmp_path / "quarantine.csv").write_text("source,reason\nb.png,truncated\n")
     (tmp_path / "ignored.csv").write_text(
         "source,reason\na.heic,.heic is not read: convert it\n.x,hidden\nm.txt,not a photo\n"
     )
     (tmp_path / "evidence.csv").write_text(
-        "image_id,held_out,voter,score,rank\nx,1,together,2.5,1\nx,1,places,9,1\ny,0,together,3,1\n"
+        "image_id,held_out,voter,weight,rank,score,row,column\nx,1,together,1,1,2.5,,\nx,1,places,0.5,1,9,2,3\n"
+        "x,1,pooled,0.5,2,1,,\ny,0,together,1,1,3,,\n"
     )
     found = lists.find(tmp_path, tmp_path / "evidence.csv")
     assert list(found.unread["source"]) == ["b.png", "a.heic"]
     assert found.held.to_dict("records") == [{"image_id": "x", "score": 2.5, "rank": 1}]
-    assert lists.find(tmp_path / "nowhere", tmp_path / "nothing").unread.empty
+    assert found.votes["x"].cells()["places_row"] == 2
+    nothing = lists.find(tmp_path / "nowhere", tmp_path / "nothing")
+    assert nothing.unread.empty
+    assert nothing.votes == {}
 
 
 def picture(path: Path, width: int, height: int, seed: int = 0) -> None:

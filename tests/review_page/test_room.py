@@ -43,6 +43,13 @@ def test_the_next_photos_are_those_of_the_session_and_say_why(page: Page) -> Non
         f"Oddest at row {row + 1}, column {column + 1}; one place differs from that place of other photos."
         in first["why"]
     )
+    told = Review.of_project().session.photos.votes(STORE.ids[4:].index(first["id"]))
+    assert f"One place: score {told.by['places'].score:.1f}, rank 1 of 60, weight" in first["why"][2]
+    assert f"as a whole: score {told.by['pooled'].score:.1f}, rank" in first["why"][2]
+    held = page.room.card(HELD[0])["why"]
+    assert held[1].startswith("One place: score ")
+    row, column = divmod(int(STORE.where[0]), 5)
+    assert held[1].endswith(f"; oddest at row {row + 1}, column {column + 1}.")
     alike = [one["id"] for one in first["alike"]]
     assert len(set(alike) - {first["id"]}) == 4
     strength = page.room.review.session.photos.strength

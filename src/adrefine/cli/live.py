@@ -41,12 +41,13 @@ def ask(count: int, as_json: bool) -> None:
 
 
 def show(review: Review, asked: Asked) -> None:
-    """Path, score, limit, reason, picture."""
+    """Path, score, limit, reason, each voter, picture."""
     cells = review.cells(asked)
     chance = f"; {asked.chance:.0%} likely to be defective" if review.session.telling else ""
     why = f" ({cells['why']})" if cells["why"] else ""
     print(f"\n{len(review.session.answers) + 1}. {cells['path']}")
     print(f"    score {asked.strength:.1f}, limit {review.limit:.1f}, {cells['reason']}{chance}{why}")
+    print(f"    {review.votes(asked).spoken()}")
     print(f"    photo and map: {cells['picture']}", flush=True)
 
 

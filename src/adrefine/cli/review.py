@@ -12,7 +12,11 @@ from adrefine.errors import UserError
 from adrefine.review import ASKED, VERDICTS, Answer, changing, read
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
+
+    from adrefine.places.votes import Votes
 
 _SHOWN = 12  # of the queue
 
@@ -89,13 +93,15 @@ def review(chosen: argparse.Namespace) -> None:
         live.ask(chosen.next, chosen.json)
         return
     from adrefine import manifest
+    from adrefine.places import votes
 
     queue, answers = manifest.read(paths.REVIEW_QUEUE), read(paths.REVIEW)
     unanswered = queue[~queue["image_id"].isin(list(answers))]
+    told = votes.read(paths.REFINED / paths.EVIDENCE)
     if chosen.json:
-        _print_queue(unanswered, answers)
+        _print_queue(unanswered, answers, told)
     else:
-        _show_queue(unanswered, len(answers))
+        _show_queue(unanswered, len(answers), told)
 
 
 def answer(chosen: argparse.Namespace) -> None:
@@ -134,13 +140,15 @@ def take_tags(chosen: argparse.Namespace) -> None:
         print(f"{taken.unknown} photos there do not train: ignored")
 
 
-def _show_queue(unanswered: pd.DataFrame, answered: int) -> None:
-    """The first photos that have no answer yet, and how to answer."""
+def _show_queue(unanswered: pd.DataFrame, answered: int, told: Mapping[str, Votes]) -> None:
+    """The first photos that have no answer yet, what the voters say of them, and how to answer."""
     print(f"{len(unanswered)} photos have no answer yet, {answered} have one. The most doubtful:")
     first = unanswered.head(_SHOWN)
     width = first["reason"].map(len).max()
     for row in first.itertuples():
         print(f"  {row.image_id}  {row.reason!s:{width}}  {row.path}")
+        if says := told.get(str(row.image_id)):
+            print(f"      {says.line()}")
     if len(first):
         name = first["image_id"].iloc[0]
         print(f"Look at a photo, then: adrefine review {name} keep")
@@ -149,11 +157,12 @@ def _show_queue(unanswered: pd.DataFrame, answered: int) -> None:
     print(f"Answers are in {paths.REVIEW}; `dvc repro` applies them.")
 
 
-def _print_queue(unanswered: pd.DataFrame, answers: dict[str, Answer]) -> None:
-    """All photos that have no answer yet, most doubtful first, and all answers."""
+def _print_queue(unanswered: pd.DataFrame, answers: dict[str, Answer], told: Mapping[str, Votes]) -> None:
+    """All photos that have no answer yet, most doubtful first, with the voters' figures, and all answers."""
     import json
 
     queue = json.loads(unanswered.to_json(orient="records"))  # NaN is null there
+    queue = [{**row, **(told[row["image_id"]].cells() if row["image_id"] in told else {})} for row in queue]
     print_json({"unanswered": queue, "answers": {name: _cells(one) for name, one in answers.items()}})
 
 

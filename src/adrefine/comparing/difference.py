@@ -12,6 +12,8 @@ import pandas as pd
 from adrefine.comparing.settings import changed
 from adrefine.comparing.version import Version
 from adrefine.manifest import DEFECT, GOOD
+from adrefine.places import votes
+from adrefine.places.votes import Votes
 
 KINDS = {  # of a change, in the order in which they are shown
     "only_a": "only {a} keeps",
@@ -33,9 +35,10 @@ class Difference:
     """Two versions, and a row for each photo that differs.
 
     Attributes:
-        rows: image_id, source, path, changes (of KINDS, at least one), and of each version, `_a` and `_b`:
-            kept, weight, score (in units of the limit), rank (1: the most suspicious), round (removed in),
-            reason (which evidence), answer, label.
+        rows: image_id, source, path, changes (of KINDS, at least one), votes (of both, in words), and of each
+            version, `_a` and `_b`: kept, weight, score (in units of the limit), rank (1: the most
+            suspicious), round (removed in), reason (which evidence), answer, label, and
+            what each voter says (`votes.COLUMNS`).
         measures: figure, and its value in A and B; None where it is not known.
         settings: dotted key of params.yaml, and its value in A and B.
     """
@@ -62,7 +65,8 @@ def compare(a: Version, b: Version) -> Difference:
     for image_id in sorted(told_a.keys() | told_b.keys()):
         one, other = told_a.get(image_id), told_b.get(image_id)
         if changes := _changes(one, other):
-            rows.append(_row(image_id, one, other, changes))
+            told = [version.votes.get(image_id) for version in (a, b)]
+            rows.append(_row(image_id, one, other, changes) | _votes(*told))
     order = list(KINDS)
     rows.sort(key=lambda row: (order.index(row["changes"][0]), _worst(row), row["image_id"]))
     return Difference(a, b, rows, _measures(a, b), changed(a.settings, b.settings))
@@ -112,6 +116,12 @@ def _row(
     for name in names:
         row |= {f"{name}_a": one[name] if one else None, f"{name}_b": other[name] if other else None}
     return row
+
+
+def _votes(one: Votes | None, other: Votes | None) -> dict[str, Any]:
+    told = {"a": votes.cells(one), "b": votes.cells(other)}
+    figures = {f"{name}_{side}": told[side][name] for name in votes.COLUMNS for side in "ab"}
+    return {"votes": votes.change(one, other), **figures}
 
 
 def _worst(row: dict[str, Any]) -> float:

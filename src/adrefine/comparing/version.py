@@ -18,9 +18,12 @@ import pandas as pd
 from adrefine import manifest, paths, strict_yaml
 from adrefine.dvc_driver.left import git
 from adrefine.errors import UserError
+from adrefine.places import votes
+from adrefine.places.votes import Votes
 
 WORKSPACE = "workspace"
 _MANIFEST = str(paths.REFINED / paths.MANIFEST)
+_EVIDENCE = str(paths.REFINED / paths.EVIDENCE)
 _METRICS = str(paths.REPORTS / "metrics.json")
 _PARAMS = "params.yaml"
 
@@ -33,6 +36,7 @@ class Version:
         photos: the training rows of its manifest, by image_id; all are kept where it decides nothing.
         metrics: of reports/metrics.json. settings: of params.yaml. Both empty where they are not known.
         tested: the rows of its labelled test photos.
+        votes: what each voter says of a photo, by image_id; empty where no evidence was gathered.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Version:
     metrics: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     tested: pd.DataFrame = field(default_factory=pd.DataFrame)
+    votes: dict[str, Votes] = field(default_factory=dict)
 
     @property
     def kept(self) -> int:
@@ -62,11 +67,12 @@ def find(name: str) -> Version:
         return _made(
             name,
             manifest.read(path / paths.MANIFEST),
+            votes.read(path / paths.EVIDENCE),
             strict_yaml.mapping(texts[0] if texts else ""),
             strict_yaml.mapping(settings.read_bytes() if settings.is_file() else ""),
         )
     if path.is_file():
-        return _made(name, manifest.read(path), {}, {})
+        return _made(name, manifest.read(path), votes.read(path.with_name(paths.EVIDENCE)), {}, {})
     if name == WORKSPACE:
         raise UserError(f"{_MANIFEST} is missing: run `dvc repro`")
     return _of_revision(name)
@@ -78,9 +84,19 @@ def _of_revision(name: str) -> Version:
         file = Path(folder) / paths.MANIFEST
         file.write_bytes(read(_MANIFEST))
         table = manifest.read(file)
+        told = _votes_of_revision(read, Path(folder) / paths.EVIDENCE)
     commit = resolved(name)
     texts = [git(Path(), "show", f"{commit}:./{path}") or "" for path in (_METRICS, _PARAMS)]
-    return _made(name, table, *map(strict_yaml.mapping, texts))
+    return _made(name, table, told, *map(strict_yaml.mapping, texts))
+
+
+def _votes_of_revision(read: Callable[[str], bytes], file: Path) -> dict[str, Votes]:
+    """By way of `file`; nothing where that version has no evidence, or it is not here."""
+    try:
+        file.write_bytes(read(_EVIDENCE))
+    except UserError:
+        return {}
+    return votes.read(file)
 
 
 def resolved(name: str) -> str:
@@ -128,14 +144,20 @@ def _reader(name: str) -> Callable[[str], bytes]:
     return read
 
 
-def _made(name: str, table: pd.DataFrame, metrics: dict[str, Any], settings: dict[str, Any]) -> Version:
+def _made(
+    name: str,
+    table: pd.DataFrame,
+    told: dict[str, Votes],
+    metrics: dict[str, Any],
+    settings: dict[str, Any],
+) -> Version:
     rows = manifest.of_split(table, "train") if "split" in table else table
     unknown = dict.fromkeys(("score", "threshold", "relative_score", "removed_round"), float("nan"))
     empty = dict.fromkeys(("reviewed", "reason", "source", "path"), "")
     defaults: dict[str, Any] = {"kept": 1, "weight": 1.0, "label": manifest.UNKNOWN, **unknown, **empty}
     missing = {column: value for column, value in defaults.items() if column not in rows}
     rows = rows.assign(**missing).set_index("image_id").sort_index()
-    return Version(name, rows, metrics, settings, _tested(table))
+    return Version(name, rows, metrics, settings, _tested(table), told)
 
 
 def _tested(table: pd.DataFrame) -> pd.DataFrame:

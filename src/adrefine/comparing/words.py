@@ -8,24 +8,15 @@ from typing import Any
 
 from adrefine.cells import tame
 from adrefine.comparing.difference import KINDS, Difference
+from adrefine.places import votes
 from adrefine.text import counted
 
 SHOWN = 15  # photos of each kind in the terminal
-EVIDENCE = {"places": "one place", "pooled": "as a whole", "you": "you"}  # reasons of refine, in words
+EVIDENCE = {**votes.NAMES, "you": "you"}  # reasons of refine, in words
 COLUMNS = (
     *("image_id", "source", "changes", "kept_a", "kept_b", "weight_a", "weight_b", "score_a", "score_b"),
-    *(
-        "rank_a",
-        "rank_b",
-        "round_a",
-        "round_b",
-        "reason_a",
-        "reason_b",
-        "answer_a",
-        "answer_b",
-        "label_a",
-        "label_b",
-    ),
+    *("rank_a", "rank_b", "round_a", "round_b", "reason_a", "reason_b", "answer_a", "answer_b"),
+    *("label_a", "label_b", *(f"{name}_{side}" for name in votes.COLUMNS for side in "ab")),
 )
 
 
@@ -45,11 +36,15 @@ def lines(difference: Difference, shown: int = SHOWN) -> list[str]:
         rows = difference.of_kind(kind)
         if rows:
             text += ["", f"{difference.title(kind)}: {counted(len(rows), 'photo')}"]
-            text += [
-                f"  {row['image_id'][:16]:16}  {described(row)}  {row['source']}" for row in rows[:shown]
-            ]
+            text += [line for row in rows[:shown] for line in _photo(row)]
             text += [f"  ... and {len(rows) - shown} more (--csv)"] if len(rows) > shown else []
     return text
+
+
+def _photo(row: dict[str, Any]) -> list[str]:
+    """A line, and one with what the voters say where they said something."""
+    first = f"  {row['image_id'][:16]:16}  {described(row)}  {row['source']}"
+    return [first, *([f"{'':20}{row['votes']}"] if row["votes"] else [])]
 
 
 def described(row: dict[str, Any]) -> str:

@@ -12,11 +12,12 @@ from adrefine import datasets, params, paths, review
 from adrefine.comparing.version import WORKSPACE, Version
 from adrefine.comparing.words import EVIDENCE
 from adrefine.manifest import DEFECT, GOOD
+from adrefine.places import votes
 
 KEPT, REMOVED, ALL = "kept", "removed", "all"
 COLUMNS = (
     *("image_id", "photo", "image", "width", "height", "kept", "weight", "score", "limit", "round", "reason"),
-    *("verdict", "note", "reviewer", "time", "label"),
+    *("verdict", "note", "reviewer", "time", "label", *votes.COLUMNS),
 )
 _LABELS = {GOOD: "good", DEFECT: "defective"}
 Photo = dict[str, Any]
@@ -26,7 +27,8 @@ def of(version: Version, which: str = ALL) -> list[Photo]:
     """The training photos, COLUMNS of each, sorted by id. Paths are absolute; None or "": it is not known.
 
     `photo` is the file as it was taken, `image` the one that trains; `score`, `limit` are those of the last
-    round that scored it, `round` the one that it went in; `verdict`, `note` are a human's.
+    round that scored it, `round` the one that it went in; `verdict`, `note` are a human's; what each voter
+    says is last (`votes.COLUMNS`), None where no evidence was gathered.
 
     Args:
         which: KEPT, REMOVED or ALL.
@@ -35,7 +37,10 @@ def of(version: Version, which: str = ALL) -> list[Photo]:
     if which != ALL:
         table = table[(table["kept"] == 1) == (which == KEPT)]
     folder, answers = _folder(version), _answers(version)
-    return [_photo(str(image_id), row, folder, answers) for image_id, row in table.iterrows()]
+    return [
+        _photo(str(image_id), row, folder, answers) | votes.cells(version.votes.get(str(image_id)))
+        for image_id, row in table.iterrows()
+    ]
 
 
 def _folder(version: Version) -> Path:

@@ -124,7 +124,7 @@ class Evidence:
     def table(self) -> pd.DataFrame:
         """A row a photo and voter: image_id, held_out (0/1), voter, score (its own units), weight, rank (1 is
         the most suspicious, of the training photos; a held-out photo's is where it would stand), and for the
-        places row and column of the most unusual one; `together` has the strength."""
+        places row and column of the most unusual one, counted from 1; `together` has the strength."""
         import pandas as pd
 
         names, held = [*self.ids, *self.held], [0] * len(self.ids) + [1] * len(self.held)
@@ -137,7 +137,7 @@ class Evidence:
             over = len(photos) - np.searchsorted(np.sort(photos), np.concatenate([photos, others]), "right")
             columns = {"image_id": names, "held_out": held, "voter": name, "weight": weight, "rank": over + 1}
             part = pd.DataFrame(columns).assign(score=np.concatenate([photos, others]))
-            for axis, place in zip(("row", "column"), self.cells.T, strict=True):
+            for axis, place in zip(("row", "column"), self.cells.T + 1, strict=True):
                 part[axis] = pd.array(place if name == PLACES else [pd.NA] * len(part), dtype="Int64")
             parts.append(part)
         return pd.concat(parts).sort_values(["image_id", "voter"], ignore_index=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from adrefine.manifest import DEFECT, GOOD
+from adrefine.places.votes import Votes, sentence
 from adrefine.report import pictures
 from adrefine.report.data import ReportData
 from adrefine.report.originals import AT_WORKING_SIZE, Originals
@@ -23,7 +26,7 @@ _BUDGET = 5_500_000  # characters of all thumbnails, so that the page stays unde
 @dataclass(frozen=True)
 class Card:
     """A photo of the gallery. `tone` colours the badge: defect | good | empty; `bar` and `tick`: 0 to 100;
-    `answers`: command lines to copy; `link`: opens the photo."""
+    `answers`: command lines to copy; `link`: opens the photo; `votes`: what each voter says, or empty."""
 
     name: str
     photo: str | None
@@ -38,6 +41,7 @@ class Card:
     answers: tuple[str, ...] = ()
     image_id: str = ""
     link: str = ""
+    votes: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,14 +126,23 @@ def needed_maps(data: ReportData, limit: int) -> list[str]:
     return sorted({name for rows in select(data, limit).values() for name in rows["image_id"].head(limit)})
 
 
-def sections(data: ReportData, limit: int, originals: Originals = AT_WORKING_SIZE) -> list[Section]:
-    """The gallery, thumbnails included; they shrink until the page is of reasonable size."""
+def sections(
+    data: ReportData,
+    limit: int,
+    originals: Originals = AT_WORKING_SIZE,
+    votes: Mapping[str, Votes] = MappingProxyType({}),
+) -> list[Section]:
+    """The gallery, thumbnails included; they shrink until the page is of reasonable size.
+
+    Args:
+        votes: what each voter says of a photo, by image_id.
+    """
     chosen = select(data, limit) if limit else {}
     usual = float(np.median([pictures.contrast(heat) for heat in data.maps.values()])) if data.maps else 0.0
     drawn: list[Section] = []
     for side in _SIDES:
         artist = _Artist(data.maps, usual, side, originals)
-        drawn = [_section(key, rows, limit, artist) for key, rows in chosen.items()]
+        drawn = [_section(key, rows, limit, artist, votes) for key, rows in chosen.items()]
         if (
             sum(len(card.photo or "") + len(card.overlay or "") for part in drawn for card in part.cards)
             <= _BUDGET
@@ -190,12 +203,15 @@ class _Artist:
         return pictures.data_uri(photo), pictures.data_uri(drawn), border is not None
 
 
-def _section(key: str, rows: pd.DataFrame, limit: int, artist: _Artist) -> Section:
+def _section(
+    key: str, rows: pd.DataFrame, limit: int, artist: _Artist, votes: Mapping[str, Votes]
+) -> Section:
     shown = rows.head(limit).to_dict("records")
     ratios = [_ratio(row) for row in shown]
     # One scale a section, so that its bars compare; a single extreme score does not flatten the others.
     longest = max([1.5, *(min(ratio, 4.0) for ratio in ratios if ratio is not None)])
     cards = [_card(key, row, ratio, longest, artist) for row, ratio in zip(shown, ratios, strict=True)]
+    cards = [replace(card, votes=_said(votes.get(card.image_id))) for card in cards]
     title, intro = _SECTIONS[key]
     # Of rankings of all photos, "the first 24 of 300" would only say how many there are.
     return Section(key, title, intro, len(shown) if key in ("suspicious", "doubtful") else len(rows), cards)
@@ -253,6 +269,10 @@ def _why(key: str, row: dict[Any, Any]) -> str:
     if not np.isfinite(limit):
         return f"Score {score}."
     return f"Score {score}, limit {number(limit)}{': still over it' if float(row['score']) > limit else ''}."
+
+
+def _said(votes: Votes | None) -> str:
+    return f"{sentence(votes.line())}." if votes else ""
 
 
 def _ratio(row: dict[Any, Any]) -> float | None:

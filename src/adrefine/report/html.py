@@ -114,6 +114,7 @@ def render(
         lstrip_blocks=True,
     )
     subline, tone = words.subline(data)
+    aside = aside or Aside()
     script = (Path(__file__).parent / "report.js").read_text()
     return environment.get_template("report.html").render(
         headline=words.headline(data),
@@ -127,9 +128,9 @@ def render(
         ceiling=words.figure(data.metrics, "detection", "oracle", "auroc") is not None,
         dataset=str(data.settings.get("dataset", "")),
         plots=_plots(data, plots),
-        sections=gallery.sections(data, limit, originals),
+        sections=gallery.sections(data, limit, originals, aside.votes),
         large=originals.large(gallery.shown_rows(data, limit)) if limit else {},
-        lists=lists.listings(data, aside or Aside(), originals, data.train if photos is None else photos),
+        lists=lists.listings(data, aside, originals, data.train if photos is None else photos),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         with_maps=bool(data.maps),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pandas as pd
 
 from adrefine.io import read_csv
 from adrefine.manifest import DEFECT, GOOD, UNKNOWN
+from adrefine.places import votes
+from adrefine.places.votes import Votes
 from adrefine.report.data import ReportData
 from adrefine.report.originals import Originals
 from adrefine.report.words import number
@@ -27,13 +30,14 @@ class Aside:
 
     Attributes:
         unread: source, reason. duplicates: of duplicates.csv. held: image_id, score, rank of held-out photos.
-        hints: of hints.csv.
+        hints: of hints.csv. votes: what each voter says of a photo, by image_id.
     """
 
     unread: pd.DataFrame = field(default_factory=pd.DataFrame)
     duplicates: pd.DataFrame = field(default_factory=pd.DataFrame)
     held: pd.DataFrame = field(default_factory=pd.DataFrame)
     hints: pd.DataFrame = field(default_factory=pd.DataFrame)
+    votes: Mapping[str, Votes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def find(ingested: Path, evidence: Path) -> Aside:
     if evidence.is_file():
         table = read_csv(evidence, ("image_id", "held_out", "voter", "score", "rank"), dtype=_TEXT)
         held = table[(table["held_out"] == 1) & (table["voter"] == "together")][["image_id", "score", "rank"]]
-    return Aside(unread(ingested), _table(ingested, "duplicates"), held, _table(ingested, "hints"))
+    told = votes.read(evidence)
+    return Aside(unread(ingested), _table(ingested, "duplicates"), held, _table(ingested, "hints"), told)
 
 
 def unread(ingested: Path) -> pd.DataFrame:
@@ -85,8 +90,8 @@ def _table(ingested: Path, name: str) -> pd.DataFrame:
 def listings(data: ReportData, aside: Aside, originals: Originals, photos: pd.DataFrame) -> list[Listing]:
     """The lists that have a row. photos: all rows of the manifest, for the names of held-out ones."""
     made = [
-        _out(data.train, originals),
-        _held(aside.held, photos, originals),
+        _out(data.train, originals, aside.votes),
+        _held(aside, photos, originals),
         _duplicates(aside, photos, originals),
         _hints(aside, photos, originals),
     ]
@@ -96,11 +101,12 @@ def listings(data: ReportData, aside: Aside, originals: Originals, photos: pd.Da
     return [one for one in made if one.rows]
 
 
-def _out(train: pd.DataFrame, originals: Originals) -> Listing:
+def _out(train: pd.DataFrame, originals: Originals, told: Mapping[str, Votes]) -> Listing:
     weight = train["weight"] if "weight" in train else pd.Series(1.0, train.index)
     out = train[(train["kept"] == 0) | (weight < 0.5)].assign(weight=weight)
     labelled = bool((train["label"] != UNKNOWN).any())
-    heads = ["photo", "what became of it", "score / limit", "round", "why", *(["label"] if labelled else [])]
+    heads = ["photo", "what became of it", "score / limit", "round", "why", *_heads(told)]
+    heads += ["label"] if labelled else []
     rows = []
     for row in out.to_dict("records"):
         gone = row["kept"] == 0
@@ -117,29 +123,62 @@ def _out(train: pd.DataFrame, originals: Originals) -> Listing:
             Cell("" if pd.isna(ratio) else number(ratio), f"{ratio:.6g}"),
             Cell("" if pd.isna(row["removed_round"]) else f"{row['removed_round']:.0f}"),
             Cell(": ".join(filter(None, [_REASONS.get(why, why), note]))),
+            *_votes(told, row["image_id"]),
         ]
         rows.append(cells + ([Cell(_LABELS.get(row["label"], ""))] if labelled else []))
     rows.sort(key=lambda cells: (cells[1].key, cells[0].text))
     title = "Removed photos, and those that count for less"
-    return _listing("out", title, "Nothing is deleted: a removed photo stays on disk.", heads, rows)
+    intro = f"Nothing is deleted: a removed photo stays on disk.{_voters(told)}"
+    return _listing("out", title, intro, heads, rows)
 
 
-def _held(held: pd.DataFrame, photos: pd.DataFrame, originals: Originals) -> Listing:
-    rows = []
-    if len(held):
-        table = held.merge(photos, on="image_id", suffixes=("", "_own")).sort_values("score", ascending=False)
+def _held(aside: Aside, photos: pd.DataFrame, originals: Originals) -> Listing:
+    rows, told = [], aside.votes
+    if len(aside.held):
+        table = aside.held.merge(photos, on="image_id", suffixes=("", "_own")).sort_values(
+            "score", ascending=False
+        )
         rows = [
             [
                 _photo(row, originals),
                 Cell(number(float(row["score"])), f"{row['score']:.6g}"),
                 Cell(str(row["rank"])),
+                *_votes(told, row["image_id"]),
                 Cell("" if pd.isna(row.get("reviewed")) else str(row.get("reviewed") or "")),
             ]
             for row in table.to_dict("records")
         ]
     intro = "They set the alarm threshold. Score: robust deviations, by models that did not see them. "
-    intro += "Rank: where it would stand among the training photos."
-    return _listing("held", "Held-out photos", intro, ["photo", "score", "rank", "your answer"], rows)
+    intro += f"Rank: where it would stand among the training photos.{_voters(told)}"
+    heads = ["photo", "score", "rank", *_heads(told), "your answer"]
+    return _listing("held", "Held-out photos", intro, heads, rows)
+
+
+def _heads(told: Mapping[str, Votes]) -> list[str]:
+    """A column for each voter, and one for the most unusual place; none where nobody voted."""
+    return [*votes.NAMES.values(), "oddest place"] if told else []
+
+
+def _votes(told: Mapping[str, Votes], image_id: str) -> list[Cell]:
+    """Score and rank by each voter, and the most unusual place, one cell for each of `_heads`."""
+    if image_id not in told:
+        return [Cell("") for _ in _heads(told)]
+    one = told[image_id]
+    by = [one.by[name] for name in votes.NAMES]
+    cells = [Cell(f"{vote.score:.1f} (rank {vote.rank})", f"{vote.score:.6g}") for vote in by]
+    return [*cells, Cell(f"row {one.row}, column {one.column}", f"{one.row * 1000 + one.column}")]
+
+
+def _voters(told: Mapping[str, Votes]) -> str:
+    """What the voters' columns mean, and their weights, which are the same for all photos."""
+    if not told:
+        return ""
+    one = next(iter(told.values()))
+    weights = ", ".join(f"{votes.NAMES[name]} {vote.weight:.2f}" for name, vote in one.by.items())
+    return (
+        " Two voters look at each photo. Their columns say how far it is over the median photo, and its rank "
+        f"among {one.of} training photos. Their weights: {weights}."
+    )
 
 
 def _duplicates(aside: Aside, photos: pd.DataFrame, originals: Originals) -> Listing:

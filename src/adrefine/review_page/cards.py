@@ -9,6 +9,7 @@ import numpy as np
 from adrefine import paths
 from adrefine.ingestion.affine import Affine
 from adrefine.io import read_csv
+from adrefine.places import votes
 from adrefine.places.out_of_fold import Flags
 from adrefine.places.store import open_places
 from adrefine.review_page import listing
@@ -31,7 +32,7 @@ class Cards:
     def __init__(self, review: Review, photos: Photos) -> None:
         self.review, self.photos = review, photos
         evidence = review.session.photos.evidence
-        self.trained, self.loudest = len(evidence.ids), evidence.loudest()
+        self.trained = len(evidence.ids)
         self.similar = Similar(open_places(paths.PREPARED / paths.PLACES), evidence.ids)
         self.ways = _transforms()
         sizes = review.noisy[["width", "height"]].to_numpy(float)
@@ -59,8 +60,10 @@ class Cards:
     def of_held_out(self, row: int, now: Now) -> dict[str, Any]:
         """All that is shown of a held-out photo."""
         cell = listing.cell(self.photos, now, row)
+        told = votes.of_held_out(self.review.session.photos.evidence, row - self.trained)
         why = [
             f"Score {now.strength[row]:.1f}, limit {self.review.limit:.1f}.",
+            f"{votes.sentence(told.line())}.",
             "Held-out photo: it helps to set the alarm threshold, unless you say that it is defective.",
         ]
         return {**cell, "asked": "", "why": why, "alike": [], "map": False, "spot": None}
@@ -85,7 +88,9 @@ class Cards:
         lines.append(f"Score {asked.strength:.1f}, {side} the limit {self.review.limit:.1f}{near}.")
         if self.review.session.telling:
             lines.append(f"{asked.chance:.0%} likely to be defective, judging by your answers so far.")
-        lines.append(f"{facts['reason'].capitalize()}; {_LOUDEST[self.loudest[row]]}.")
+        told = self.review.session.photos.votes(row)
+        lines.append(f"{facts['reason'].capitalize()}; {_LOUDEST[told.loudest()]}.")
+        lines.append(f"{votes.sentence(told.spoken())}.")
         if self.photos.kept[row] == 0:
             lines.append("The last run left it out.")
         return lines

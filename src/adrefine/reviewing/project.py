@@ -19,6 +19,7 @@ from adrefine.strategies.share import ANSWERED
 if TYPE_CHECKING:
     import pandas as pd
 
+    from adrefine.places.votes import Votes
     from adrefine.reviewing.session import Asked, Estimate, Session
 
 
@@ -80,6 +81,10 @@ class Review:
             "why": self._why(asked),
         }
 
+    def votes(self, asked: Asked) -> Votes:
+        """What each voter says of a photo now."""
+        return self.session.photos.votes(self.session.place[asked.image_id])
+
     def _why(self, asked: Asked) -> str:
         """Why the photo comes now, where it is not for its score."""
         before = self.session.answers.get(asked.image_id)
@@ -102,8 +107,9 @@ class Review:
         """The next photos, the estimate and what would go, for other programs."""
         from dataclasses import asdict
 
+        asked = self.session.next(count)
         return {
-            "next": [self.cells(asked) for asked in self.session.next(count)],
+            "next": [{**self.cells(one), **self.votes(one).cells()} for one in asked],
             "estimate": asdict(self.session.estimate()),
             "enough": self.session.enough(),
             "held_out": self.held_out(),

@@ -13,10 +13,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from adrefine.places import evidence
+from adrefine.places import evidence, votes
 from adrefine.places.out_of_fold import Array, Asked, OutOfFold
 from adrefine.places.sharded import Store
 from adrefine.places.sums import Gaussians, photo_scores
+from adrefine.places.votes import Votes
 from adrefine.reviewing.alike import Alike
 from adrefine.runtime.hardware import one_core_each
 
@@ -31,7 +32,8 @@ class Ranking:
     Attributes:
         evidence: what the voters said at the start.
         strength: (n,) of now, in the order of `evidence.ids`. good: (n,) False: it is a confirmed defect.
-            Both, and the distances, are replaced whole: another thread may read them while one changes them.
+        voters: what they say now. All three, and the distances, are replaced whole: another thread may read
+            them while one changes them.
         alike: whether photos are odd in the same way, as they are to the models of the start.
 
     Args:
@@ -56,7 +58,7 @@ class Ranking:
         self.good = np.ones(len(ids), bool)
         self.evidence = evidence.with_variants(store, evidence.weighed(asked, distances, self.good))
         self.live = [_Live(model, one.photos, ids) for model, one in zip(models, distances, strict=True)]
-        self.strength = self.evidence.strength
+        self.strength, self.voters = self.evidence.strength, self.evidence.voters
         self.alike = Alike(self.live[0].photo, distances[0].photos)
 
     def confirm(self, place: int) -> None:
@@ -77,6 +79,10 @@ class Ranking:
         row, column = divmod(int(np.argmax(distances)), round(len(distances) ** 0.5))
         return row, column
 
+    def votes(self, place: int) -> Votes:
+        """What each voter says now of the photo at `place` of the ids."""
+        return votes.of_training(self.voters, self.evidence.weights, place, self.cell(place))
+
     def map(self, place: int) -> Array:
         """Squared distances (p,) at the places of the photo at `place` of the ids, over their channels;
         outside the region of interest the median of those inside."""
@@ -93,13 +99,13 @@ class Ranking:
         for live in self.live:
             live.change(place, sign)
         scores = [photo_scores(live.distances, evidence.TOP) for live in self.live]
-        told = [
+        told = tuple(
             replace(voter, photos=score, twins=None, good=good)
             for voter, score in zip(self.evidence.voters, scores, strict=True)
-        ]
+        )
         photos = evidence.together(told, self.evidence.weights, scores)
         middle, unit = evidence.robust(photos[good])
-        self.strength, self.good = (photos - middle) / unit, good
+        self.strength, self.good, self.voters = (photos - middle) / unit, good, told
 
 
 class _Live:

@@ -113,6 +113,8 @@ def listed() -> dict[str, Path]:
     """What is kept of the refined model and its dataset, by the path in its folder."""
     kept = {paths.MANIFEST: paths.REFINED / paths.MANIFEST, "params.yaml": Path("params.yaml")}
     kept |= {"dvc.lock": _LOCK} if _LOCK.exists() else {}
+    evidence = paths.REFINED / paths.EVIDENCE
+    kept |= {paths.EVIDENCE: evidence} if evidence.exists() else {}
     bundle = paths.MODELS / "bundle"
     return kept | {path.relative_to(bundle).as_posix(): path for path in _below(bundle)}
 

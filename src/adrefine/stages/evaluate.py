@@ -68,7 +68,7 @@ def main() -> None:
                 paths.REPORTS / "plots",
                 settings.evaluate.gallery,
                 _originals(settings.dataset),
-                lists.find(paths.INGESTED, paths.REFINED / "evidence.csv"),
+                lists.find(paths.INGESTED, paths.REFINED / paths.EVIDENCE),
                 refined,
             ),
         )

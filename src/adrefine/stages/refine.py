@@ -46,7 +46,7 @@ def main() -> None:
     asked_for = images.assign(variant=images["image_id"].isin(result.waiting).astype(int))
     write_csv(paths.REVIEW_QUEUE, review_queue(asked_for.merge(noisy[["image_id", "path"]], on="image_id")))
     if result.evidence is not None:
-        write_csv(paths.REFINED / "evidence.csv", result.evidence.table())
+        write_csv(paths.REFINED / paths.EVIDENCE, result.evidence.table())
     summary = result.summary()
     write_json(paths.REFINED / "summary.json", summary)
     result.model.save(paths.MODELS / "refined")

@@ -1,0 +1,148 @@
+"""What each voter says of a photo, for people to read: score, weight, rank, the place that gave it away.
+
+`places.evidence` makes it, data/refined/evidence.csv has it of every training and held-out photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from adrefine.io import read_csv
+
+if TYPE_CHECKING:
+    from adrefine.places.evidence import Evidence, Voter
+
+NAMES = {"places": "one place", "pooled": "as a whole"}  # of the voters, in words
+COLUMNS = (
+    *("places_score", "places_weight", "places_rank", "places_row", "places_column"),
+    *("pooled_score", "pooled_weight", "pooled_rank"),
+)
+_READ = ("image_id", "held_out", "voter", "weight", "rank", "score", "row", "column")
+
+
+class Vote(NamedTuple):
+    """Of one voter: `score` in its own units (0 is the median photo), its `weight`, and the photo's `rank` by
+    this score, 1 is the most suspicious."""
+
+    score: float
+    weight: float
+    rank: int
+
+
+@dataclass(frozen=True)
+class Votes:
+    """On one photo.
+
+    Attributes:
+        by: by the voter's name. of: how many training photos were ranked.
+        row, column: the most unusual place, counted from 1.
+    """
+
+    by: Mapping[str, Vote]
+    of: int
+    row: int
+    column: int
+
+    def cells(self) -> dict[str, float | int]:
+        """For programs, COLUMNS."""
+        told: dict[str, float | int] = {"places_row": self.row, "places_column": self.column}
+        for name, vote in self.by.items():
+            told |= {f"{name}_score": round(vote.score, 4), f"{name}_weight": round(vote.weight, 4)}
+            told[f"{name}_rank"] = vote.rank
+        return told
+
+    def loudest(self) -> str:
+        """Name of the voter that says most against the photo."""
+        return max(self.by, key=lambda name: self.by[name].weight * self.by[name].score)
+
+    def spoken(self) -> str:
+        """Each voter in words: `one place: score 4.2, rank 3 of 191, weight 0.61; as a whole: ...`."""
+        return "; ".join(f"{NAMES[name]}: {_vote(vote, self.of)}" for name, vote in self.by.items())
+
+    def line(self) -> str:
+        """`spoken`, and the most unusual place."""
+        return f"{self.spoken()}; oddest at row {self.row}, column {self.column}"
+
+
+def cells(votes: Votes | None) -> dict[str, float | int | None]:
+    """Of `Votes.cells`, None each where nobody voted."""
+    return {**dict.fromkeys(COLUMNS), **(votes.cells() if votes else {})}
+
+
+def change(one: Votes | None, other: Votes | None) -> str:
+    """Votes of two versions in a line: what is the same in both is said once; empty where no one voted."""
+    if one is None or other is None or one == other:
+        there = other or one
+        return there.line() if there else ""
+    parts = [
+        f"{NAMES[name]}: " + ", ".join(map(_both, _facts(one.by[name], one.of), _facts(vote, other.of)))
+        for name, vote in other.by.items()
+        if name in one.by
+    ]
+    before, now = (f"row {votes.row}, column {votes.column}" for votes in (one, other))
+    return "; ".join([*parts, f"oddest at {now if now == before else f'{before} -> {now}'}"])
+
+
+def sentence(text: str) -> str:
+    """With a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def read(file: Path) -> dict[str, Votes]:
+    """By photo, from an evidence.csv; nothing where there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    if not file.is_file():
+        return {}
+    table = read_csv(file, _READ, dtype={"image_id": str, "voter": str})
+    table = table[table["voter"].isin(list(NAMES))]
+    where = table.dropna(subset=["row", "column"]).set_index("image_id")
+    of = int((where["held_out"] == 0).sum())
+    by: dict[str, dict[str, Vote]] = {}
+    for name, voter, score, weight, rank in zip(
+        *(table[column].tolist() for column in ("image_id", "voter", "score", "weight", "rank")), strict=True
+    ):
+        by.setdefault(name, {})[voter] = Vote(score, weight, int(rank))
+    cells_of = zip(where.index.tolist(), where["row"].tolist(), where["column"].tolist(), strict=True)
+    return {name: Votes(by[name], of, int(row), int(column)) for name, row, column in cells_of}
+
+
+def of_training(
+    voters: Sequence[Voter], weights: Sequence[float], place: int, cell: tuple[int, int]
+) -> Votes:
+    """On the training photo at `place`, whose most unusual place is `cell`, counted from 0."""
+    scores = [(voter, float(voter.photos[place])) for voter in voters]
+    return _told(scores, weights, cell)
+
+
+def of_held_out(evidence: Evidence, place: int) -> Votes:
+    """On the held-out photo at `place`; its ranks say where it would stand among the training photos."""
+    row, column = evidence.cells[len(evidence.ids) + place].tolist()
+    scores = [(voter, float(voter.held[place])) for voter in evidence.voters]
+    return _told(scores, evidence.weights, (row, column))
+
+
+def _told(scores: list[tuple[Voter, float]], weights: Sequence[float], cell: tuple[int, int]) -> Votes:
+    by = {
+        voter.name: Vote((score - voter.middle) / voter.unit, weight, int((voter.photos > score).sum()) + 1)
+        for (voter, score), weight in zip(scores, weights, strict=True)
+    }
+    return Votes(by, len(scores[0][0].photos), cell[0] + 1, cell[1] + 1)
+
+
+def _vote(vote: Vote, of: int) -> str:
+    return ", ".join(_facts(vote, of))
+
+
+def _facts(vote: Vote, of: int) -> list[str]:
+    return [f"score {vote.score:.1f}", f"rank {vote.rank} of {of}", f"weight {vote.weight:.2f}"]
+
+
+def _both(one: str, other: str) -> str:
+    """`score 4.2 -> 3.9`; said once where both are the same."""
+    return one if one == other else f"{one} -> {other.partition(' ')[2]}"
