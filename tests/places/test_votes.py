@@ -73,7 +73,7 @@ def test_a_change_says_once_what_stays() -> None:
     louder = {"places": Vote(5.0, 0.61, 1), "pooled": Vote(-1.0, 0.39, 40)}
     other = replace(ONE, by=louder, column=8)
     assert votes.change(ONE, other) == (
-        "one place: score 4.2 -> 5.0, rank 3 of 191 -> 1 of 191, weight 0.61; "
+        "one place: score 4.2 -> 5.0, rank 3 -> 1 of 191, weight 0.61; "
         "as a whole: score -1.0, rank 40 of 191, weight 0.39; "
         "oddest at row 4, column 7 -> row 4, column 8"
     )

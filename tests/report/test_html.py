@@ -91,6 +91,14 @@ def test_it_says_which_types_of_defect_are_caught(data, drawn):
     assert page.has("scratch 3 0.333 0.667 unnamed 1 1.000 0.000")
 
 
+def test_it_says_how_the_hidden_defects_rank_where_they_are_known(data, drawn):
+    assert not Page(html.render(data, drawn)).has("Ranking of the hidden defects")
+    ranking = {"auroc": 0.9371, "ap": 0.5, "depth_90": 0.25, "depth_100": 1.0}
+    page = Page(html.render(replace(data, metrics={"ranking": ranking}), drawn))
+    assert page.has("Ranking of the hidden defects Depth: read the training photos")
+    assert page.has("of the training photos 0.937 0.500 25 % 100 %")
+
+
 def test_the_page_needs_nothing_from_outside_and_links_only_to_itself(data, drawn):
     content = html.render(data, drawn)
     page = Page(content)

@@ -144,5 +144,9 @@ def _facts(vote: Vote, of: int) -> list[str]:
 
 
 def _both(one: str, other: str) -> str:
-    """`score 4.2 -> 3.9`; said once where both are the same."""
-    return one if one == other else f"{one} -> {other.partition(' ')[2]}"
+    """`score 4.2 -> 3.9`; words that are the same in both are said once."""
+    if one == other:
+        return one
+    end = one[one.find(" of ") :] if " of " in one else ""
+    shared = end if other.endswith(end) else ""
+    return f"{one.removesuffix(shared)} -> {other.partition(' ')[2]}"

@@ -140,6 +140,7 @@ def render(
         metrics=_metrics(data),
         decisions=_decisions(data),
         by_type=_by_type(data),
+        ranking=_ranking(data),
         rounds=_rounds(data.rounds),
         review=_review(data),
         settings=[(key, _setting(value)) for key, value in data.settings.items()],
@@ -215,6 +216,24 @@ def _by_type(data: ReportData) -> Table | None:
     ]
     explained = "share over the alarm threshold"
     return Table([("type", ""), ("test photos", ""), *((MODELS[m], explained) for m in models)], rows)
+
+
+def _ranking(data: ReportData) -> Table | None:
+    """How well the last scores bring the hidden defects to the top, where it is known which they are."""
+    heads = {
+        "auroc": ("AUROC", "chance that a hidden defect ranks over a good photo"),
+        "ap": ("average precision", ""),
+        "depth_90": ("depth 90 %", "share of the list to read"),
+        "depth_100": ("depth 100 %", "share of the list to read"),
+    }
+    figures = {name: words.figure(data.metrics, "ranking", name) for name in heads}
+    if all(value is None for value in figures.values()):
+        return None
+    cells = [
+        words.percent(value) if value is not None and name.startswith("depth") else _three(value)
+        for name, value in figures.items()
+    ]
+    return Table([("ranking", ""), *heads.values()], [["of the training photos", *cells]])
 
 
 def _review(data: ReportData) -> Table | None:
