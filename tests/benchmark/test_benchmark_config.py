@@ -18,7 +18,9 @@ def test_shipped_files_are_sound(path):
 
 
 def test_the_example_explains_every_key():
+    """Or docs/experiments.md, beside it."""
     text = next(path for path in SHIPPED if path.name == "example.yaml").read_text()
+    text += (SHIPPED[0].parents[1] / "docs/experiments.md").read_text()
     config = load(next(path for path in SHIPPED if path.name == "example.yaml"))
     for kind in (type(config), type(config.datasets[0])):
         for key in kind.model_fields:
@@ -48,6 +50,8 @@ def test_the_example_explains_every_key():
         (ONE + "seeds: [1]\nseeds: [2]\n", "key `seeds` appears twice, in lines 2 and 3"),
         (ONE + "modes: [none]\n", "`modes.0` = 'none'"),
         (ONE + "ceiling_folds: 1\n", "`ceiling_folds` = 1"),
+        (ONE + "localize: -1\n", "`localize` = -1"),
+        (ONE + "localize: yes\n", "`localize` = True: neither true nor false"),
         (ONE + "strategies: {oracle: {}}\n", "oracle always runs, take it out"),
         (ONE + "strategies: {limit: {}}\n", "limit is a line of every table, take another name"),
         (ONE + "strategies: {x: {}}\n", "strategy `x`: `refine.strategy` is missing"),

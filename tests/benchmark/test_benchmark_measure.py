@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from adrefine.areas.region import Region
 from adrefine.benchmark import measure
 from adrefine.benchmark.measure import ceiling, ceiling_scores, precision_at_defects
 from adrefine.params import parse
@@ -80,6 +82,43 @@ def test_the_limit_trains_without_as_many_of_the_highest_scores_as_are_hidden(mo
     nothing = pd.Series(dtype=float)
     assert measure.limit(parse({}), nothing, clean, pd.DataFrame(), Path("nowhere")) == {}
     assert len(learned) == 1
+
+
+def test_au_pro_is_of_half_defective_test_photos_with_masks_and_counts_the_region_alone(tmp_path):
+    """A map that is the mask scores 1; one that is odd elsewhere as well 1 only where that does not count."""
+    mask = np.zeros((20, 20), np.uint8)
+    mask[2:5, 2:5] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.fromarray(mask * 0).save(tmp_path / "photo.png")
+    rows = [(f"bad{n}", "test", 1, str(tmp_path / "mask.png")) for n in range(5)]
+    rows += [("bare", "test", 1, "")] + [(f"good{n}", "test", 0, "") for n in range(5)]
+    noisy = pd.DataFrame(rows, columns=["image_id", "split", "label", "mask_path"])
+    noisy = noisy.assign(in_test=1, path=str(tmp_path / "photo.png"))
+    asked = []
+
+    class Draws(FakeDetector):
+        def maps(self, images, files):
+            asked.append(images.ids)
+            return np.stack([np.maximum(mask * (name < "c"), elsewhere) / 255.0 for name in images.ids])
+
+    inputs = tmp_path / "prepared"
+    elsewhere = mask * 0
+    assert measure.localized(Draws(), None, noisy, inputs, 6) == {"aupro": 1.0}
+    assert sorted(name[:3] for name in asked[0]) == ["bad"] * 3 + ["goo"] * 3
+    elsewhere = np.zeros_like(mask)
+    elsewhere[:, 10:] = 255
+    assert measure.localized(Draws(), None, noisy, inputs, 6)["aupro"] < 0.5
+    inside = np.zeros((20, 20), bool)
+    inside[:, :10] = True
+    (tmp_path / "ingested").mkdir()
+    Region(inside).picture().save(tmp_path / "ingested/roi.png")
+    assert measure.localized(Draws(), None, noisy, inputs, 6) == {"aupro": 1.0}
+
+
+def test_there_is_no_au_pro_unless_it_is_asked_for_and_there_are_masks():
+    noisy = pd.DataFrame({"image_id": ["a", "b"], "label": [0, 1], "in_test": 1, "mask_path": "", "path": ""})
+    for count in (0, 6):
+        assert measure.localized(FakeDetector(), None, noisy, Path("nowhere"), count) == {}
 
 
 def test_a_model_that_learns_from_real_defects_knows_those_that_are_left_over(monkeypatch):

@@ -76,6 +76,14 @@ def set_folds(content):
     content["ceiling_folds"] = 3
 
 
+def set_localize(content):
+    content["localize"] = 20
+
+
+def unset_localize(content):
+    content["localize"] = 0
+
+
 def set_epochs(content):
     content["detectors"]["d"]["differnet"]["epochs"] = 5
 
@@ -99,6 +107,8 @@ def set_n_train(content):
         (set_osr, lambda cell, name: name == "s"),
         (set_rounds, lambda cell, name: name in ("s", "t")),
         (set_folds, lambda cell, name: name == "oracle"),
+        (set_localize, lambda cell, name: True),
+        (unset_localize, lambda cell, name: False),
         (set_epochs, lambda cell, name: cell.detector == "d"),
         (set_n_train, lambda cell, name: cell.dataset == "two"),
         (set_root, lambda cell, name: False),
@@ -119,3 +129,9 @@ def test_what_a_cell_shares_has_one_name_and_other_cells_have_another(tmp_path):
         names.setdefault(key, set()).add(run.base)
     assert all(len(bases) == 1 for bases in names.values())
     assert len(set.union(*names.values())) == len(names)
+
+
+def test_the_initial_model_is_the_same_whether_or_not_maps_are_measured(tmp_path):
+    before, after = runs(tmp_path), runs(tmp_path, set_localize)
+    assert {key: run.base for key, run in before.items()} == {key: run.base for key, run in after.items()}
+    assert {run.localize for run in after.values()} == {20}

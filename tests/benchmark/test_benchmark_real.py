@@ -46,13 +46,14 @@ def project(tmp_path, monkeypatch):
 def test_one_and_two_workers_give_the_same_rows(project):
     """Also: photos are prepared once, and again when one of them changes."""
     for workers in (1, 2):
-        benchmark(written(project, CONTENT, f"with{workers}"), workers=workers)
+        benchmark(written(project, {**CONTENT, "localize": 4}, f"with{workers}"), workers=workers)
         for models in prepared.WORK.glob("*/models"):
             models.rename(models.with_name(f"models-{workers}"))
     one, two = (pd.read_csv(project / f"results/with{workers}.csv") for workers in (1, 2))
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), two.drop(columns="seconds"))
     assert len(one) == 2 * 3
     assert one["auroc"].between(0, 1).all()
+    assert one["aupro"].between(0, 1).all()
     assert one["ceiling_rank_auroc"].notna().sum() == 2
     text = Path("results/with2.md").read_text()
     assert "| classes | cable |" in text

@@ -9,7 +9,7 @@ from PIL import Image
 
 from adrefine.benchmark import figures, published, render, tables
 from adrefine.benchmark.summary import groups
-from benchmark.made_up import filled, results, written
+from benchmark.made_up import filled, results, row, written
 
 TEN = list(published.read().classes())
 STRATEGIES = {
@@ -88,6 +88,21 @@ def test_the_table_has_means_spreads_and_what_follows_from_the_means(tmp_path, u
     assert cells(ranking, "0.1", "ceiling")[2:] == ["0.900 ± 0.000", *[""] * 4, "0.800 ± 0.000"]
     assert cells(ranking, "0.1", "irp")[4:7] == ["0.400 ± 0.000", "0.300 ± 0.000", "0.700 ± 0.000"]
     assert "adrefine benchmark benchmarks/made.yaml" in text
+
+
+def test_au_pro_stands_beside_the_others_where_it_was_measured(tmp_path, undrawn):
+    _, before = rendered(tmp_path, {"name": "tiles", "layout": "mtd"}, seeds=[0])
+    assert "AU-PRO" not in before
+    config, found = results(tmp_path / "made.yaml")
+    runs = [run for members in found.cells.values() for run in members]
+    found.add(*({**row(run), "aupro": {"vanilla": 0.25, "oracle": 0.75}.get(run.strategy)} for run in runs))
+    render.write(found, config, Path("benchmarks/made.yaml"))
+    text = (tmp_path / "results/made.md").read_text()
+    assert "AU-PRO: how well the maps show where the defect is" in text
+    main = text.split("Ranking")[0]
+    place = cells(main, "noise", "strategy").index("AU-PRO")
+    told = [cells(main, "0.1", name)[place] for name in ("vanilla", "irp", "oracle", "limit")]
+    assert told == ["0.250", "", "0.750", ""]
 
 
 def test_a_gap_of_nothing_has_no_sign(tmp_path, undrawn):

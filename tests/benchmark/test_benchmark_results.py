@@ -85,8 +85,20 @@ def test_a_file_that_is_no_table_of_results_is_refused_and_kept(tmp_path, conten
 def test_a_file_from_before_a_column_came_is_read_without_it(tmp_path):
     path = written(tmp_path, {"datasets": [{"name": "t", "layout": "mtd"}], "levels": [0.1], "seeds": [0]})
     _, found = filled(path)
-    older = pd.read_csv(found.path).drop(columns=list(LATER))
+    older = pd.read_csv(found.path).drop(columns=list(LATER), errors="ignore")
     older.to_csv(found.path, index=False)
     rows = results(path)[1].valid()
     assert len(rows) == 2
     assert rows[list(LATER)].isna().all(axis=None)
+
+
+def test_au_pro_is_a_column_once_a_row_has_it(tmp_path):
+    path = written(tmp_path, {"datasets": [{"name": "t", "layout": "mtd"}], "levels": [0.1], "seeds": [0]})
+    _, found = filled(path)
+    assert "aupro" not in pd.read_csv(found.path)
+    found.add({**row(all_runs(found)[0]), "aupro": 0.75})
+    table = pd.read_csv(found.path)
+    assert table["aupro"].tolist()[0] == 0.75
+    assert table["aupro"].isna().sum() == 1
+    assert list(table.columns)[11:14] == ["auroc", "aupr", "aupro"]
+    assert results(path)[1].valid()["aupro"].tolist()[0] == 0.75

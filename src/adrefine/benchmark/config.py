@@ -1,6 +1,6 @@
 """What a benchmark compares, as types: unknown keys and impossible values are refused with the key's name.
 
-Every key is explained in benchmarks/example.yaml.
+Every key is explained in benchmarks/example.yaml, `localize` in docs/experiments.md.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Benchmark(Section):
     twins: bool = False
     lists: str | None = None
     ceiling_folds: Annotated[int, Field(ge=2)] = 5
+    localize: Annotated[int, BeforeValidator(_no_truth), Field(ge=0)] = 0
     keep_models: bool = True
 
     @field_validator("levels", "modes", "seeds")

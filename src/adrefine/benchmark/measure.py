@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from adrefine import detectors, manifest, noise
-from adrefine.benchmark import lists
+from adrefine.benchmark import lists, prepared
 from adrefine.detectors.base import Detector, Images
 from adrefine.detectors.initial import known_defects
 from adrefine.metrics import cleaning, detection, ranking
@@ -46,14 +47,42 @@ def fit(params: Params, ids: tuple[str, ...], noisy: pd.DataFrame, inputs: Path)
 
 def tested(model: Detector, noisy: pd.DataFrame, inputs: Path) -> dict[str, float]:
     """Image `auroc` and `aupr` on the labelled test photos; nothing where they are of one kind."""
-    test = noisy[(noisy["in_test"] == 1) & (noisy["label"] != manifest.UNKNOWN)]
-    if test["label"].nunique() < 2:
+    test = _test(noisy)
+    if test.empty:
         return {}
     scores = model.score(Images(tuple(test["image_id"]), inputs)).image
     return {
         "auroc": detection.auroc(test["label"], scores),
         "aupr": detection.aupr(test["label"], scores),
     }
+
+
+def localized(
+    model: Detector, learned: Sequence[str] | None, noisy: pd.DataFrame, inputs: Path, count: int
+) -> dict[str, float]:
+    """`aupro` of the maps of at most `count` test photos, half of them with the mask of a defect, as evaluate
+    measures it; nothing without masks or maps.
+
+    Args:
+        learned: photos that the model learned, whose maps of places count; None: the model draws its own.
+    """
+    from adrefine.evaluation import maps
+    from adrefine.places.maps import of_photos
+
+    chosen = maps.to_locate(_test(noisy), count)
+    if chosen.empty:
+        return {}
+    photos, files = Images(tuple(chosen["image_id"]), inputs), [Path(path) for path in chosen["path"]]
+    mapper, region = (None if learned is None else of_photos), prepared.region(inputs)
+    found = maps.drawn(model, mapper, learned or (), photos, files, region)
+    figures = {} if found is None else maps.located(found, maps.masks_of(chosen), region)
+    return {"aupro": figures["aupro"]} if figures else {}
+
+
+def _test(noisy: pd.DataFrame) -> pd.DataFrame:
+    """The labelled test photos; none where they are of one kind."""
+    test = noisy[(noisy["in_test"] == 1) & (noisy["label"] != manifest.UNKNOWN)]
+    return test if test["label"].nunique() > 1 else test.iloc[:0]
 
 
 def cleaned(noisy: pd.DataFrame, outcome: Outcome) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Run:
         strategy: a name of the benchmark file, or vanilla or oracle.
         digest: of the settings that decide the row; a row with another digest is stale.
         base: digest of what the cell shares; it names the initial model.
-        twins, ceiling_folds: as in the benchmark file.
+        twins, ceiling_folds, localize: as in the benchmark file.
         listed: the published list that says which photos train, if one does.
     """
 
@@ -57,6 +57,7 @@ class Run:
     twins: bool
     ceiling_folds: int
     listed: Path | None = None
+    localize: int = 0
 
     def __str__(self) -> str:
         return f"{self.cell}, {self.strategy}"
@@ -88,7 +89,8 @@ def _runs(config: Benchmark, entry: Entry, cell: Cell) -> Iterator[Run]:
             name, [*shared, "refine", params.refine.strategy, *sections]
         )
         folds = config.ceiling_folds if name == ORACLE else None
-        extra = folds if mark is None else [folds, mark]
+        extra: object = folds if mark is None else [folds, mark]
+        extra = [extra, {"localize": config.localize}] if config.localize else extra
         yield Run(
             cell,
             name,
@@ -98,6 +100,7 @@ def _runs(config: Benchmark, entry: Entry, cell: Cell) -> Iterator[Run]:
             config.twins,
             config.ceiling_folds,
             listed,
+            config.localize,
         )
 
 

@@ -84,6 +84,11 @@ def prepare(params: Params, twins: bool = False) -> Prepared:
     return read(work)
 
 
+def region(inputs: Path) -> Region | None:
+    """What counts of the photos whose features are in `inputs`; None: all of them."""
+    return find(inputs.parent / "ingested")
+
+
 def read(work: Path) -> Prepared:
     """What `prepare` made in `work`, read once by each process, and again when it was made anew."""
     return opened(_read, work / _MARK, work)

@@ -40,7 +40,7 @@ def write(results: Results, config: Benchmark, source: Path) -> list[Path]:
         if figure in drawn:
             write_bytes(path, drawn[figure])
             written.append(path)
-    lines = _head(results, config, source)
+    lines = _head(results, config, source, tables.explained(all_groups))
     for figure, says in FIGURES.items():
         if figure in drawn:
             lines += [f"![{says}]({name}_{figure}.png)", ""]
@@ -57,7 +57,7 @@ def write(results: Results, config: Benchmark, source: Path) -> list[Path]:
     return [*written, folder / f"{name}.md"]
 
 
-def _head(results: Results, config: Benchmark, source: Path) -> list[str]:
+def _head(results: Results, config: Benchmark, source: Path, explained: str) -> list[str]:
     """Command, settings, how to read the tables, and what is not done yet."""
     runs = [run for members in results.cells.values() for run in members]
     left = sum(results.state(run) in ("missing", "stale") for run in runs)
@@ -70,7 +70,7 @@ def _head(results: Results, config: Benchmark, source: Path) -> list[str]:
         f"- detector {name}: `{_flow(sections)}`" for name, sections in config.detectors.items() if sections
     ]
     lines += [f"- all runs: `{_flow(config.params)}`"] if config.params else []
-    return [*lines, "", tables.EXPLAINED, ""]
+    return [*lines, "", explained, ""]
 
 
 def _flow(sections: object) -> str:

@@ -14,7 +14,8 @@ from adrefine.errors import UserError
 from adrefine.io import write_csv
 
 # Columns and their types. `class`: product class, or empty. n_train, realised: photos that trained, share of
-# hidden defects among them. seconds: of the training (vanilla, oracle) or the refinement. removed_* and
+# hidden defects among them. seconds: of the training (vanilla, oracle) or the refinement. aupro: of the maps
+# of `localize` test photos. removed_* and
 # precision to rounds: see measure.cleaned; rank_* and precision_at_defects are of the last scores, in
 # vanilla rows those of the initial model for the photos it has learned. ceiling_*: in oracle rows;
 # ceiling_auroc is that of the detector without the photos that rank highest there, as many as are hidden.
@@ -22,15 +23,17 @@ from adrefine.io import write_csv
 COLUMNS = {
     "dataset": "str", "class": "str", "n_train": "Int64", "mode": "str", "noise": "float",
     "realised": "float", "seed": "Int64", "detector": "str", "strategy": "str", "digest": "str",
-    "seconds": "float", "auroc": "float", "aupr": "float", "removed": "Int64", "removed_defects": "Int64",
-    "removed_good": "Int64", "precision": "float", "recall": "float", "good_retained": "float",
+    "seconds": "float", "auroc": "float", "aupr": "float", "aupro": "float", "removed": "Int64",
+    "removed_defects": "Int64", "removed_good": "Int64", "precision": "float", "recall": "float",
+    "good_retained": "float",
     "rank_auroc": "float", "rank_ap": "float", "rank_depth_90": "float", "rank_depth_100": "float",
     "precision_at_defects": "float", "rounds": "Int64", "stop_reason": "str",
     "ceiling_rank_auroc": "float", "ceiling_precision_at_defects": "float", "ceiling_auroc": "float",
     "unreachable": "str",
 }  # fmt: skip
 TEXT = [name for name, kind in COLUMNS.items() if kind == "str"]
-LATER = ("rank_ap", "rank_depth_90", "rank_depth_100")  # a file written before they came is read without
+LATER = ("rank_ap", "rank_depth_90", "rank_depth_100", "aupro")  # a file without them is read
+ASKED = ("aupro",)  # left out of a file where no row has them: a benchmark must ask for them
 _KEY = ["dataset", "class", "mode", "noise", "seed", "detector", "strategy"]
 Key = tuple[str, ...]
 
@@ -72,7 +75,8 @@ class Results:
         for row in rows:
             whole = {name: row.get(name, "" if kind == "str" else None) for name, kind in COLUMNS.items()}
             self.rows[_key(whole)] = whole
-        write_csv(self.path, _table(self.rows[key] for key in sorted(self.rows, key=self._place)))
+        table = _table(self.rows[key] for key in sorted(self.rows, key=self._place))
+        write_csv(self.path, table.drop(columns=[name for name in ASKED if table[name].isna().all()]))
 
     def valid(self) -> pd.DataFrame:
         """The rows of the benchmark's runs that are not stale, in its order."""

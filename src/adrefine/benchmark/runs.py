@@ -17,6 +17,7 @@ from adrefine import manifest, noise
 from adrefine.benchmark import measure, prepared
 from adrefine.benchmark.config import ORACLE, VANILLA
 from adrefine.benchmark.plan import Run
+from adrefine.detectors.base import Detector
 from adrefine.errors import UserError
 from adrefine.io import read_json, write_json
 from adrefine.runtime import hardware
@@ -80,11 +81,14 @@ def _refined(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], inputs: Path) 
     start = time.perf_counter()
     outcome = refinement.run(run.params, manifest.unlabelled(noisy), inputs, trained)
     seconds = time.perf_counter() - start
+    images = outcome.outcome.images
+    kept = tuple(images.loc[images["kept"] == 1, "image_id"])
     if run.strategy == VANILLA:
         seconds = read_json(trained / "seconds.json", (int, float))
     return {
         "seconds": round(seconds, 2),
         **measure.tested(outcome.model, noisy, inputs),
+        **_localized(run, outcome.model, kept, noisy, inputs),
         **measure.cleaned(noisy, outcome.outcome),
     }
 
@@ -108,9 +112,16 @@ def _oracle(run: Run, noisy: pd.DataFrame, ids: tuple[str, ...], clean: tuple[st
     return {
         "seconds": round(seconds, 2),
         **measure.tested(model, noisy, inputs),
+        **_localized(run, model, clean, noisy, inputs),
         **measure.ceiling(scores, clean),
         **measure.limit(run.params, scores, clean, noisy, inputs),
     }
+
+
+def _localized(run: Run, model: Detector, learned: tuple[str, ...], noisy: pd.DataFrame, inputs: Path) -> Row:
+    """As `measure.localized`; nothing unless the benchmark asks for it."""
+    own = run.params.chosen_detector.own_maps
+    return measure.localized(model, None if own else learned, noisy, inputs, run.localize)
 
 
 def model_folder(run: Run) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from math import isnan
 
 from adrefine.benchmark import published
@@ -14,6 +14,7 @@ _MAIN = {
     "auroc": "AUROC", "aupr": "AUPR", "gap": "gap closed", "removed": "removed", "precision": "precision",
     "recall": "recall", "good_retained": "good retained", "rounds": "rounds", "seconds": "seconds",
 }  # fmt: skip
+AUPRO = "aupro"  # a column of _MAIN where a row has it
 _RANKING = {
     "rank_auroc": "rank AUROC",
     "efficiency": "efficiency",
@@ -35,10 +36,21 @@ Efficiency: (rank AUROC − .5) / (ceiling − .5) of the means. Depth: share of
 highest scores. Seconds: of one training for vanilla and oracle, of one refinement for a strategy."""
 
 
+LOCATED = """\
+AU-PRO: how well the maps show where the defect is, up to 30 % false-positive pixels, on as many of the
+test photos as `localize` in the benchmark file says."""
+
+
+def explained(groups: Iterable[Group]) -> str:
+    """What the columns mean."""
+    return f"{EXPLAINED} {LOCATED}" if any(map(_located, groups)) else EXPLAINED
+
+
 def of_group(group: Group, config: Benchmark) -> list[str]:
     """Heading, detection and removal, ranking, published figures, what cannot be made."""
     lines = [f"## {group.title}", "", _facts(group, config), ""]
-    lines += markdown(["noise", "strategy", *_MAIN.values()], _main_rows(group, config))
+    columns = _main(group)
+    lines += markdown(["noise", "strategy", *columns.values()], _main_rows(group, config, columns))
     ranked = list(_ranking_rows(group))
     if ranked:
         lines += ["Ranking of the hidden defects:", ""]
@@ -114,10 +126,23 @@ def _published(subject: str | None) -> list[str]:
     return ["Published, with other networks and training sets, by noise:", "", *markdown(header, rows), *told]
 
 
-def _main_rows(group: Group, config: Benchmark) -> Iterator[list[str]]:
+def _located(group: Group) -> bool:
+    figures = [line.figures[AUPRO] for line in group.lines if AUPRO in line.figures]
+    return any(not isnan(figure.mean) for figure in figures)
+
+
+def _main(group: Group) -> dict[str, str]:
+    """Columns of the main table: AU-PRO beside AUPR where it was measured."""
+    if not _located(group):
+        return _MAIN
+    first = {name: _MAIN[name] for name in ("auroc", "aupr")}
+    return {**first, AUPRO: "AU-PRO", **_MAIN}
+
+
+def _main_rows(group: Group, config: Benchmark, columns: Collection[str]) -> Iterator[list[str]]:
     known, subject = published.read(), subject_of(group)
     for place, line in enumerate(group.lines):
-        yield [f"{line.noise:g}", line.strategy, *(_value(line, name) for name in _MAIN)]
+        yield [f"{line.noise:g}", line.strategy, *(_value(line, name) for name in columns)]
         last = place + 1 == len(group.lines) or group.lines[place + 1].noise != line.noise
         if not last:
             continue
@@ -126,7 +151,7 @@ def _main_rows(group: Group, config: Benchmark) -> Iterator[list[str]]:
             auroc = known.auroc_of(method, subject, line.noise)
             if auroc is not None:
                 name = f"*{known.auroc[method].label}, published*"
-                yield [f"{line.noise:g}", name, f"*{auroc:.4f}*", *[""] * (len(_MAIN) - 1)]
+                yield [f"{line.noise:g}", name, f"*{auroc:.4f}*", *[""] * (len(columns) - 1)]
 
 
 def _ranking_rows(group: Group) -> Iterator[list[str]]:

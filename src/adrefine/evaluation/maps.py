@@ -11,8 +11,9 @@ import pandas as pd
 from PIL import Image
 
 from adrefine import manifest
-from adrefine.detectors.base import Images
-from adrefine.evaluation.inputs import Inputs
+from adrefine.areas.region import Region
+from adrefine.detectors.base import Detector, Images
+from adrefine.evaluation.inputs import Inputs, Mapper
 from adrefine.evaluation.models import COMPARED
 from adrefine.metrics import localization
 from adrefine.params import Evaluate
@@ -28,33 +29,64 @@ def maps_of(inputs: Inputs, name: str, ids: Sequence[str], files: list[Path]) ->
 
     Of places they show what is unusual beside the photos that the model has learned.
     """
-    if inputs.mapper is None:
-        maps = inputs.models[name].maps(Images(tuple(ids), inputs.prepared), files)
+    train = manifest.of_split(inputs.refined, "train")
+    if name != "initial":
+        train = train[train["kept"] == 1] if name == "refined" else train[train["injected"] == 0]
+    photos = Images(tuple(ids), inputs.prepared)
+    return drawn(inputs.models[name], inputs.mapper, train["image_id"].tolist(), photos, files, inputs.region)
+
+
+def drawn(
+    model: Detector,
+    mapper: Mapper | None,
+    learned: Sequence[str],
+    photos: Images,
+    files: list[Path],
+    region: Region | None,
+) -> np.ndarray | None:
+    """Maps (n, h, w) of photos by a model that has learned the photos `learned`; None if there are none.
+
+    Args:
+        mapper: makes them, None: the model itself. region: what counts of the photos, None: all.
+    """
+    if mapper is None:
+        maps = model.maps(photos, files)
     else:
-        train = manifest.of_split(inputs.refined, "train")
-        if name != "initial":
-            train = train[train["kept"] == 1] if name == "refined" else train[train["injected"] == 0]
-        maps = inputs.mapper(inputs.prepared, train["image_id"].tolist(), ids, files)
-    return maps if maps is None or inputs.region is None else inputs.region.cleared(maps)
+        maps = mapper(photos.prepared, learned, photos.ids, files)
+    return maps if maps is None or region is None else region.cleared(maps)
 
 
 def localized(inputs: Inputs, params: Evaluate, test: pd.DataFrame) -> dict[str, Any]:
-    """Pixel metrics over `params.localize` test photos, half of them defective, drawn by their id."""
-    masked = test[(test["label"] == manifest.DEFECT) & (test["mask_path"] != "")]
-    half = (params.localize + 1) // 2
-    chosen = pd.concat(
-        [draw(masked, half), draw(test[test["label"] == manifest.GOOD], params.localize - half)]
-    )
-    if not params.localize or masked.empty:
+    """Pixel metrics of the models over the test photos that `to_locate` draws."""
+    chosen = to_locate(test, params.localize)
+    if chosen.empty:
         return {}
-    masks = [read_mask(*paths) for paths in zip(chosen["mask_path"], chosen["path"], strict=True)]
-    result = {}
+    masks, result = masks_of(chosen), {}
     for name in (name for name in inputs.models if name in COMPARED):  # what answers teach has the same maps
         maps = maps_of(inputs, name, chosen["image_id"].tolist(), [Path(path) for path in chosen["path"]])
         if maps is not None:
-            inside = None if inputs.region is None else inputs.region.inside
-            result[name] = localization.localization_metrics(maps, masks, inside=inside)
+            result[name] = located(maps, masks, inputs.region)
     return result
+
+
+def to_locate(test: pd.DataFrame, count: int) -> pd.DataFrame:
+    """At most `count` test photos, half of them with the mask of a defect, drawn by their id; none where no
+    photo has one."""
+    masked = test[(test["label"] == manifest.DEFECT) & (test["mask_path"] != "")]
+    half = (count + 1) // 2
+    if not count or masked.empty:
+        return test.iloc[:0]
+    return pd.concat([draw(masked, half), draw(test[test["label"] == manifest.GOOD], count - half)])
+
+
+def masks_of(chosen: pd.DataFrame) -> list[np.ndarray]:
+    """Of each photo where it is defective (h, w), nowhere without a file."""
+    return [read_mask(*paths) for paths in zip(chosen["mask_path"], chosen["path"], strict=True)]
+
+
+def located(maps: np.ndarray, masks: list[np.ndarray], region: Region | None) -> dict[str, float]:
+    """Pixel AUROC and AU-PRO inside the region."""
+    return localization.localization_metrics(maps, masks, inside=None if region is None else region.inside)
 
 
 def draw(rows: pd.DataFrame, count: int) -> pd.DataFrame:
