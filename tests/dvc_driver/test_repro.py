@@ -126,6 +126,12 @@ def test_a_failed_stage_says_its_last_words(stand_in: Path) -> None:
         list(events(folder=stand_in))
 
 
+def test_a_run_that_fails_before_any_stage_says_what_dvc_says_alone(stand_in: Path) -> None:
+    repro.install('echo "ERROR: no data/raw"; exit 255')  # type: ignore[attr-defined]
+    with pytest.raises(Failed, match=r"\(exit code 255\): no data/raw$"):
+        list(events(folder=stand_in))
+
+
 def test_a_project_that_dvc_cannot_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="not inside of a DVC repository"):
         list(events(folder=tmp_path))

@@ -83,6 +83,16 @@ def test_photos_inside_the_project_are_named_relatively_and_not_given_to_git(her
     assert "pictures" not in status
 
 
+def test_every_folder_that_the_demo_depends_on_is_there_and_given_to_git(here: Path) -> None:
+    cli.run(["init", "--photos", "demo"])
+    deps = yaml.safe_load((here / "dvc.yaml").read_text())["stages"]["ingest"]["deps"]
+    named = [name.replace("${dataset.root}", settings(here).dataset.root) for name in deps]
+    assert [name for name in named if not (here / name).exists()] == []
+    subprocess.run(["git", "add", "-A"], check=True)
+    status = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
+    assert "data/raw/README.md" in status.splitlines()
+
+
 def test_what_is_refused_writes_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments, says in (
         (["--photos", "nowhere"], "nowhere is no folder"),

@@ -1,6 +1,6 @@
 """What a benchmark compares, as types: unknown keys and impossible values are refused with the key's name.
 
-Every key is explained in benchmarks/example.yaml, `localize` in docs/experiments.md.
+Every key is explained in benchmarks/example.yaml.
 """
 
 from __future__ import annotations

@@ -138,7 +138,9 @@ def calm(
 
 def _said(lines: list[str]) -> list[str]:
     """What a failed run has to say: the stage's own last words and DVC's, without progress."""
-    plain = [line for line in lines if line.strip() and not _PROGRESS.search(line)]
+    plain = [
+        line for line in lines if line.strip() and not line.startswith(PLAN) and not _PROGRESS.search(line)
+    ]
     dvc = next((line for line in reversed(plain) if line.startswith("ERROR:")), "")
     own = [line for line in plain if line != dvc and not line.startswith(">")]
     word = next(

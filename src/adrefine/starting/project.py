@@ -39,6 +39,12 @@ _IGNORED = """\
 .*.lock
 .*.part
 """
+_RAW_IGNORED = """\
+!/data/raw/
+/data/raw/*
+!/data/raw/README.md
+"""
+_RAW = "The demo's photos are generated; its dataset.root names this folder. Yours may lie here.\n"
 _DVC_IGNORED = """\
 # A photo of the inbox that was half copied when the run was killed; the next run removes it.
 .inbox-*.part
@@ -87,7 +93,7 @@ def create(root: Path, layout: str, photos: Path | None, use_git: bool = True) -
     refuse(root)
     new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
-    ignored = _IGNORED
+    ignored = _IGNORED + ("" if photos else _RAW_IGNORED)
     settings = graph.template("settings.yaml")
     settings = replaced(settings, "dataset.name", layout)
     if photos is not None:
@@ -107,6 +113,8 @@ def create(root: Path, layout: str, photos: Path | None, use_git: bool = True) -
     write_text(root / "data/review.csv", "image_id,verdict,note\n")
     write_text(root / "params.yaml", settings)
     graph.write(root)
+    if photos is None:  # DVC stops where a folder is missing that a stage depends on
+        write_text(root / "data/raw/README.md", _RAW)
 
 
 def _init_dvc(root: Path, use_git: bool) -> None:
