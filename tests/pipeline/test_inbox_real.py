@@ -102,6 +102,7 @@ def test_the_figure_is_that_of_the_report_and_the_version_can_be_restored(inbox:
     told = versions.history(inbox.promoted)[-1]
     assert float(told["value"]) == pytest.approx(measured["detection"]["refined"]["auroc"], abs=1e-6)
     first = json.loads((inbox.promoted / "0001/promotion.json").read_text())
+    assert 'alt="Heat map of ' in (inbox.promoted / "0001/report.html").read_text()
     assert first["from_inbox"] == 0
     assert first["git_commit"] == inbox.project.git("rev-parse", "HEAD").strip()
     for name in ("params.yaml", "dvc.lock"):

@@ -74,6 +74,34 @@ def test_a_worse_model_is_refused_until_a_human_says_otherwise(
     assert "no worse: AUROC 0.6667, 0002 0.5000" in promote(capsys)
 
 
+def test_the_report_with_the_maps_is_kept_with_the_model_and_named(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Path("reports/report.html")
+    report.parent.mkdir()
+    report.write_text("maps of the first model")
+    assert candidate.listed()["report.html"] == report
+
+    def made(settings: Params, held: pd.DataFrame) -> Candidate:
+        plain = workspace.candidate(settings, held)
+        return Candidate({**plain.files, candidate.REPORT: report}, plain.record, {})
+
+    monkeypatch.setattr(candidate, "of_workspace", made)
+    out = promote(capsys)
+    assert out.splitlines()[-1] == "Its maps of test photos are in promoted/current/report.html"
+    report.write_text("maps of a later model, which is worse")
+    workspace.wrong = 3
+    assert "report.html" not in promote(capsys)
+    assert (PROMOTED / "current/report.html").read_text() == "maps of the first model"
+
+
+def test_a_promotion_without_a_report_names_none(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "report.html" not in candidate.listed()
+    assert "report.html" not in promote(capsys)
+
+
 def test_a_model_that_is_not_up_to_date_is_not_promoted(workspace: Workspace) -> None:
     workspace.status = "train:\n\tchanged deps: …\n"
     with pytest.raises(UserError, match="run `dvc repro` first"):

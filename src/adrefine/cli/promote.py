@@ -17,8 +17,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="put the refined model into use if it is no worse than the best promoted one on held-out photos",
         description="Compares the model of the last `dvc repro` with the best promoted one on the photos "
         "held out from both (section `promotion` of params.yaml). A model that is no worse is copied with "
-        "its dataset to a new folder in promoted/, where promoted/current leads. promoted/history.csv has "
-        "every decision.",
+        "its dataset and its report, with the maps of photos, to a new folder in promoted/, where "
+        "promoted/current leads. promoted/history.csv has every decision.",
         epilog="Example: dvc repro && adrefine promote",
     )
     parser.add_argument("--anyway", action="store_true", help="promote it even if the comparison refuses it")
@@ -52,6 +52,8 @@ def promote(chosen: argparse.Namespace) -> None:
         print_json(facts | {"reason": verdict.reason})
     elif verdict.promote:
         print(f"promoted as {version}, {link}: {verdict.reason}")
+        if candidate.REPORT in made.files:
+            print(f"Its maps of test photos are in {link / candidate.REPORT}")
     else:
         print(f"refused, {link} stays {version}: {verdict.reason}")
         print("The photos stay in the dataset. To promote it nevertheless: adrefine promote --anyway")

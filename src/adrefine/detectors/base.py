@@ -132,8 +132,9 @@ class DetectorSettings(Section):
 
     def without_effect(self) -> dict[str, str]:
         """Those of `unread` whose value is not that of the preset: somebody set it in vain."""
-        named = {key: getattr(self, key) for key in self.CHOOSING if key in type(self).model_fields}
-        plain = type(self)(**named) if self.unread else self
+        if not self.unread:
+            return {}
+        plain = type(self)(**{key: getattr(self, key) for key in self.CHOOSING})
         return {key: by for key, by in self.unread.items() if getattr(self, key) != getattr(plain, key)}
 
     @property

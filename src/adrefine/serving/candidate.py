@@ -26,6 +26,7 @@ from adrefine.serving.promotion import LIKELIHOOD, Record
 
 _INPUTS = ("meta.json", "pdn.pt")  # of what the detector reads: how a photo becomes an input of the model
 _LOCK = Path("dvc.lock")
+REPORT = "report.html"  # in a promoted folder: the maps of the model on test photos
 _CHANGED = (
     "models/refined or data/refined changed while they were promoted: another run is at work; nothing was "
     "promoted: wait until it has ended"
@@ -112,9 +113,12 @@ def watched() -> dict[str, Path]:
 def listed() -> dict[str, Path]:
     """What is kept of the refined model and its dataset, by the path in its folder."""
     kept = {paths.MANIFEST: paths.REFINED / paths.MANIFEST, "params.yaml": Path("params.yaml")}
-    kept |= {"dvc.lock": _LOCK} if _LOCK.exists() else {}
-    evidence = paths.REFINED / paths.EVIDENCE
-    kept |= {paths.EVIDENCE: evidence} if evidence.exists() else {}
+    extra = {
+        "dvc.lock": _LOCK,
+        paths.EVIDENCE: paths.REFINED / paths.EVIDENCE,
+        REPORT: paths.REPORTS / REPORT,
+    }
+    kept |= {name: path for name, path in extra.items() if path.exists()}
     bundle = paths.MODELS / "bundle"
     return kept | {path.relative_to(bundle).as_posix(): path for path in _below(bundle)}
 
