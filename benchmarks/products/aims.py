@@ -1,4 +1,4 @@
-"""What was to be reached, what is, and by how much it falls short: two tables of docs/results.md.
+"""What was to be reached, what is, and by how much it falls short: tables of docs/results.md.
 
     python -m benchmarks.products.aims
 
@@ -70,14 +70,13 @@ def report(
     lines = ["`python -m benchmarks.products.aims`", ""]
     for aims in (detection(products, flow, pointing), cleaning):
         lines += markdown(HEADS, [aim.cells for aim in aims])
+    lines += markdown(*beside(products, flow))
     return "\n".join(lines)
 
 
 def detection(products: pd.DataFrame, flow: pd.DataFrame, pointing: pd.DataFrame) -> Iterator[Aim]:
     """How `padim` compares with DifferNet `fast` on the same sets, ranks and points."""
-    sets = ["dataset", "noise", "seed"]
-    plain, other = (rows[rows["strategy"] == "vanilla"].set_index(sets)["auroc"] for rows in (products, flow))
-    both = pd.concat({"padim": plain, "flow": other}, axis=1, join="inner").groupby(sets[:2]).mean()
+    both = paired(products, flow).groupby(["dataset", "noise"]).mean()
     over = (both["padim"] - both["flow"]).unstack("noise")
     for level, asked in ((0.0, 0.03), (0.1, 0.05), (0.3, 0.05)):
         name = f"{100 * level:g} % hidden" if level else "clean"
@@ -89,6 +88,33 @@ def detection(products: pd.DataFrame, flow: pd.DataFrame, pointing: pd.DataFrame
     yield Aim("share of the list to read for 90 % of them, at 10 %", 0.35, means["rank_depth_90"], below=True)
     points = pointing.loc[pointing["map"] == POINTED, "points"].mean()
     yield Aim("brightest pixel within 8 pixels of the defect", 0.75, points, percent=True)
+
+
+def paired(products: pd.DataFrame, flow: pd.DataFrame) -> pd.DataFrame:
+    """AUROC of `padim`, of the flow, and of the flow without the hidden defects, of every dataset, noise and
+    seed that both learned."""
+    sets = ["dataset", "noise", "seed"]
+    plain = products[products["strategy"] == "vanilla"].set_index(sets)["auroc"]
+    flows = flow.pivot_table("auroc", sets, "strategy")
+    columns = {"padim": plain, "flow": flows["vanilla"], "ceiling": flows["oracle"]}
+    return pd.concat(columns, axis=1, join="inner").dropna()
+
+
+def beside(products: pd.DataFrame, flow: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Heads and a row a product: `padim`, the flow, and the flow's ceiling, by the share that hides."""
+    means = paired(products, flow).groupby(["dataset", "noise"]).mean()
+    levels = sorted({level for _, level in means.index})
+    names = list(dict.fromkeys(flow["dataset"]))
+    heads = ["product", *(f"{100 * level:g} % hidden" if level else "clean" for level in levels)]
+    rows = [[name, *(_three(means, (name, level)) for level in levels)] for name in names]
+    every = means.groupby("noise").mean()
+    return heads, [*rows, ["mean", *(_three(every, level) for level in levels)]]
+
+
+def _three(means: pd.DataFrame, key: object) -> str:
+    if key not in means.index:
+        return "–"
+    return " / ".join(f"{value:.3f}".removeprefix("0") for value in means.loc[key])
 
 
 def harm(products: pd.DataFrame) -> Iterator[Aim]:

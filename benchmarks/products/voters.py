@@ -10,7 +10,8 @@
   is how well it tells photos from twins of a kind of synthetic defect that it did not learn;
 - own: places of a model that has learned the photo, as the detector itself scores it.
 
-Nothing is chosen from a product's own answers. Writes results/products_voters.csv and .md.
+Nothing is chosen from a product's own answers. *Exact number*: what is gained if as many photos go as defects
+are hidden, by that ranking (AUROC of places and pooled vectors together on the test photos). Writes results/products_voters.csv and .md.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def _kinds(given: str) -> dict[str, str]:
 
 def judged(one: Case, kinds: dict[str, str]) -> Iterator[dict[str, object]]:
     """How each of SETS ranks the hidden defects of a training set."""
+    before, oracle = one.without(np.array([], int)), one.without(np.flatnonzero(one.hidden))
     told = {voter.name: (voter, voter.telling) for voter in one.found.voters}
     told[FAMILIES] = _with_telling(families(one))
     told[DISCRIMINATOR] = discriminator(one, kinds)
@@ -89,7 +91,10 @@ def judged(one: Case, kinds: dict[str, str]) -> Iterator[dict[str, object]]:
         voters = [told[name][0] for name in names]
         earned = np.array([max(told[name][1] - 0.5, 1e-3) ** 2 for name in names])
         scores = evidence.together(voters, earned / earned.sum(), [voter.photos for voter in voters])
+        out = np.argsort(-scores, kind="stable")[: int(one.hidden.sum())]
         yield {
+            "gain": one.without(out) - before,
+            "gap": oracle - before,
             "product": one.product,
             "level": one.level,
             "seed": one.seed,
@@ -170,12 +175,18 @@ def report(runs: pd.DataFrame) -> str:
     lines = ["`python -m benchmarks.products.voters`", ""]
     lines += ["Ranking of the hidden defects: AUROC / depth 90 %, mean of the products.", ""]
     lines += _table(runs, "level")
+    lines += ["Share of the gap that the exact number closes (sum of gains over sum of gaps).", ""]
+    closed = runs.groupby(["voters", "level"])[["gain", "gap"]].sum()
+    shares = (closed["gain"] / closed["gap"]).map("{:.2f}".format).unstack("level")
+    heads = ["voters", *(f"{level}" for level in shares.columns)]
+    lines += markdown(heads, [[name, *row] for name, row in _ordered(shares)])
     lines += ["At a tenth hidden, by product. *Earns*: how well the last one tells twins from photos.", ""]
     tenth = runs[np.isclose(runs["level"], 0.1)]
     lines += _table(tenth, "product")
     earned = tenth.groupby(["voters", "product"], sort=False)["telling"].mean().unstack("product")
     heads = ["earns", *earned.columns]
-    last = [[name.split(" + ")[-1], *(f"{value:.2f}" for value in row)] for name, row in _ordered(earned)]
+    shown = earned.map("{:.2f}".format)
+    last = [[name.split(" + ")[-1], *row] for name, row in _ordered(shown)]
     lines += markdown(heads, [row for place, row in enumerate(last) if place in (0, 1, 3, 4, 5)])
     return "\n".join(lines)
 
