@@ -11,7 +11,8 @@
 - own: places of a model that has learned the photo, as the detector itself scores it.
 
 Nothing is chosen from a product's own answers. *Exact number*: what is gained if as many photos go as defects
-are hidden, by that ranking (AUROC of places and pooled vectors together on the test photos). Writes results/products_voters.csv and .md.
+are hidden, by that ranking (AUROC of places and pooled vectors together on the test photos). Writes
+results/products_voters.csv and .md.
 """
 
 from __future__ import annotations
