@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from adrefine.io import read_csv
 
 if TYPE_CHECKING:
-    from adrefine.places.evidence import Evidence, Voter
+    from adrefine.places.evidence import Array, Evidence, Voter
 
 NAMES = {"places": "one place", "pooled": "as a whole"}  # of the voters, in words
 COLUMNS = (
@@ -116,20 +116,20 @@ def of_training(
     voters: Sequence[Voter], weights: Sequence[float], place: int, cell: tuple[int, int]
 ) -> Votes:
     """On the training photo at `place`, whose most unusual place is `cell`, counted from 0."""
-    scores = [(voter, float(voter.photos[place])) for voter in voters]
+    scores = [(voter, voter.photos[[place]]) for voter in voters]
     return _told(scores, weights, cell)
 
 
 def of_held_out(evidence: Evidence, place: int) -> Votes:
     """On the held-out photo at `place`; its ranks say where it would stand among the training photos."""
     row, column = evidence.cells[len(evidence.ids) + place].tolist()
-    scores = [(voter, float(voter.held[place])) for voter in evidence.voters]
+    scores = [(voter, voter.held[[place]]) for voter in evidence.voters]
     return _told(scores, evidence.weights, (row, column))
 
 
-def _told(scores: list[tuple[Voter, float]], weights: Sequence[float], cell: tuple[int, int]) -> Votes:
+def _told(scores: list[tuple[Voter, Array]], weights: Sequence[float], cell: tuple[int, int]) -> Votes:
     by = {
-        voter.name: Vote((score - voter.middle) / voter.unit, weight, int((voter.photos > score).sum()) + 1)
+        voter.name: Vote(float(voter.standard(score)[0]), weight, int((voter.photos > score).sum()) + 1)
         for (voter, score), weight in zip(scores, weights, strict=True)
     }
     return Votes(by, len(scores[0][0].photos), cell[0] + 1, cell[1] + 1)
