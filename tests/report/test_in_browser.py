@@ -38,7 +38,7 @@ def test_photos_enlarge_and_lists_sort_without_a_network(data, tmp_path):
         page.keyboard.press("ArrowRight")
         assert dialog.locator("p").inner_text() != first
         page.keyboard.press("Escape")
-        assert not dialog.is_visible()
+        dialog.wait_for(state="hidden")
         head = page.get_by_role("button", name="score / limit")
         table = page.locator("table.sortable", has=head)
         seen = []

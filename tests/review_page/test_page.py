@@ -185,9 +185,9 @@ def test_undo_note_back_skip_and_reload(opened: Any, page: Page) -> None:
 def test_map_zoom_and_views_by_key(opened: Any, page: Page) -> None:
     tab = opened()
     heat = tab.locator("#heat")
-    assert heat.is_visible()
+    heat.wait_for()
     press(tab, "m")
-    assert not heat.is_visible()
+    heat.wait_for(state="hidden")
     tab.locator("#heat-strength").fill("30")
     press(tab, "m")
     assert heat.evaluate("heat => heat.style.opacity") == "0.3"
@@ -196,9 +196,9 @@ def test_map_zoom_and_views_by_key(opened: Any, page: Page) -> None:
     native.wait_for()
     until(lambda: native.evaluate("image => image.clientWidth") == 40, "it has its own pixels")
     press(tab, "Escape")
-    assert not native.is_visible()
+    native.wait_for(state="hidden")
     press(tab, "?")
-    assert tab.get_by_role("dialog", name="Keys").is_visible()
+    tab.get_by_role("dialog", name="Keys").wait_for()
     press(tab, "r")  # not while the keys are explained
     tab.get_by_label("Answer with single keys").uncheck()
     press(tab, "Escape", "r", "g")
@@ -209,8 +209,8 @@ def test_map_zoom_and_views_by_key(opened: Any, page: Page) -> None:
 def test_grid_by_keyboard(opened: Any, page: Page) -> None:
     tab = opened("#grid")
     cells = tab.locator(CELLS)
-    assert cells.count() == 60
     tab.locator("#range", has_text="1 to 60 of 140").wait_for()
+    assert cells.count() == 60
     whole = [cell["id"] for cell in page.room.grid("all", "suspicious", 0, 60)["cells"]]
     press(tab, "ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight")
     tab.get_by_text("3 selected").wait_for()
