@@ -158,6 +158,10 @@ class MapStore(Store):
     def has(self, ids: Iterable[str]) -> bool:
         return all(name in self.content for name in ids)
 
+    def kinds(self, ids: Iterable[str]) -> list[str]:
+        """Two kinds, in turn; "" of a photo."""
+        return [("dark", "light")[int(name[2:-2]) % 2] if name.endswith("_0") else "" for name in ids]
+
     def pooled(self, ids: Iterable[str]) -> np.ndarray:
         maps = self.maps(ids).astype(np.float32)
         return np.concatenate([maps.mean(axis=1), maps.std(axis=1)], axis=1)

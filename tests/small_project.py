@@ -28,7 +28,14 @@ def write(
     ids = list(store.content)
     shapes = {"maps": store.maps(ids[:1]).shape[1:], "pooled": store.pooled(ids[:1]).shape[1:]}
     rows = zip(store.maps(ids), store.pooled(ids), strict=True)
-    write_rows(paths.PREPARED / paths.PLACES, ids, rows, shapes, {"side": 5})
+    write_rows(
+        paths.PREPARED / paths.PLACES,
+        ids,
+        rows,
+        shapes,
+        {"side": 5},
+        kinds=dict(zip(ids, store.kinds(ids), strict=True)),
+    )
     files = ["one.png" if shared else f"{name}.png" for name in store.ids]
     for place, file in enumerate(dict.fromkeys(files)):
         Image.new("L", (40, 30), 64 + place * 3 % 128).save(file)

@@ -20,7 +20,7 @@ from adrefine.io import write_csv
 from adrefine.metrics.detection import auroc
 from adrefine.params import Params, parse
 from adrefine.paths import MANIFEST
-from adrefine.places import evidence
+from adrefine.places import evidence, models, voters
 from adrefine.places.embed import embed_places
 from adrefine.places.evidence import Evidence
 from adrefine.places.store import Places, open_places
@@ -63,15 +63,14 @@ class Case:
 
     def _auroc(self, ids: list[str], weights: Array | None = None) -> float:
         test = list(self.test["image_id"])
-        maps = Sums.of(self.store.maps(ids), weights).model(evidence.PLACES_SHRINKAGE)
-        whole = Sums.of(self.store.pooled(ids)[:, None], weights).model(evidence.POOLED_SHRINKAGE)
+        maps = Sums.of(self.store.maps(ids), weights).model(models.PLACES_SHRINKAGE)
+        whole = Sums.of(self.store.pooled(ids)[:, None], weights).model(models.POOLED_SHRINKAGE)
         scores = (
-            photo_scores(maps.distances(self.store.maps(test)), evidence.TOP),
+            photo_scores(maps.distances(self.store.maps(test)), voters.TOP),
             np.log(whole.distances(self.store.pooled(test)[:, None])[:, 0]),
         )
-        votes = zip(self.found.weights, self.found.voters, scores, strict=True)
-        together = np.sum([weight * voter.standard(score) for weight, voter, score in votes], axis=0)
-        return auroc(self.test["label"], together)
+        both = self.found.voters[:2]
+        return auroc(self.test["label"], voters.together(both, voters.earned(both), scores))
 
 
 def prepare(layout: str, root: str) -> tuple[pd.DataFrame, Places]:
@@ -82,7 +81,7 @@ def prepare(layout: str, root: str) -> tuple[pd.DataFrame, Places]:
         ingest(params.dataset, work / "ingested")
         table = manifest.read(work / "ingested" / MANIFEST)
         made = make_all(sources(table), work / "synthetic", params.synthesize)
-        images = pd.concat([rows[["image_id", "path"]] for rows in (table, made)])
+        images = pd.concat([table, made])[["image_id", "path", "kind"]]
         embed_places(images, params.embed, work / "places", WORK / "places")
         write_csv(work / TWINS, made)
     return manifest.read(work / "ingested" / MANIFEST), open_places(work / "places")

@@ -46,9 +46,9 @@ def main() -> None:
     counts = [args.photos, None]
     cases = [one for given in args.product for one in of_product(given, counts, LEVELS, args.seeds)]
     rows = [row for name in dict.fromkeys(one.product for one in cases) for row in judged(cases, name)]
-    runs = pd.DataFrame(rows)
+    runs, shipped = pd.DataFrame(rows), pd.DataFrame([row(one) for one in cases])
     write_csv(common.RESULTS / "products_evidence.csv", runs)
-    write_text(common.RESULTS / "products_evidence.md", report(runs))
+    write_text(common.RESULTS / "products_evidence.md", report(runs, shipped))
 
 
 def judged(cases: Sequence[Case], name: str) -> Iterable[dict[str, object]]:
@@ -120,14 +120,17 @@ def row(one: Case, brief: bool = False) -> dict[str, object]:
     return record | {f"rank_{name}": value for name, value in ranked.items()}
 
 
-def report(runs: pd.DataFrame) -> str:
-    """Means by product, level and number of photos."""
+def report(runs: pd.DataFrame, shipped: pd.DataFrame) -> str:
+    """Means by product, level and number of photos; `shipped`: the same by the constants of `share`."""
     heads = ["product", "photos", "hidden share", "removed", "defects among them", "good lost"]
     heads += ["AUROC before", "gain", "gain with the exact number", "gap to the oracle", "ranking"]
     heads += ["depth 90 %", "share told"]
     groups = runs.groupby(["product", "photos", "level"], sort=False)
     cells = [_cells(*keys, rows.mean(numeric_only=True)) for keys, rows in groups]
-    return "\n".join([*summary(runs), *markdown(heads, cells)])
+    first = "`python -m benchmarks.products.evidence`, each product by constants chosen without it."
+    now = ", ".join(f"{name} {getattr(share, name):g}" for name in (*GRID[0], "AT_STEP", "PER_STEP"))
+    second = f"By the constants of `strategies/share.py` ({now}), the same for all products:"
+    return "\n".join([first, *summary(runs), second, *summary(shipped), *markdown(heads, cells)])
 
 
 def _cells(name: str, photos: str, level: float, mean: pd.Series) -> list[str]:
@@ -151,7 +154,6 @@ def summary(runs: pd.DataFrame) -> list[str]:
     exact = ", ".join(f"{gap:.2f}" for gap in gaps["exact"] / gaps["gap"])
     told = runs[runs["covered"].notna()]
     return [
-        "`python -m benchmarks.products.evidence`, each product by constants chosen without it.",
         "",
         f"- Of a clean set {clean['lost'].mean():.1%} of the photos go, at most {clean['lost'].max():.1%} of "
         f"any product's; AUROC {clean['gain'].mean():+.4f}, at worst {clean['gain'].min():+.4f}.",

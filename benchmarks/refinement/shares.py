@@ -3,7 +3,7 @@
     python -m benchmarks.refinement.shares --mtd ../mtd --ksdd ../ksdd
 
 The final detector is a Gaussian of all dimensions, which behaves like the flow in milliseconds (README.md,
-section 5), the ranking that of the two voters. Coarse vectors: 128 and 64 pixels, two views. Writes
+section 5), the ranking that of two voters. Coarse vectors: 128 and 64 pixels, two views. Writes
 results/shares.csv, shares.md and shares.png, the two effect sizes of every run.
 """
 

@@ -7,8 +7,10 @@ import pytest
 
 from adrefine.metrics.detection import auroc
 from adrefine.places import evidence
-from adrefine.places.evidence import PLACES, POOLED, gather
+from adrefine.places.evidence import gather
+from adrefine.places.models import PLACES_SHRINKAGE
 from adrefine.places.out_of_fold import FOLDS, folds_of
+from adrefine.places.voters import DISCRIMINATOR, FAMILIES, OWN, PLACES, POOLED
 from fakes import MapStore
 
 
@@ -37,7 +39,7 @@ def test_scores_are_those_of_gaussians_of_the_other_folds() -> None:
         distances = np.zeros((2, inside.sum(), 25))
         for place in range(25):
             covariance = np.cov(rest[:, place].T)
-            covariance += evidence.PLACES_SHRINKAGE * np.trace(covariance) / 4 * np.eye(4)
+            covariance += PLACES_SHRINKAGE * np.trace(covariance) / 4 * np.eye(4)
             away = asked[:, :, place] - rest[:, place].mean(axis=0)
             distances[..., place] = np.einsum("tnd,de,tne->tn", away, np.linalg.inv(covariance), away)
         voter = found.voters[0]
@@ -49,15 +51,14 @@ def test_scores_are_those_of_gaussians_of_the_other_folds() -> None:
 def test_a_voters_weight_is_what_it_tells_twins_by() -> None:
     store = MapStore()
     found = of(store)
-    telling = []
-    for voter in found.voters:
+    for voter in found.voters[:3]:
         both = np.concatenate([voter.photos, voter.twins])
-        telling.append(auroc(np.arange(len(both)) >= len(voter.photos), both))
-        assert voter.telling == pytest.approx(telling[-1])
-    earned = (np.array(telling) - 0.5) ** 2
+        assert voter.telling == pytest.approx(auroc(np.arange(len(both)) >= len(voter.photos), both))
+    earned = (np.array([voter.telling for voter in found.voters]) - 0.5) ** 2
     np.testing.assert_allclose(found.weights, earned / earned.sum())
-    assert [voter.name for voter in found.voters] == [PLACES, POOLED]
+    assert [voter.name for voter in found.voters] == [PLACES, POOLED, FAMILIES, OWN, DISCRIMINATOR]
     assert found.weights[0] > found.weights[1]  # a step at one place of 25 hardly moves the mean
+    assert found.weights[3] == found.weights[0]  # of photos that a model has learned nobody can judge it
 
 
 def test_a_voter_that_sees_nothing_has_next_to_no_vote(monkeypatch) -> None:
@@ -120,23 +121,26 @@ def test_hidden_defects_widen_the_upper_side() -> None:
 
 def test_without_twins_all_voters_weigh_the_same_and_nothing_is_said_of_the_share() -> None:
     found = of(MapStore(3), twins=False)
-    assert found.weights == (0.5, 0.5)
+    assert [voter.name for voter in found.voters] == [PLACES, POOLED, FAMILIES, OWN]
+    assert found.weights == (0.25, 0.25, 0.25, 0.25)
     assert np.isnan([found.spread, found.width]).all()
 
 
 def test_twins_of_some_photos_weigh_the_voters_as_those_of_all() -> None:
     """Half of them: the same models, so the same scores; weights and widths near, strength in one order."""
     store, whole = MapStore(6, count=200), of(MapStore(6, count=200))
-    for name in store.ids[::2]:
-        del store.content[f"{name}_0"]
+    has = np.arange(200) % 4 < 2  # of both kinds
+    for place in np.flatnonzero(~has):
+        del store.content[f"{store.ids[place]}_0"]
     found = of(store)
-    for voter, before in zip(found.voters, whole.voters, strict=True):
+    for voter, before in zip(found.voters[:3], whole.voters, strict=False):
         np.testing.assert_array_equal(voter.photos, before.photos)
-        np.testing.assert_array_equal(voter.twins[1::2], before.twins[1::2])
-        assert np.isnan(voter.twins[::2]).all()
-        ordered, twins = voter.photos, voter.twins[1::2]
+        np.testing.assert_array_equal(voter.twins[has], before.twins[has])
+        ordered, twins = voter.photos, voter.twins[has]
         pairs = (twins[:, None] > ordered).mean() + (twins[:, None] == ordered).mean() / 2
         assert voter.telling == pytest.approx(pairs)
+    for voter in (found.voters[0], found.voters[1], found.voters[2], found.voters[4]):
+        assert np.isnan(voter.twins).tolist() == (~has).tolist()
     assert found.weights == pytest.approx(whole.weights, abs=0.05)
     assert found.spread == pytest.approx(whole.spread, rel=0.3)
     assert found.width == pytest.approx(whole.width, abs=0.3)
@@ -147,7 +151,7 @@ def test_no_twin_at_all_is_as_without() -> None:
     store = MapStore(3)
     store.content = {name: store.content[name] for name in store.ids}
     assert of(store).voters[0].twins is None
-    assert of(store).weights == (0.5, 0.5)
+    assert of(store).weights == (0.25, 0.25, 0.25, 0.25)
 
 
 def test_the_table_has_every_photos_votes() -> None:
@@ -155,20 +159,25 @@ def test_the_table_has_every_photos_votes() -> None:
     store.content["val"] = store.content["im000"]
     found = gather(store, store.ids, ["val"])
     table = found.table()
-    assert len(table) == 3 * (len(store.ids) + 1)
-    assert set(table["voter"]) == {PLACES, POOLED, "together"}
+    assert len(table) == 6 * (len(store.ids) + 1)
+    assert set(table["voter"]) == {PLACES, POOLED, FAMILIES, OWN, DISCRIMINATOR, "together"}
     mine = table[(table["voter"] == "together") & (table["held_out"] == 0)]
     assert sorted(mine["rank"]) == list(range(1, len(store.ids) + 1))
     assert mine.loc[mine["rank"] == 1, "score"].item() == found.strength.max()
     places = table[table["voter"] == PLACES].set_index("image_id")
     assert places.loc["im001", ["row", "column"]].tolist() == (found.cells[1] + 1).tolist()
     assert table.loc[table["voter"] != PLACES, ["row", "column"]].isna().all(axis=None)
-    assert table.loc[table["image_id"] == "val", "held_out"].tolist() == [1, 1, 1]
+    assert table.loc[table["image_id"] == "val", "held_out"].tolist() == [1] * 6
 
 
 def test_the_loudest_voter_is_named() -> None:
     found = of(MapStore(3))
-    assert found.loudest()[:3] == [PLACES] * 3
+    says = {
+        voter.name: weight * voter.standard(voter.photos)
+        for voter, weight in zip(found.voters, found.weights, strict=True)
+    }
+    for place, name in enumerate(found.loudest()):
+        assert says[name][place] == max(said[place] for said in says.values())
 
 
 def test_shots_of_one_part_are_in_one_fold() -> None:

@@ -41,6 +41,14 @@ def test_rows_are_what_the_extractor_made_of_each_photo(images, tmp_path):
     assert places.meta["channels"] == 16
 
 
+def test_the_kind_of_a_synthetic_defect_is_kept(images, tmp_path):
+    made = images.assign(kind=["scratch", np.nan, "blob"])
+    embed_places(made, PARAMS, tmp_path / "places", tmp_path / "cache")
+    assert open_places(tmp_path / "places").kinds(["a", "b", "c"]) == ["blob", "scratch", ""]
+    embed_places(images, PARAMS, tmp_path / "photos", tmp_path / "cache")
+    assert open_places(tmp_path / "photos").kinds(["c", "a"]) == ["", ""]
+
+
 def test_again_nothing_is_computed_and_the_bytes_are_the_same(images, tmp_path):
     for run, computed in (("first", 3), ("second", 0)):
         done = embed_places(images, PARAMS, tmp_path / run, tmp_path / "cache")

@@ -42,7 +42,7 @@ def test_every_removed_photo_is_listed_with_score_round_and_reason(data):
     assert texts(found["out"]) == [
         ["train/0.png", "removed", "3", "1", "one place", "defective"],
         ["train/1.png", "removed", "2.5", "2", "you: a scratch", "defective"],
-        ["train/3.png", "removed", "2", "2", "the photo as a whole", "good"],
+        ["train/3.png", "removed", "2", "2", "as a whole", "good"],
         ["train/4.png", "counts for 25%", "0.25", "", "", "good"],
     ]
     assert texts(found["unread"]) == [["a.heic", ".heic is not read"], ["b.png", "truncated"]]

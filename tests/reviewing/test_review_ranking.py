@@ -6,28 +6,33 @@ import numpy as np
 import pytest
 
 from adrefine.places import evidence
+from adrefine.places.families import families_of
+from adrefine.places.models import PLACES_SHRINKAGE, POOLED_SHRINKAGE
 from adrefine.places.out_of_fold import folds_of
 from adrefine.places.sharded import Read
+from adrefine.places.voters import FAMILIES, OWN, PLACES, POOLED
 from adrefine.reviewing.ranking import Ranking
 from fakes import MapStore
 
 CONFIRMED = [3, 0, 17, 42]
 
 
-@pytest.mark.parametrize("voter", [0, 1])
-def test_distances_are_those_of_models_that_never_knew_what_was_confirmed(voter: int) -> None:
+@pytest.mark.parametrize("name", [PLACES, POOLED, FAMILIES, OWN])
+def test_distances_are_those_of_models_that_never_knew_what_was_confirmed(name: str) -> None:
     """Fold by fold with numpy: scale and what is added to the squares are those of the start."""
     store = MapStore(6, count=53)
     ranking = Ranking(store, store.ids, seed=2)
     for place in CONFIRMED:
         ranking.confirm(place)
     read, shrinkage = (
-        (Read(store), evidence.PLACES_SHRINKAGE),
-        (Read(store, whole=True), evidence.POOLED_SHRINKAGE),
-    )[voter]
+        (Read(store), PLACES_SHRINKAGE),
+        (Read(store, whole=True), POOLED_SHRINKAGE),
+    )[name == POOLED]
     maps, folds = read(store.ids).astype(np.float64), folds_of(store.ids, 2)
+    if name == FAMILIES:
+        folds = families_of(Read(store, whole=True), store.ids, np.ones(53, bool), 2)
     for fold in range(5):
-        rest, inside = folds != fold, folds == fold
+        rest, inside = (folds != fold) | (name == OWN), folds == fold
         scaled = maps / maps[rest].std(axis=(0, 1))
         left = rest & ~np.isin(np.arange(53), CONFIRMED)
         for place in range(maps.shape[1]):
@@ -36,7 +41,7 @@ def test_distances_are_those_of_models_that_never_knew_what_was_confirmed(voter:
             squares = np.cov(after.T) * (len(after) - 1) + ridge * np.eye(maps.shape[2])
             away = scaled[inside, place] - after.mean(axis=0)
             expected = np.einsum("nd,de,ne->n", away, np.linalg.inv(squares), away) * (len(after) - 1)
-            np.testing.assert_allclose(ranking.live[voter].distances[inside, place], expected, rtol=1e-3)
+            np.testing.assert_allclose(ranking.live[name].distances[inside, place], expected, rtol=1e-3)
 
 
 def test_it_agrees_with_evidence_gathered_anew() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adrefine import detectors, manifest
 from adrefine.errors import UserError
 from adrefine.params import Params
-from adrefine.places import evidence
+from adrefine.places import evidence, votes
 from adrefine.review import Verdicts
 from adrefine.strategies import refinement
 from fakes import MapStore, MetaDetector, image_set
@@ -84,7 +84,7 @@ def test_what_a_human_decided_reaches_the_evidence(monkeypatch):
     assert found.removed == round(0.25 * TRAIN)
     reasons = dict(zip(kept.index, found.reasons("consensus"), strict=True))
     assert [reasons[name] for name in sorted(removed)] == ["you", "you"]
-    assert {reasons[name] for name in kept.index[kept["kept"] == 0]} - {"you"} <= {"places", "pooled"}
+    assert {reasons[name] for name in kept.index[kept["kept"] == 0]} - {"you"} <= set(votes.NAMES)
     assert {reasons[name] for name in kept.index[kept["kept"] == 1]} == {""}
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WORK = Path(".adrefine/benchmarks")
 _INPUTS = "prepared"
+_VERSION = 2  # raise it when a change to the code changes what is prepared
 _MARK = "prepared.json"  # written last: what the folder was made of
 
 
@@ -39,7 +40,8 @@ class Prepared(NamedTuple):
 def folder(params: Params, twins: bool = False) -> Path:
     """Where the dataset of `params` is prepared with these settings."""
     reads = _reads(params)
-    made_of: dict[str, Any] = {"reads": list(reads), "all twins": params.chosen_detector.learns_twins}
+    made_of: dict[str, Any] = {"version": _VERSION, "reads": list(reads)}
+    made_of["all twins"] = params.chosen_detector.learns_twins
     for name in ("dataset", *sections(reads, twins)):
         made_of[name] = params.section(name).model_dump()
     made_of["dataset"]["root"] = str(Path(params.dataset.root).expanduser().resolve())
@@ -130,10 +132,10 @@ def _embed_places(
 
 
 def _images(table: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
-    """Ids and files of photos and synthetic defects together."""
+    """Ids, files and kinds of photos and synthetic defects together."""
     import pandas as pd
 
-    return pd.concat([rows[["image_id", "path"]] for rows in (table, made)])
+    return pd.concat([table, made]).reindex(columns=["image_id", "path", "kind"])
 
 
 def _list(params: Params, table: pd.DataFrame, made: pd.DataFrame, region: Region | None, out: Path) -> None:

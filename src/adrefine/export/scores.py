@@ -26,7 +26,7 @@ from adrefine.export.networks import Found
 from adrefine.export.students import Regression, Students
 from adrefine.export.worst_place import WorstPlace
 from adrefine.paths import PIXELS
-from adrefine.places import evidence
+from adrefine.places import voters
 
 _LARGEST, _LEAST = 50.0, 1e-12  # exponent of a score; distance of which the logarithm is taken
 
@@ -81,15 +81,15 @@ class Gaussian(nn.Module):
         self.counts = {name: max(1, round(top * len(part.sums.weight))) for name, part in self.parts.items()}
         self.weights = padim.weights.tolist()
         size = contents.preparation["size"]
-        self.enlarge = networks.drawn(padim.model(evidence.PLACES), size) if maps else None
+        self.enlarge = networks.drawn(padim.model(voters.PLACES), size) if maps else None
 
     def forward(self, image: torch.Tensor) -> Found:
         """See `Scorer`."""
         maps, pooled = self.places(image / 255)
-        distances = self.models[evidence.PLACES](maps)
+        distances = self.models[voters.PLACES](maps)
         says = self.says(distances, pooled)
         if len(self.parts) == 1:
-            score = torch.exp(self._logarithm(evidence.PLACES, distances))
+            score = torch.exp(self._logarithm(voters.PLACES, distances))
         else:
             together = sum(weight * one for weight, one in zip(self.weights, says, strict=True))
             score = torch.exp((self.unit * together).clamp(-_LARGEST, _LARGEST))
@@ -97,9 +97,9 @@ class Gaussian(nn.Module):
 
     def says(self, distances: torch.Tensor, pooled: torch.Tensor) -> list[torch.Tensor]:
         """Each part's logarithmic score in its own units, see `Padim.standard_scores`."""
-        values = {evidence.PLACES: distances}
-        if evidence.POOLED in self.parts:
-            values[evidence.POOLED] = self.models[evidence.POOLED](pooled[None])
+        values = {voters.PLACES: distances}
+        if voters.POOLED in self.parts:
+            values[voters.POOLED] = self.models[voters.POOLED](pooled[None])
         return [
             (self._logarithm(name, values[name]) - part.middle) / part.unit
             for name, part in self.parts.items()
@@ -128,7 +128,7 @@ class Mixed(nn.Module):
             output: Found = gaussian(image)
             return output
         maps, pooled = gaussian.places(image / 255)
-        distances = gaussian.models[evidence.PLACES](maps)
+        distances = gaussian.models[voters.PLACES](maps)
         says = torch.stack(gaussian.says(distances, pooled))
         axes = ((pooled - self.get_buffer("mean")) / self.get_buffer("scale")) @ self.get_buffer("axes")
         logit = torch.cat([axes, says]) @ self.get_buffer("slope")

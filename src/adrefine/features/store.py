@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import islice, product
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -29,8 +30,9 @@ _OPEN = 256  # files at a time: the system allows a process about 1,000
 
 
 class Rows:
-    """Read-only arrays on disk with a row an image: `<name>.npy` float16, `index.csv` (image_id by row) and
-    `meta.json`. Rows are read on demand: opening arrays of any size costs no memory for their content.
+    """Read-only arrays on disk with a row an image: `<name>.npy` float16, `index.csv` (image_id by row, and
+    the kind of a synthetic defect, empty of a photo) and `meta.json`. Rows are read on demand: opening arrays
+    of any size costs no memory for their content.
 
     More than `shards.MOST` images are in several files, `<name>-0000.npy` and on; `shards` of the meta has
     the rows of each.
@@ -45,6 +47,7 @@ class Rows:
         index = read_csv(folder / "index.csv", ("image_id",), dtype=str, keep_default_na=False)
         self.ids = index["image_id"].tolist()
         self._row = {image_id: row for row, image_id in enumerate(self.ids)}
+        self._kinds: list[str] = index["kind"].tolist() if "kind" in index else [""] * len(index)
         self._sizes: list[int] = self.meta.get("shards", [len(self.ids)])
         self._starts = np.cumsum([0, *self._sizes])
         self._content = lru_cache(_OPEN)(self._load)
@@ -69,6 +72,10 @@ class Rows:
     def has(self, ids: Iterable[str]) -> bool:
         """Whether all of `ids` are here."""
         return all(image_id in self._row for image_id in ids)
+
+    def kinds(self, ids: Iterable[str]) -> list[str]:
+        """Kind (n) of the synthetic defect of each image; "" of a photo."""
+        return [self._kinds[row] for row in self._rows(ids)]
 
     def read(self, name: str, ids: Iterable[str]) -> np.ndarray:
         """Rows (n, ...) float16 of the array `name`, of the images `ids` in that order."""
@@ -135,6 +142,7 @@ def write_rows(
     shapes: Mapping[str, tuple[int, ...]],
     meta: Mapping[str, object],
     sizes: Sequence[int] = (),
+    kinds: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Stream arrays to disk, see `Rows`.
 
@@ -142,6 +150,7 @@ def write_rows(
         rows: of each of the images `ids`, one array for each of `shapes`.
         shapes: by an array's name, the shape of one row of it.
         sizes: rows of each shard, see `shards.arranged`; by default all in one.
+        kinds: of the images that are synthetic defects, by id.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not ids:
@@ -159,7 +168,8 @@ def write_rows(
                 target[row] = part
         for target in targets:
             target.flush()
-    write_csv(folder / "index.csv", pd.DataFrame({"image_id": ids}))
+    index = {"image_id": ids, "kind": [kinds.get(image_id, "") for image_id in ids]}
+    write_csv(folder / "index.csv", pd.DataFrame(index))
     several = {"shards": list(sizes)} if len(sizes) > 1 else {}
     write_json(folder / "meta.json", {**meta, **several})  # last: a store without it is not complete
 

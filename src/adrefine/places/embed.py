@@ -27,6 +27,7 @@ def embed_places(
     """Write maps and pooled vectors of `images` (columns image_id, path) to `out`; see `features.embed`.
 
     Args:
+        images: a column `kind`, where there is one, says what synthetic defect it is; empty of a photo.
         region: what counts of the images: places without a pixel of it are 0. None: all.
 
     Returns:
@@ -41,5 +42,7 @@ def embed_places(
     shapes: dict[str, tuple[int, ...]] = {"maps": extractor.maps, "pooled": (extractor.pooled,)}
     meta = {**settings, "weights": params.weights, "channels": extractor.maps[1]}
     meta |= {} if inside is None else {"inside": inside}
-    write_rows(out, rows.ids, map(extractor.split, rows.arrays), shapes, meta, rows.sizes)
+    made = images.dropna(subset="kind") if "kind" in images else images[:0].assign(kind="")
+    kinds = dict(zip(made["image_id"], made["kind"], strict=True))
+    write_rows(out, rows.ids, map(extractor.split, rows.arrays), shapes, meta, rows.sizes, kinds)
     return {"images": len(rows.ids), "computed": rows.computed}

@@ -1,7 +1,6 @@
 """Label-free evidence that a photo is defective: voters that did not see it, weighted by what they earn.
 
-Every voter is a Gaussian of the training photos outside the photo's fold: at every place of the maps, and of
-the pooled vector of the whole photo. Its weight is how well it tells photos from their twins with a
+The voters are those of `places.voters`. A voter's weight is how well it tells photos from their twins with a
 synthetic defect on the product at hand. Everything follows from sums (`places.sums`), so it takes time
 linear in the photos. Measured in benchmarks/products/.
 """
@@ -11,22 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from adrefine.manifest import synthetic_id
-from adrefine.places.out_of_fold import (
-    Array,
-    Asked,
-    Distances,
-    Flags,
-    OutOfFold,
-    folds_of,
-)
-from adrefine.places.sharded import Numbers, Read, Store
-from adrefine.places.sums import photo_scores
+from adrefine.places.models import PLACES_SHRINKAGE, Seen, learn
+from adrefine.places.out_of_fold import Array, Asked, Distances, Flags
+from adrefine.places.sharded import Numbers, Store
 from adrefine.places.variants import variants
+from adrefine.places.voters import PLACES, TOP, Voter, earned, together, voters_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,53 +28,8 @@ if TYPE_CHECKING:
     from adrefine.review import Verdicts
 
 FEWEST = 10  # photos for the folds to mean something
-PLACES, POOLED = "places", "pooled"  # names of the voters
-PLACES_SHRINKAGE, POOLED_SHRINKAGE = 0.1, 0.43  # of the covariances, see Sums.model
-TOP = 0.05  # share of the places that a photo's score is the mean of
 ODD = 2.0  # robust deviations over what is usual at a place from which it counts as odd
 ROBUST = 1.4826  # median absolute deviations to a standard deviation
-
-
-@dataclass(frozen=True)
-class Voter:
-    """One voter's logarithmic scores, higher is more suspicious.
-
-    Attributes:
-        photos, twins: (n,) of the training photos and of their twins, out of fold; NaN where there is none,
-            None without any.
-        held: (m,) of held-out photos, which no fold saw.
-        good: (n,) photos that nobody called defective: the others decide no unit and no weight.
-    """
-
-    name: str
-    photos: Array
-    twins: Array | None
-    held: Array
-    good: Flags
-
-    @property
-    def telling(self) -> float:
-        """Chance that a random twin scores over a random photo (the AUROC of the two); .5 without twins."""
-        if self.twins is None:
-            return 0.5
-        ordered, twins = np.sort(self.photos[self.good]), self.twins[self.good & ~np.isnan(self.twins)]
-        left, right = (np.searchsorted(ordered, twins, side) for side in ("left", "right"))
-        return float(np.mean(left + right) / (2 * len(ordered)))
-
-    @property
-    def middle(self) -> float:
-        """Median of the photos' scores."""
-        return float(np.median(self.photos[self.good]))
-
-    @property
-    def unit(self) -> float:
-        """Deviation from the median of the photos under it, which no defect widens."""
-        under = self.photos[self.good & (self.photos <= self.middle)] - self.middle
-        return float(np.sqrt(np.mean(under**2))) or 1.0
-
-    def standard(self, scores: Array) -> Array:
-        """Scores in this voter's own units: over the photos' median, in deviations of the half under it."""
-        return (scores - self.middle) / self.unit
 
 
 @dataclass(frozen=True)
@@ -154,6 +102,7 @@ def gather(
     top: float = TOP,
     parts: Mapping[str, str] = MappingProxyType({}),
     twin: int = 0,
+    more: bool = True,
 ) -> Evidence:
     """The evidence on training photos `ids` and held-out ones.
 
@@ -165,10 +114,13 @@ def gather(
         shrinkage, top: of the covariance at a place, and share of the places that a score is the mean of.
         parts: of photos whose part is known: its shots are in one fold.
         twin: which synthetic defect of each photo is used.
+        more: whether all voters vote, not only those of the places and of the photo as a whole.
     """
-    models = learn(store, ids, seed, known, shrinkage, parts)
+    good = np.array([image_id not in known for image_id in ids])
+    models = learn(store, ids, good, seed, shrinkage, parts, more=more)
     asked = Asked(ids, twins_of(store, ids, twin) if twins else None, held)
-    return with_variants(store, weighed(asked, models.distances(asked), _not(ids, known), top))
+    seen = models.distances(asked)
+    return with_variants(store, weighed(asked, seen, voters_of(models, asked, seen, good, top)))
 
 
 def with_variants(store: Store, evidence: Evidence) -> Evidence:
@@ -183,48 +135,9 @@ def twins_of(store: Store, ids: Sequence[str], twin: int = 0) -> list[str] | Non
     return there if any(there) else None
 
 
-class Models(NamedTuple):
-    """What the voters look through: models of the places, and of the photo as a whole."""
-
-    places: OutOfFold
-    pooled: OutOfFold
-
-    def distances(self, asked: Asked) -> tuple[Distances, Distances]:
-        """Of both, see `OutOfFold.distances`."""
-        return self.places.distances(asked), self.pooled.distances(asked)
-
-
-def learn(
-    store: Store,
-    ids: Sequence[str],
-    seed: int = 0,
-    known: frozenset[str] = frozenset(),
-    shrinkage: float = PLACES_SHRINKAGE,
-    parts: Mapping[str, str] = MappingProxyType({}),
-    weights: Array | None = None,
-) -> Models:
-    """The models of the training photos `ids` without those `known` to be defective; see `gather`.
-
-    Args:
-        weights: (n,) of the photos; None: 1 each.
-    """
-    each = _not(ids, known) * (np.ones(len(ids)) if weights is None else weights)
-    folds = folds_of(ids, seed, parts)
-    return Models(
-        OutOfFold(Read(store), ids, folds, each, shrinkage),
-        OutOfFold(Read(store, whole=True), ids, folds, each, POOLED_SHRINKAGE),
-    )
-
-
-def weighed(asked: Asked, distances: tuple[Distances, Distances], good: Flags, top: float = TOP) -> Evidence:
-    """The evidence that follows from distances at places and of the photo as a whole.
-
-    Args:
-        good: (n,) photos that nobody called defective.
-    """
-    voters = (_voter(PLACES, distances[0], good, top), _voter(POOLED, distances[1], good, top))
-    earned = np.array([max(voter.telling - 0.5, 1e-3) ** 2 for voter in voters])
-    weights = earned / earned.sum()
+def weighed(asked: Asked, seen: Seen, voters: tuple[Voter, ...]) -> Evidence:
+    """The evidence that follows from what `voters` say, the first of them of the places."""
+    weights, good = earned(voters), voters[0].good
     photos = together(voters, weights, [voter.photos for voter in voters])
     others = together(voters, weights, [voter.held for voter in voters])
     middle, unit = robust(photos[good])
@@ -235,16 +148,10 @@ def weighed(asked: Asked, distances: tuple[Distances, Distances], good: Flags, t
         tuple(weights.tolist()),
         (photos - middle) / unit,
         (others - middle) / unit,
-        np.concatenate([_cells(distances[0].photos), _cells(distances[0].held)]),
-        _spread(distances[0], good),
+        np.concatenate([_cells(seen.places.photos), _cells(seen.places.held)]),
+        _spread(seen.places, good),
         _width(voters[0]),
     )
-
-
-def together(voters: Sequence[Voter], weights: Sequence[float] | Array, scores: Sequence[Array]) -> Array:
-    """The voters' logarithmic scores (n,), in their own units, by their weights."""
-    parts = [w * voter.standard(own) for w, voter, own in zip(weights, voters, scores, strict=True)]
-    return np.asarray(np.sum(parts, axis=0))
 
 
 def robust(values: Array) -> tuple[float, float]:
@@ -266,16 +173,6 @@ def of(images: Images, held: Sequence[str], verdicts: Verdicts, seed: int) -> Ev
         return None
     store = open_places(folder)
     return gather(store, images.ids, held, seed, verdicts.remove, parts=images.parts)
-
-
-def _voter(name: str, distances: Distances, good: Flags, top: float) -> Voter:
-    """The voter of these distances; of one place the worst share is that place."""
-    twins = None if distances.twins is None else photo_scores(distances.twins, top)
-    return Voter(name, photo_scores(distances.photos, top), twins, photo_scores(distances.held, top), good)
-
-
-def _not(ids: Sequence[str], known: frozenset[str]) -> Flags:
-    return np.array([image_id not in known for image_id in ids])
 
 
 def _spread(distances: Distances, good: Flags) -> float:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from adrefine.paths import PLACES
-from adrefine.places.evidence import PLACES_SHRINKAGE
+from adrefine.places.models import PLACES_SHRINKAGE
 from adrefine.places.sharded import Read
 from adrefine.places.store import open_places
 from adrefine.places.sums import Array, Flags, Gaussians, Maps, Sums

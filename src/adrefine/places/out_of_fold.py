@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -46,7 +47,8 @@ class OutOfFold:
 
     Attributes:
         folds: (n,) fold of each photo. models: one for each fold, of the photos of the others.
-        learned: how many photos each model has learned, by their weight.
+        sums: what each model follows from. learned: how many photos it has learned, by their weight.
+        total: sums of all photos.
 
     Args:
         weights: (n,) of the photos; 0: nobody learns it.
@@ -55,13 +57,13 @@ class OutOfFold:
     def __init__(
         self, read: Read, ids: Sequence[str], folds: Numbers, weights: Array, shrinkage: float
     ) -> None:
-        self.read, self.folds = read, folds
+        self.read, self.folds, self.shrinkage = read, folds, shrinkage
         parts = read.sums(ids, weights, np.where(weights > 0, folds, -1), FOLDS)
-        total = sum(parts[1:], parts[0])
-        rests = [total - part for part in parts]
-        sums = [rest if rest.weight.min() > 1.5 else total for rest in rests]
-        self.models: list[Gaussians] = [one.model(shrinkage) for one in sums]
-        self.learned = [float(one.weight[0]) for one in sums]
+        self.total = sum(parts[1:], parts[0])
+        rests = [self.total - part for part in parts]
+        self.sums = [rest if rest.weight.min() > 1.5 else self.total for rest in rests]
+        self.models: list[Gaussians] = [one.model(shrinkage) for one in self.sums]
+        self.learned = [float(one.weight[0]) for one in self.sums]
 
     def distances(self, asked: Asked) -> Distances:
         """Of training photos and their twins by the model without their fold; of held-out ones by all models,
@@ -71,6 +73,19 @@ class OutOfFold:
         logarithms = [np.log(self._over_0(asked.held, fold)) for fold in every]
         return Distances(self._without_fold(asked.ids), twins, np.exp(np.mean(logarithms, axis=0)))
 
+    @cached_property
+    def of_all(self) -> Gaussians:
+        """The model of all photos."""
+        return self.total.model(self.shrinkage)
+
+    def learned_by_all(self, asked: Asked) -> Distances:
+        """Of training and held-out photos by the model of all photos; none of twins."""
+        photos, held = (
+            np.maximum(self.read.distances([self.of_all], ids, np.zeros(len(ids), np.int64)), _LEAST)
+            for ids in (asked.ids, asked.held)
+        )
+        return Distances(photos, None, held)
+
     def _without_fold(self, ids: Sequence[str]) -> Array:
         scores = np.full((len(ids), len(self.models[0].mean)), np.nan)
         named = np.flatnonzero([name != "" for name in ids])
@@ -79,6 +94,12 @@ class OutOfFold:
 
     def _over_0(self, ids: Sequence[str], which: Numbers) -> Array:
         return np.maximum(self.read.distances(self.models, ids, which), _LEAST)
+
+
+def separation(good: Array, bad: Array) -> float:
+    """Chance that a random one of the scores `bad` is over a random one of `good` (AUROC); a tie is half."""
+    left, right = (np.searchsorted(np.sort(good), bad, side) for side in ("left", "right"))
+    return float(np.mean(left + right) / (2 * len(good)))
 
 
 def folds_of(ids: Sequence[str], seed: int, parts: Mapping[str, str] = MappingProxyType({})) -> Numbers:

@@ -24,6 +24,10 @@ class Store(Protocol):
 
     def has(self, ids: Iterable[str]) -> bool: ...
 
+    def kinds(self, ids: Iterable[str]) -> list[str]:
+        """Kind of the synthetic defect of each image; "" of a photo."""
+        raise NotImplementedError
+
     def split(self, ids: Sequence[str]) -> list[Numbers]:
         """Places of `ids` in each shard that has some; one shard is the simplest store."""
         return [np.arange(len(ids))]

@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from adrefine.io import read_csv
 
 if TYPE_CHECKING:
-    from adrefine.places.evidence import Array, Evidence, Voter
+    from adrefine.places.evidence import Evidence
+    from adrefine.places.out_of_fold import Array
+    from adrefine.places.voters import Voter
 
-NAMES = {"places": "one place", "pooled": "as a whole"}  # of the voters, in words
+NAMES = {  # of the voters, in words
+    "places": "one place",
+    "pooled": "as a whole",
+    "families": "beside other families",
+    "own": "once learned",
+    "discriminator": "like a made defect",
+}
 COLUMNS = (
-    *("places_score", "places_weight", "places_rank", "places_row", "places_column"),
-    *("pooled_score", "pooled_weight", "pooled_rank"),
+    *(f"{name}_{figure}" for name in NAMES for figure in ("score", "weight", "rank")),
+    *("places_row", "places_column"),
 )
 _READ = ("image_id", "held_out", "voter", "weight", "rank", "score", "row", "column")
 
@@ -60,7 +68,10 @@ class Votes:
 
     def spoken(self) -> str:
         """Each voter in words: `one place: score 4.2, rank 3 of 191, weight 0.61; as a whole: ...`."""
-        return "; ".join(f"{NAMES[name]}: {_vote(vote, self.of)}" for name, vote in self.by.items())
+        return "; ".join(
+            f"{NAMES[name]}: {', '.join(_facts(vote, self.of if number == 0 else 0))}"
+            for number, (name, vote) in enumerate(self.by.items())
+        )
 
     def line(self) -> str:
         """`spoken`, and the most unusual place."""
@@ -109,7 +120,7 @@ def read(file: Path) -> dict[str, Votes]:
     ):
         by.setdefault(name, {})[voter] = Vote(score, weight, int(rank))
     cells_of = zip(where.index.tolist(), where["row"].tolist(), where["column"].tolist(), strict=True)
-    return {name: Votes(by[name], of, int(row), int(column)) for name, row, column in cells_of}
+    return {name: Votes(_ordered(by[name]), of, int(row), int(column)) for name, row, column in cells_of}
 
 
 def of_training(
@@ -127,6 +138,11 @@ def of_held_out(evidence: Evidence, place: int) -> Votes:
     return _told(scores, evidence.weights, (row, column))
 
 
+def _ordered(by: Mapping[str, Vote]) -> dict[str, Vote]:
+    """In the order of NAMES."""
+    return {name: by[name] for name in NAMES if name in by}
+
+
 def _told(scores: list[tuple[Voter, Array]], weights: Sequence[float], cell: tuple[int, int]) -> Votes:
     by = {
         voter.name: Vote(float(voter.standard(score)[0]), weight, int((voter.photos > score).sum()) + 1)
@@ -135,12 +151,10 @@ def _told(scores: list[tuple[Voter, Array]], weights: Sequence[float], cell: tup
     return Votes(by, len(scores[0][0].photos), cell[0] + 1, cell[1] + 1)
 
 
-def _vote(vote: Vote, of: int) -> str:
-    return ", ".join(_facts(vote, of))
-
-
 def _facts(vote: Vote, of: int) -> list[str]:
-    return [f"score {vote.score:.1f}", f"rank {vote.rank} of {of}", f"weight {vote.weight:.2f}"]
+    """Score, rank and weight; how many were ranked is said where `of` is over 0."""
+    rank = f"rank {vote.rank}" + (f" of {of}" if of else "")
+    return [f"score {vote.score:.1f}", rank, f"weight {vote.weight:.2f}"]
 
 
 def _both(one: str, other: str) -> str:

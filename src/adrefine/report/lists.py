@@ -18,7 +18,7 @@ from adrefine.report.originals import Originals
 from adrefine.report.words import number
 
 MOST = 3000  # rows of a list
-_REASONS = {"places": "one place", "pooled": "the photo as a whole", "you": "you"}
+_REASONS = {**votes.NAMES, "you": "you"}
 _LABELS = {GOOD: "good", DEFECT: "defective", UNKNOWN: ""}
 _TEXT = dict.fromkeys(("source", "reason", "image_id", "other_source", "kind", "voter"), str)
 _UNREAD = ("is not read", "a picture with the suffix")  # of ignored.csv: pictures that somebody may miss
@@ -156,7 +156,7 @@ def _held(aside: Aside, photos: pd.DataFrame, originals: Originals) -> Listing:
 
 def _heads(told: Mapping[str, Votes]) -> list[str]:
     """A column for each voter, and one for the most unusual place; none where nobody voted."""
-    return [*votes.NAMES.values(), "oddest place"] if told else []
+    return [*(votes.NAMES[name] for name in next(iter(told.values())).by), "oddest place"] if told else []
 
 
 def _votes(told: Mapping[str, Votes], image_id: str) -> list[Cell]:
@@ -164,7 +164,7 @@ def _votes(told: Mapping[str, Votes], image_id: str) -> list[Cell]:
     if image_id not in told:
         return [Cell("") for _ in _heads(told)]
     one = told[image_id]
-    by = [one.by[name] for name in votes.NAMES]
+    by = one.by.values()
     cells = [Cell(f"{vote.score:.1f} (rank {vote.rank})", f"{vote.score:.6g}") for vote in by]
     return [*cells, Cell(f"row {one.row}, column {one.column}", f"{one.row * 1000 + one.column}")]
 
@@ -176,7 +176,7 @@ def _voters(told: Mapping[str, Votes]) -> str:
     one = next(iter(told.values()))
     weights = ", ".join(f"{votes.NAMES[name]} {vote.weight:.2f}" for name, vote in one.by.items())
     return (
-        " Two voters look at each photo. Their columns say how far it is over the median photo, and its rank "
+        " Voters look at each photo. Their columns say how far it is over the median photo, and its rank "
         f"among {one.of} training photos. Their weights: {weights}."
     )
 

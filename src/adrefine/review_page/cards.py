@@ -23,6 +23,9 @@ NEAR = 0.3  # robust deviations: so close to the limit the rule is hardly surer 
 _LOUDEST = {
     "places": "one place differs from that place of other photos",
     "pooled": "it is unusual as a whole",
+    "families": "one place differs from that place of photos of other families",
+    "own": "one place differs from that place of other photos, although its model has learned it",
+    "discriminator": "it resembles photos with a synthetic defect",
 }
 
 

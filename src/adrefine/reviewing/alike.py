@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from adrefine.places.evidence import TOP
 from adrefine.places.out_of_fold import Array
 from adrefine.places.variants import Usual, some
+from adrefine.places.voters import TOP
 
 _USUAL = 200  # photos that say what is usual: a session is to start at once
 

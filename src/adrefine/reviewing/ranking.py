@@ -14,9 +14,11 @@ from types import MappingProxyType
 import numpy as np
 
 from adrefine.places import evidence, votes
+from adrefine.places.models import learn
 from adrefine.places.out_of_fold import Array, Asked, OutOfFold
-from adrefine.places.sharded import Store
+from adrefine.places.sharded import Numbers, Store
 from adrefine.places.sums import Gaussians, photo_scores
+from adrefine.places.voters import FAMILIES, OWN, PLACES, POOLED, TOP, Voter, together, voters_of
 from adrefine.places.votes import Votes
 from adrefine.reviewing.alike import Alike
 from adrefine.runtime.hardware import one_core_each
@@ -27,7 +29,8 @@ REMOVE, ADD = -1.0, 1.0
 class Ranking:
     """How far each training photo stands out (`Evidence.strength`), without the defects confirmed so far.
 
-    Voters' weights, the scale of the channels and what is added to each covariance are those of the start.
+    Voters' weights, the scale of the channels, what is added to each covariance and what synthetic defects
+    taught the discriminator are those of the start.
 
     Attributes:
         evidence: what the voters said at the start.
@@ -51,15 +54,20 @@ class Ranking:
         twins: bool = True,
         parts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        models = evidence.learn(store, ids, seed, parts=parts)
+        self.good = np.ones(len(ids), bool)
+        models = learn(store, ids, self.good, seed, parts=parts)
         made = evidence.twins_of(store, ids) if twins else None
         asked = Asked(tuple(ids), made, tuple(held))
-        distances = models.distances(asked)
-        self.good = np.ones(len(ids), bool)
-        self.evidence = evidence.with_variants(store, evidence.weighed(asked, distances, self.good))
-        self.live = [_Live(model, one.photos, ids) for model, one in zip(models, distances, strict=True)]
+        seen = models.distances(asked)
+        said = voters_of(models, asked, seen, self.good)
+        self.evidence = evidence.with_variants(store, evidence.weighed(asked, seen, said))
+        places = _Live.of(models.places, seen.places.photos, ids)
+        self.live = {PLACES: places, POOLED: _Live.of(models.pooled, seen.pooled.photos, ids)}
+        if models.families is not None and seen.families is not None and seen.own is not None:
+            self.live[FAMILIES] = _Live.of(models.families, seen.families.photos, ids)
+            self.live[OWN] = places.learned_by_all(models.places, seen.own.photos)
         self.strength, self.voters = self.evidence.strength, self.evidence.voters
-        self.alike = Alike(self.live[0].photo, distances[0].photos)
+        self.alike = Alike(places.photo, seen.places.photos)
 
     def confirm(self, place: int) -> None:
         """The photo at `place` of the ids is a defect: no model knows it any more, and no unit."""
@@ -75,7 +83,7 @@ class Ranking:
 
     def cell(self, place: int) -> tuple[int, int]:
         """Row and column of the most unusual place of the photo at `place` of the ids."""
-        distances = self.live[0].distances[place]
+        distances = self.live[PLACES].distances[place]
         row, column = divmod(int(np.argmax(distances)), round(len(distances) ** 0.5))
         return row, column
 
@@ -86,7 +94,7 @@ class Ranking:
     def map(self, place: int) -> Array:
         """Squared distances (p,) at the places of the photo at `place` of the ids, over their channels;
         outside the region of interest the median of those inside."""
-        live = self.live[0]
+        live = self.live[PLACES]
         squared = np.asarray(live.distances[place] / live.parts[0].mean.shape[1])
         seen = live.parts[0].mean.any(axis=1)
         return squared if seen.all() else np.where(seen, squared, np.median(squared[seen]))
@@ -96,28 +104,55 @@ class Ranking:
             return
         good = self.good.copy()
         good[place] = sign == ADD
-        for live in self.live:
+        for live in self.live.values():
             live.change(place, sign)
-        scores = [photo_scores(live.distances, evidence.TOP) for live in self.live]
         told = tuple(
-            replace(voter, photos=score, twins=None, good=good)
-            for voter, score in zip(self.evidence.voters, scores, strict=True)
+            replace(voter, photos=self._says(voter), twins=None, good=good) for voter in self.evidence.voters
         )
-        photos = evidence.together(told, self.evidence.weights, scores)
+        photos = together(told, self.evidence.weights, [voter.photos for voter in told])
         middle, unit = evidence.robust(photos[good])
         self.strength, self.good, self.voters = (photos - middle) / unit, good, told
 
+    def _says(self, voter: Voter) -> Array:
+        """What a voter says (n,) of the photos now."""
+        if voter.name not in self.live:
+            return voter.photos
+        return photo_scores(self.live[voter.name].distances, TOP)
 
+
+@dataclass
 class _Live:
-    """Distances (n, p) of all photos to the models of their folds, as photos leave and come back."""
+    """Distances (n, p) of all photos to models, as photos leave and come back.
 
-    def __init__(self, models: OutOfFold, distances: Array, ids: Sequence[str]) -> None:
-        self.folds, self.distances = models.folds, distances.copy()
+    Attributes:
+        folds: (n,) the fold of each photo. parts: of each fold, its photos and the model that measures them.
+        outside: whether that model does not know them.
+    """
+
+    folds: Numbers
+    parts: list[_Part]
+    distances: Array
+    outside: bool = True
+
+    @classmethod
+    def of(cls, models: OutOfFold, distances: Array, ids: Sequence[str]) -> _Live:
+        """Of photos and the models of the other folds, which are at these `distances`."""
         maps = models.read(ids)
-        self.parts = [
-            _Part.of(model, learned, maps, np.flatnonzero(models.folds == fold))
-            for fold, (model, learned) in enumerate(zip(models.models, models.learned, strict=True))
+        parts = []
+        for fold, (model, learned) in enumerate(zip(models.models, models.learned, strict=True)):
+            rows = np.flatnonzero(models.folds == fold)
+            content = np.ascontiguousarray(maps[rows].astype(np.float32).swapaxes(0, 1))
+            parts.append(_Part.of(model, learned, rows, content, distances[rows]))
+        return cls(models.folds, parts, distances.copy())
+
+    def learned_by_all(self, models: OutOfFold, distances: Array) -> _Live:
+        """The same photos, and the model that has learned all of them."""
+        count = float(models.total.weight[0])
+        parts = [
+            _Part.of(models.of_all, count, part.rows, part.content, distances[part.rows])
+            for part in self.parts
         ]
+        return _Live(self.folds, parts, distances.copy(), outside=False)
 
     def photo(self, place: int) -> Array:
         """The map (p, d) of the photo at `place`."""
@@ -127,7 +162,7 @@ class _Live:
         """Take the photo at `place` out of the models that have learned it, or back into them."""
         photo, distances = self.photo(place), self.distances.copy()
         for fold, part in enumerate(self.parts):
-            if fold != self.folds[place]:
+            if not self.outside or fold != self.folds[place]:
                 part.change(photo, sign)
                 distances[part.rows] = np.maximum(part.distances(), 1e-12)
         self.distances = distances
@@ -135,11 +170,11 @@ class _Live:
 
 @dataclass
 class _Part:
-    """The photos of a fold and the model of the others.
+    """The photos of a fold and a model.
 
     Attributes:
         rows: (m,) places of the fold's photos among all. scale: (d,) that divides the channels.
-        content: (p, m, d) float32, their maps over `scale`.
+        content: (p, m, d) float32, their maps.
         mean: (p, d), of the model, over `scale`.
         inverse: (p, d, d) of the sum of squares plus what is added to it. learned: photos in it.
         squares: (p, m) the photos' squared lengths under `inverse`; times `learned` less one, distances.
@@ -154,21 +189,20 @@ class _Part:
     squares: Array
 
     @classmethod
-    def of(cls, model: Gaussians, learned: float, maps: np.ndarray, rows: np.ndarray) -> _Part:
+    def of(
+        cls, model: Gaussians, learned: float, rows: np.ndarray, content: np.ndarray, distances: Array
+    ) -> _Part:
+        """Of photos with this `content`, at `distances` (m, p) from the model."""
         import torch
 
-        inside = maps[rows]
         with one_core_each():
             inverse = torch.cholesky_inverse(torch.from_numpy(model.lower)).numpy() / (learned - 1)
-            squares = model.distances(inside).T / (learned - 1)
-        content = (inside.astype(np.float32) / model.scale.astype(np.float32)).swapaxes(0, 1)
-        mean = model.mean / model.scale
-        return cls(rows, model.scale, np.ascontiguousarray(content), mean, inverse, learned, squares)
+        mean, squares = model.mean / model.scale, distances.T / (learned - 1)
+        return cls(rows, model.scale, content, mean, inverse, learned, squares)
 
     def photo(self, place: int) -> Array:
-        """The map (p, d) of one of the fold's photos, in the maps' units."""
-        at = int(np.searchsorted(self.rows, place))
-        return self.content[:, at].astype(np.float64) * self.scale
+        """The map (p, d) of one of the fold's photos."""
+        return self.content[:, int(np.searchsorted(self.rows, place))].astype(np.float64)
 
     def distances(self) -> Array:
         """Squared Mahalanobis distances (m, p)."""
@@ -181,7 +215,7 @@ class _Part:
         move, k = sign / after, sign * self.learned / after
         turned = _times(self.inverse, away)  # S⁻¹ u
         length = np.einsum("pd,pd->p", away, turned)[:, None]
-        along = _times(self.content, turned.astype(np.float32))
+        along = _times(self.content, (turned / self.scale).astype(np.float32))
         along = along - np.einsum("pd,pd->p", self.mean, turned)[:, None]  # (x - mean)ᵀ S⁻¹ u
         factor = k / (1 + k * length)
         moved = along - move * length

@@ -19,7 +19,7 @@ def main() -> None:
     settings, cache = params.load(), paths.side_cache("features")
     paths.watched_weights("embed.weights", settings.embed.weights)
     tables = [manifest.read(folder / paths.MANIFEST) for folder in (paths.INGESTED, paths.SYNTHETIC)]
-    images = pd.concat([table[["image_id", "path"]] for table in tables], ignore_index=True)
+    images = pd.concat(tables, ignore_index=True)[["image_id", "path", "kind"]]
     with timed(paths.REPORTS / "timing.json", "embed"):
         done = embed_places(
             images,

@@ -15,7 +15,8 @@ import numpy as np
 from adrefine.reviewing.belief import Belief
 
 if TYPE_CHECKING:
-    from adrefine.places.evidence import Array, Evidence, Flags
+    from adrefine.places.evidence import Evidence
+    from adrefine.places.out_of_fold import Array, Flags
 
 LIMIT = 3.0  # robust deviations over which a photo stands out
 PER_SPREAD = (

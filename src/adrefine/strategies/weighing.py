@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from adrefine.detectors.base import Detector, Images
-from adrefine.places import evidence
+from adrefine.places.evidence import robust
+from adrefine.places.models import learn
 from adrefine.places.out_of_fold import Array, Asked, Flags
 from adrefine.places.sharded import Store
-from adrefine.places.sums import photo_scores
+from adrefine.places.voters import together, voters_of
 from adrefine.review import Verdicts
 from adrefine.runtime.seeds import drawn
 from adrefine.strategies import engine
@@ -147,10 +148,13 @@ def _learn(model: Detector, images: Images, weights: Mapping[str, float], seed: 
 def _strength(
     store: Store, images: Images, gathered: Evidence, weights: Array, good: Flags, seed: int
 ) -> Array:
-    """How far photos (n,) stand out from models in which they weigh so; the voters' units stay."""
-    models = evidence.learn(store, images.ids, seed, parts=images.parts, weights=weights)
-    both = models.distances(Asked(images.ids, None, ()))
-    scores = [photo_scores(one.photos, evidence.TOP) for one in both]
-    photos = evidence.together(gathered.voters, gathered.weights, scores)
-    middle, unit = evidence.robust(photos[good])
+    """How far photos (n,) stand out from models in which they weigh so; the voters' units stay, and what
+    synthetic defects taught the discriminator."""
+    models = learn(store, images.ids, good, seed, parts=images.parts, weights=weights)
+    asked = Asked(images.ids, None, ())
+    told = voters_of(models, asked, models.distances(asked), good)
+    now = {voter.name: voter.photos for voter in told}
+    scores = [now.get(voter.name, voter.photos) for voter in gathered.voters]
+    photos = together(gathered.voters, gathered.weights, scores)
+    middle, unit = robust(photos[good])
     return (photos - middle) / unit

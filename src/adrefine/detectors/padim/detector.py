@@ -16,8 +16,9 @@ from adrefine.detectors.padim.settings import Settings
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, read_json, write_json
 from adrefine.paths import PLACES
-from adrefine.places import evidence
+from adrefine.places import evidence, voters
 from adrefine.places.maps import drawn
+from adrefine.places.models import POOLED_SHRINKAGE
 from adrefine.places.sharded import Read
 from adrefine.places.store import Places, open_places
 from adrefine.places.sums import Gaussians, Sums, photo_scores
@@ -83,7 +84,7 @@ class Padim(Detector):
             for name, part in self.parts.items():
                 part.sums.remove(_read(store, name)(gone)).add(_read(store, name)(new))
         else:
-            names = (evidence.PLACES, evidence.POOLED) if self.settings.pooled else (evidence.PLACES,)
+            names = (voters.PLACES, voters.POOLED) if self.settings.pooled else (voters.PLACES,)
             weights = [images.weights.get(image_id, 1.0) for image_id in images.ids]
             group = np.zeros(len(images), dtype=np.int64)
             sums = {name: _read(store, name).sums(images.ids, weights, group)[0] for name in names}
@@ -102,8 +103,8 @@ class Padim(Detector):
         return self.fit(images, warm_start=warm_start)
 
     def score(self, images: Images) -> Scores:
-        if evidence.POOLED not in self.parts_ready():
-            return Scores(np.exp(self._logarithms(_store(images), evidence.PLACES, images.ids)))
+        if voters.POOLED not in self.parts_ready():
+            return Scores(np.exp(self._logarithms(_store(images), voters.PLACES, images.ids)))
         together = self.standard_scores(images) @ self.weights
         return Scores(np.exp(np.clip(self.unit * together, -50, 50)))
 
@@ -122,16 +123,16 @@ class Padim(Detector):
     @property
     def unit(self) -> float:
         """Deviation of the places' logarithmic scores, that of scores."""
-        return self.parts_ready()[evidence.PLACES].unit
+        return self.parts_ready()[voters.PLACES].unit
 
     def log_likelihood(self, images: Images) -> np.ndarray:
         """Mean over the places of the log density, per channel."""
         maps = _store(images).maps(images.ids)
-        return self.model(evidence.PLACES).log_density(maps).mean(axis=1) / maps.shape[2]
+        return self.model(voters.PLACES).log_density(maps).mean(axis=1) / maps.shape[2]
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """See `places.maps.drawn`."""
-        return drawn(self.model(evidence.PLACES), _store(images).maps(images.ids), files)
+        return drawn(self.model(voters.PLACES), _store(images).maps(images.ids), files)
 
     def clone(self) -> Padim:
         return copy.deepcopy(self)
@@ -172,11 +173,9 @@ class Padim(Detector):
         """The Gaussians of a part, made once for what it has learned."""
         if name not in self._models:
             s, sums = self.settings, self.parts_ready()[name].sums
-            whole = name == evidence.POOLED
+            whole = name == voters.POOLED
             self._models[name] = (
-                sums.model(evidence.POOLED_SHRINKAGE)
-                if whole
-                else sums.model(s.shrinkage, s.ridge, s.standardize)
+                sums.model(POOLED_SHRINKAGE) if whole else sums.model(s.shrinkage, s.ridge, s.standardize)
             )
         return self._models[name]
 
@@ -189,7 +188,7 @@ class Padim(Detector):
     def _take_units(self, images: Images) -> None:
         """Units and weights of the parts from scores out of fold; of few photos the places alone count."""
         if len(self.parts) < 2 or len(images) < evidence.FEWEST:
-            self.parts = {evidence.PLACES: self.parts[evidence.PLACES]}
+            self.parts = {voters.PLACES: self.parts[voters.PLACES]}
             return
         self.found = self.gathered(images, self.asked)
         for voter, weight in zip(self.found.voters, self.found.weights, strict=True):
@@ -208,6 +207,7 @@ class Padim(Detector):
             top=s.top,
             parts=images.parts,
             twin=twin,
+            more=False,
         )
 
 
@@ -216,7 +216,7 @@ def _store(images: Images) -> Places:
 
 
 def _read(store: Places, name: str) -> Read:
-    return Read(store, whole=name == evidence.POOLED)
+    return Read(store, whole=name == voters.POOLED)
 
 
 def _part(content: dict[str, Any]) -> _Part:
