@@ -32,7 +32,7 @@ from adrefine.features.store import write_rows
 from adrefine.io import write_csv
 from adrefine.manifest import synthetic_id
 from adrefine.paths import PLACES
-from adrefine.places import evidence
+from adrefine.places import evidence, voters
 from adrefine.places.store import open_places
 from adrefine.places.sums import Gaussians, photo_scores
 from benchmarks.common import RESULTS
@@ -95,7 +95,7 @@ def updated(model: Padim, left: Images) -> dict[str, float]:
     update, from_scratch = _cpu(lambda: learn(model, True)), _cpu(lambda: learn(cold, False))
     store = open_places(left.prepared / PLACES)
     few = left.ids[:COMPARED]
-    maps = {evidence.PLACES: store.maps(few), evidence.POOLED: store.pooled(few)[:, None]}
+    maps = {voters.PLACES: store.maps(few), voters.POOLED: store.pooled(few)[:, None]}
 
     def logs(which: Padim) -> np.ndarray:
         distances = (which.model(name).distances(seen) for name, seen in maps.items())

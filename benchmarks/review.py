@@ -28,7 +28,7 @@ import pandas as pd
 from adrefine.detectors.base import Images
 from adrefine.io import write_bytes, write_csv, write_text
 from adrefine.params import Refine
-from adrefine.places import evidence
+from adrefine.places import evidence, models, voters
 from adrefine.places.sharded import Read
 from adrefine.places.sums import Sums, photo_scores
 from adrefine.review import KEEP, REMOVE, Verdicts
@@ -100,14 +100,15 @@ def in_order(one: Case, order: np.ndarray, session: Session, answered: int) -> l
 def in_sample(one: Case) -> np.ndarray:
     """PaDiM's scores (n,) of the photos that it has learned."""
     parts = (
-        (Read(one.store), evidence.PLACES_SHRINKAGE),
-        (Read(one.store, whole=True), evidence.POOLED_SHRINKAGE),
+        (Read(one.store), models.PLACES_SHRINKAGE),
+        (Read(one.store, whole=True), models.POOLED_SHRINKAGE),
     )
     scores = []
     for read, shrinkage in parts:
         maps = read(one.found.ids)
-        scores.append(photo_scores(Sums.of(maps).model(shrinkage).distances(maps), evidence.TOP))
-    return evidence.together(one.found.voters, one.found.weights, scores)
+        scores.append(photo_scores(Sums.of(maps).model(shrinkage).distances(maps), voters.TOP))
+    both = one.found.voters[:2]
+    return voters.together(both, voters.earned(both), scores)
 
 
 def answered(

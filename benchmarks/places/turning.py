@@ -27,9 +27,10 @@ from adrefine.io import write_text
 from adrefine.metrics.detection import auroc
 from adrefine.params import Params, parse
 from adrefine.places.embed import embed_places
-from adrefine.places.evidence import PLACES_SHRINKAGE, TOP
+from adrefine.places.models import PLACES_SHRINKAGE
 from adrefine.places.store import open_places
 from adrefine.places.sums import Sums, photo_scores
+from adrefine.places.voters import TOP
 from adrefine.text import markdown
 from benchmarks import common
 

@@ -104,6 +104,9 @@ class _Mirrored(Store):
     def has(self, ids: Iterable[str]) -> bool:
         return self.store.has(ids)
 
+    def kinds(self, ids: Iterable[str]) -> list[str]:
+        return self.store.kinds(ids)
+
     def _read(self, name: str, ids: list[str]) -> np.ndarray:
         rows = np.array(self.store.read(name, ids))
         for row, image_id in enumerate(ids):

@@ -102,7 +102,9 @@ def cost_of_photos(one: Case) -> float:
     less = places.gather(one.store, found.ids, seed=one.seed, known=frozenset(found.ids[p] for p in lost))
     stay = ~np.isin(np.arange(len(found.ids)), lost)
     before, after = (
-        sum(w * _telling(v, stay) for w, v in zip(found.weights, e.voters, strict=True))
+        sum(
+            w * _telling(v, stay) for w, v in zip(found.weights, e.voters, strict=True) if v.twins is not None
+        )
         for e in (found, less)
     )
     return max(float(before - after), 0.0) / SPARED

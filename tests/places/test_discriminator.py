@@ -28,7 +28,8 @@ class Vectors(MapStore):
         rng = np.random.default_rng(seed)
         photos = rng.normal(size=(COUNT, DIM)) * [1, 2, 0.5]
         self.kind = np.arange(COUNT) % DIM
-        twins = photos + step * np.eye(DIM)[self.kind] * rng.uniform(0.5, 1.5, (COUNT, 1))
+        shifts = np.eye(DIM)[self.kind] * rng.uniform(0.5, 1.5, (COUNT, 1))
+        twins = photos + step * (shifts + 0.1 * rng.normal(size=(COUNT, DIM)))
         self.content = dict(zip([*IDS, *TWINS], np.concatenate([photos, twins]), strict=True))
         self.ids = IDS
 
