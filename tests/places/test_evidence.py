@@ -111,6 +111,17 @@ def test_held_out_photos_are_ranked_and_change_nothing() -> None:
     assert alone.held_strength.shape == (0,)
 
 
+def test_a_held_out_photo_that_no_model_learned_is_judged_as_if_one_had() -> None:
+    """By the places in the place of its own model, which knows the training photos alone."""
+    store, other = MapStore(4, count=20), MapStore(3, seed=9)
+    for name in other.ids:
+        store.content[f"val{name}"] = other.content[name]
+    found = gather(store, store.ids, [f"val{name}" for name in other.ids])
+    voters = {voter.name: voter for voter in found.voters}
+    said = [voters[name].standard(voters[name].held) for name in (OWN, PLACES)]
+    np.testing.assert_allclose(*said)
+
+
 def test_parts_that_lie_in_any_pose_have_a_large_spread() -> None:
     assert of(MapStore()).spread < 0.5 < of(MapStore(turned=True)).spread
 

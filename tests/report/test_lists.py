@@ -60,13 +60,13 @@ def test_each_voter_has_a_column_with_score_and_rank(data):
     found = {one.key: one for one in lists.listings(data, replace(ASIDE, votes=told), Originals(), train)}
     columns = ["one place", "as a whole", "oddest place"]
     assert found["out"].heads[5:] == [*columns, "label"]
-    assert texts(found["out"])[0][5:8] == ["8.5 (rank 1)", "-0.5 (rank 9)", "row 4, column 7"]
+    assert texts(found["out"])[0][5:8] == ["8.5 (1)", "-0.5 (9)", "row 4, column 7"]
     assert texts(found["out"])[1][5:8] == ["", "", ""]
     assert found["out"].intro.endswith(
         "among 12 training photos. Their weights: one place 0.70, as a whole 0.30."
     )
     assert found["held"].heads[3:6] == columns
-    assert texts(found["held"])[1][3:6] == ["1.0 (rank 5)", "2.0 (rank 2)", "row 1, column 10"]
+    assert texts(found["held"])[1][3:6] == ["1.0 (5)", "2.0 (2)", "row 1, column 10"]
 
 
 def test_what_ingest_set_aside_is_found_and_what_nobody_misses_is_not(tmp_path):

@@ -79,12 +79,10 @@ class OutOfFold:
         return self.total.model(self.shrinkage)
 
     def learned_by_all(self, asked: Asked) -> Distances:
-        """Of training and held-out photos by the model of all photos; none of twins."""
-        photos, held = (
-            np.maximum(self.read.distances([self.of_all], ids, np.zeros(len(ids), np.int64)), _LEAST)
-            for ids in (asked.ids, asked.held)
-        )
-        return Distances(photos, None, held)
+        """Of training photos by the model of all of them; none of twins and of held-out ones."""
+        own = np.zeros(len(asked.ids), np.int64)
+        photos = np.maximum(self.read.distances([self.of_all], asked.ids, own), _LEAST)
+        return Distances(photos, None, photos[:0])
 
     def _without_fold(self, ids: Sequence[str]) -> Array:
         scores = np.full((len(ids), len(self.models[0].mean)), np.nan)

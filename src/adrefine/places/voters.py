@@ -79,15 +79,23 @@ def voters_of(models: Models, asked: Asked, seen: Seen, good: Flags, top: float 
     places, pooled = _voter(PLACES, seen.places, good, top), _voter(POOLED, seen.pooled, good, top)
     if seen.families is None or seen.own is None:
         return places, pooled
-    # A model tells a photo that it has learned from its twin by that alone: its own scores earn what those of
-    # the places do out of fold.
-    own = replace(_voter(OWN, seen.own, good, top), telling=places.telling)
+    own = _own(places, seen.own, top)
     families = _voter(FAMILIES, seen.families, good, top)
     if asked.twins is None:
         return places, pooled, families, own
     said = discriminator.says(models.pooled, asked, good)
     judge = Voter(DISCRIMINATOR, said.photos, said.twins, said.held, good, said.telling)
     return places, pooled, families, own, judge
+
+
+def _own(places: Voter, distances: Distances, top: float) -> Voter:
+    """What the model of all photos says of them; of held-out ones, which it has not learned, as `places`.
+
+    It tells a photo that it has learned from its twin by that alone: it earns what the places do out of fold.
+    """
+    own = _voter(OWN, distances, places.good, top)
+    held = own.middle + own.unit * places.standard(places.held)
+    return replace(own, held=held, telling=places.telling)
 
 
 def _voter(name: str, distances: Distances, good: Flags, top: float) -> Voter:

@@ -88,13 +88,13 @@ def change(one: Votes | None, other: Votes | None) -> str:
     if one is None or other is None or one == other:
         there = other or one
         return there.line() if there else ""
-    parts = [
-        f"{NAMES[name]}: " + ", ".join(map(_both, _facts(one.by[name], one.of), _facts(vote, other.of)))
-        for name, vote in other.by.items()
-        if name in one.by
-    ]
-    before, now = (f"row {votes.row}, column {votes.column}" for votes in (one, other))
-    return "; ".join([*parts, f"oddest at {now if now == before else f'{before} -> {now}'}"])
+    both = [(name, one.by[name], vote) for name, vote in other.by.items() if name in one.by]
+    parts = []
+    for number, (name, was, now) in enumerate(both):
+        facts = map(_both, _facts(was, 0 if number else one.of), _facts(now, 0 if number else other.of))
+        parts.append(f"{NAMES[name]}: {', '.join(facts)}")
+    before, after = (f"row {votes.row}, column {votes.column}" for votes in (one, other))
+    return "; ".join([*parts, f"oddest at {after if after == before else f'{before} -> {after}'}"])
 
 
 def sentence(text: str) -> str:

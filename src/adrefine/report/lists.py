@@ -165,7 +165,7 @@ def _votes(told: Mapping[str, Votes], image_id: str) -> list[Cell]:
         return [Cell("") for _ in _heads(told)]
     one = told[image_id]
     by = one.by.values()
-    cells = [Cell(f"{vote.score:.1f} (rank {vote.rank})", f"{vote.score:.6g}") for vote in by]
+    cells = [Cell(f"{vote.score:.1f} ({vote.rank})", f"{vote.score:.6g}") for vote in by]
     return [*cells, Cell(f"row {one.row}, column {one.column}", f"{one.row * 1000 + one.column}")]
 
 
@@ -176,8 +176,8 @@ def _voters(told: Mapping[str, Votes]) -> str:
     one = next(iter(told.values()))
     weights = ", ".join(f"{votes.NAMES[name]} {vote.weight:.2f}" for name, vote in one.by.items())
     return (
-        " Voters look at each photo. Their columns say how far it is over the median photo, and its rank "
-        f"among {one.of} training photos. Their weights: {weights}."
+        " Voters look at each photo. Their columns say how far it is over the median photo, and in brackets "
+        f"its rank among {one.of} training photos. Their weights: {weights}."
     )
 
 
