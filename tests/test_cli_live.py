@@ -75,7 +75,7 @@ def test_a_photo_comes_with_path_score_limit_reason_and_picture(project, capsys,
         first["path"],
         f"score {first['score']:.1f}, limit 3.0",
         f"one place: score {first['places_score']:.1f}, rank 1 of 60, weight {first['places_weight']:.2f}; "
-        f"as a whole: score {first['pooled_score']:.1f}, rank {first['pooled_rank']}, ",
+        f"as a whole: {first['pooled_score']:.1f}, {first['pooled_rank']}, ",
         first["picture"],
         "k keep  r remove",
     ):

@@ -52,7 +52,7 @@ def test_the_list_says_what_each_voter_says_where_there_is_evidence(project, cap
     cli.run(["review"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == (
-        "      one place: score 8.5, rank 1 of 1, weight 0.75; as a whole: score 1.5, rank 2, weight "
+        "      one place: score 8.5, rank 1 of 1, weight 0.75; as a whole: 1.5, 2, "
         "0.25; oddest at row 4, column 7"
     )
     assert lines[3].startswith("  ab01")

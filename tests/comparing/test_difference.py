@@ -104,7 +104,7 @@ def test_a_row_has_what_each_voter_says_in_both() -> None:
     assert (rows["b_only"]["places_row_a"], rows["b_only"]["places_row_b"]) == (1, None)
     told = (
         "one place: score 0.5 -> 9.0, rank 3 -> 1 of 5, weight 0.70; "
-        "as a whole: score 1.0, rank 2, weight 0.30; oddest at row 1, column 2 -> row 4, column 2"
+        "as a whole: 1.0, 2, 0.30; oddest at row 1, column 2 -> row 4, column 2"
     )
     assert rows["a_only"]["votes"] == told
     found = compare(old, replace(B, votes={"a_only": loud}))

@@ -64,7 +64,7 @@ def test_votes_follow_a_confirmed_defect() -> None:
 
 def test_in_words() -> None:
     places = "one place: score 4.2, rank 3 of 191, weight 0.61"
-    pooled = "as a whole: score -1.0, rank 40, weight 0.39"
+    pooled = "as a whole: -1.0, 40, 0.39"
     assert ONE.spoken() == f"{places}; {pooled}"
     assert ONE.line() == f"{places}; {pooled}; oddest at row 4, column 7"
     assert ONE.loudest() == "places"
@@ -75,7 +75,7 @@ def test_a_change_says_once_what_stays() -> None:
     other = replace(ONE, by=louder, column=8)
     assert votes.change(ONE, other) == (
         "one place: score 4.2 -> 5.0, rank 3 -> 1 of 191, weight 0.61; "
-        "as a whole: score -1.0, rank 40, weight 0.39; "
+        "as a whole: -1.0, 40, 0.39; "
         "oddest at row 4, column 7 -> row 4, column 8"
     )
     assert votes.change(ONE, ONE) == votes.change(None, ONE) == votes.change(ONE, None) == ONE.line()

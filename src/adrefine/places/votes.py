@@ -67,7 +67,7 @@ class Votes:
         return max(self.by, key=lambda name: self.by[name].weight * self.by[name].score)
 
     def spoken(self) -> str:
-        """Each voter in words: `one place: score 4.2, rank 3 of 191, weight 0.61; as a whole: ...`."""
+        """Each voter in words: `one place: score 4.2, rank 3 of 191, weight 0.61; as a whole: 3.1, 9, 0.39`."""
         return "; ".join(
             f"{NAMES[name]}: {', '.join(_facts(vote, self.of if number == 0 else 0))}"
             for number, (name, vote) in enumerate(self.by.items())
@@ -152,9 +152,10 @@ def _told(scores: list[tuple[Voter, Array]], weights: Sequence[float], cell: tup
 
 
 def _facts(vote: Vote, of: int) -> list[str]:
-    """Score, rank and weight; how many were ranked is said where `of` is over 0."""
-    rank = f"rank {vote.rank}" + (f" of {of}" if of else "")
-    return [f"score {vote.score:.1f}", rank, f"weight {vote.weight:.2f}"]
+    """Score, rank and weight; what they are, and how many were ranked, is said where `of` is over 0."""
+    if not of:
+        return [f"{vote.score:.1f}", f"{vote.rank}", f"{vote.weight:.2f}"]
+    return [f"score {vote.score:.1f}", f"rank {vote.rank} of {of}", f"weight {vote.weight:.2f}"]
 
 
 def _both(one: str, other: str) -> str:
@@ -163,4 +164,4 @@ def _both(one: str, other: str) -> str:
         return one
     end = one[one.find(" of ") :] if " of " in one else ""
     shared = end if other.endswith(end) else ""
-    return f"{one.removesuffix(shared)} -> {other.partition(' ')[2]}"
+    return f"{one.removesuffix(shared)} -> {other.partition(' ')[2] or other}"
