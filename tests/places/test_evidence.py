@@ -111,15 +111,16 @@ def test_held_out_photos_are_ranked_and_change_nothing() -> None:
     assert alone.held_strength.shape == (0,)
 
 
-def test_a_held_out_photo_that_no_model_learned_is_judged_as_if_one_had() -> None:
-    """By the places in the place of its own model, which knows the training photos alone."""
+def test_what_no_model_learned_is_judged_by_the_places() -> None:
+    """Held-out photos and known defects stand out to the model of the others by that alone."""
     store, other = MapStore(4, count=20), MapStore(3, seed=9)
     for name in other.ids:
         store.content[f"val{name}"] = other.content[name]
-    found = gather(store, store.ids, [f"val{name}" for name in other.ids])
-    voters = {voter.name: voter for voter in found.voters}
-    said = [voters[name].standard(voters[name].held) for name in (OWN, PLACES)]
-    np.testing.assert_allclose(*said)
+    found = gather(store, store.ids, [f"val{name}" for name in other.ids], known=frozenset(store.ids[:2]))
+    own, places = (next(v for v in found.voters if v.name == name) for name in (OWN, PLACES))
+    np.testing.assert_allclose(own.standard(own.held), places.standard(places.held))
+    np.testing.assert_allclose(own.standard(own.photos[:2]), places.standard(places.photos[:2]))
+    assert (np.abs(own.standard(own.photos) - places.standard(places.photos))[2:] > 1e-6).all()
 
 
 def test_parts_that_lie_in_any_pose_have_a_large_spread() -> None:

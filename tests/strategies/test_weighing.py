@@ -15,8 +15,8 @@ from adrefine.errors import UserError
 from adrefine.features.store import write_rows
 from adrefine.params import Params, Refine, parse
 from adrefine.paths import PLACES
-from adrefine.places import evidence, models
-from adrefine.places.voters import together
+from adrefine.places import evidence
+from adrefine.places.voters import earned, together
 from adrefine.review import UNDECIDED, Verdicts
 from adrefine.strategies import refinement, weighing
 from adrefine.strategies.share import Share
@@ -50,16 +50,15 @@ def test_the_more_is_thought_to_hide_the_less_it_takes_to_count_for_less(monkeyp
         assert weighing.centre(found, tenth, nobody) == pytest.approx(max(3 - 10 * (share - 0.1), 1.5))
 
 
-def test_each_round_scores_with_the_weights_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights of 0 and 1 are photos that are not there; what the discriminator was taught stays."""
-    monkeypatch.setattr(models, "families_of", lambda read, ids, *given: np.arange(len(ids)) % 5)
+def test_each_round_scores_with_the_weights_of_the_one_before() -> None:
+    """Weights of 0 and 1 are photos that are not there; places and pooled vectors decide."""
     found = evidence.gather(STORE, STORE.ids)
     weights = (np.arange(60) >= 8).astype(float)
     images = Images(STORE.ids, Path())
     one = weighing._strength(STORE, images, found, weights, np.ones(60, bool), 0)
     other = evidence.gather(STORE, STORE.ids, known=frozenset(STORE.ids[:8]))
-    now = [*(voter.photos for voter in other.voters[:4]), found.voters[4].photos]
-    photos = together(found.voters, found.weights, now)
+    both, now = found.voters[:2], [voter.photos for voter in other.voters[:2]]
+    photos = together(both, earned(both), now)
     np.testing.assert_allclose(one, (photos - np.median(photos)) / evidence.robust(photos)[1], rtol=1e-6)
     assert len(rounds()) == 3
     assert rounds()[2].loc[list(STORE.ids[:8]), "weight"].mean() < 0.1

@@ -79,7 +79,7 @@ def voters_of(models: Models, asked: Asked, seen: Seen, good: Flags, top: float 
     places, pooled = _voter(PLACES, seen.places, good, top), _voter(POOLED, seen.pooled, good, top)
     if seen.families is None or seen.own is None:
         return places, pooled
-    own = _own(places, seen.own, top)
+    own = as_learned(_voter(OWN, seen.own, good, top), places)
     families = _voter(FAMILIES, seen.families, good, top)
     if asked.twins is None:
         return places, pooled, families, own
@@ -88,14 +88,14 @@ def voters_of(models: Models, asked: Asked, seen: Seen, good: Flags, top: float 
     return places, pooled, families, own, judge
 
 
-def _own(places: Voter, distances: Distances, top: float) -> Voter:
-    """What the model of all photos says of them; of held-out ones, which it has not learned, as `places`.
+def as_learned(own: Voter, places: Voter) -> Voter:
+    """What a model says of the photos that it has learned; of known defects and held-out photos, which it has
+    not, as `places`: they would stand out by that alone.
 
-    It tells a photo that it has learned from its twin by that alone: it earns what the places do out of fold.
+    So would twins: it earns what the places do out of fold.
     """
-    own = _voter(OWN, distances, places.good, top)
-    held = own.middle + own.unit * places.standard(places.held)
-    return replace(own, held=held, telling=places.telling)
+    photos, held = (own.middle + own.unit * places.standard(said) for said in (places.photos, places.held))
+    return replace(own, photos=np.where(own.good, own.photos, photos), held=held, telling=places.telling)
 
 
 def _voter(name: str, distances: Distances, good: Flags, top: float) -> Voter:

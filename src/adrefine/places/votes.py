@@ -67,7 +67,7 @@ class Votes:
         return max(self.by, key=lambda name: self.by[name].weight * self.by[name].score)
 
     def spoken(self) -> str:
-        """Each voter in words: `one place: score 4.2, rank 3 of 191, weight 0.61; as a whole: 3.1, 9, 0.39`."""
+        """Each voter: `one place: score 4.2, rank 3 of 191, weight 0.61; as a whole: 3.1, 9, 0.39`."""
         return "; ".join(
             f"{NAMES[name]}: {', '.join(_facts(vote, self.of if number == 0 else 0))}"
             for number, (name, vote) in enumerate(self.by.items())

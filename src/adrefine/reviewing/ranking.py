@@ -18,7 +18,7 @@ from adrefine.places.models import learn
 from adrefine.places.out_of_fold import Array, Asked, OutOfFold
 from adrefine.places.sharded import Numbers, Store
 from adrefine.places.sums import Gaussians, photo_scores
-from adrefine.places.voters import FAMILIES, OWN, PLACES, POOLED, TOP, Voter, together, voters_of
+from adrefine.places.voters import FAMILIES, OWN, PLACES, POOLED, TOP, Voter, as_learned, together, voters_of
 from adrefine.places.votes import Votes
 from adrefine.reviewing.alike import Alike
 from adrefine.runtime.hardware import one_core_each
@@ -109,6 +109,7 @@ class Ranking:
         told = tuple(
             replace(voter, photos=self._says(voter), twins=None, good=good) for voter in self.evidence.voters
         )
+        told = tuple(as_learned(voter, told[0]) if voter.name == OWN else voter for voter in told)
         photos = together(told, self.evidence.weights, [voter.photos for voter in told])
         middle, unit = evidence.robust(photos[good])
         self.strength, self.good, self.voters = (photos - middle) / unit, good, told

@@ -18,7 +18,7 @@ from adrefine.places.evidence import robust
 from adrefine.places.models import learn
 from adrefine.places.out_of_fold import Array, Asked, Flags
 from adrefine.places.sharded import Store
-from adrefine.places.voters import together, voters_of
+from adrefine.places.voters import earned, together, voters_of
 from adrefine.review import Verdicts
 from adrefine.runtime.seeds import drawn
 from adrefine.strategies import engine
@@ -148,13 +148,15 @@ def _learn(model: Detector, images: Images, weights: Mapping[str, float], seed: 
 def _strength(
     store: Store, images: Images, gathered: Evidence, weights: Array, good: Flags, seed: int
 ) -> Array:
-    """How far photos (n,) stand out from models in which they weigh so; the voters' units stay, and what
-    synthetic defects taught the discriminator."""
-    models = learn(store, images.ids, good, seed, parts=images.parts, weights=weights)
-    asked = Asked(images.ids, None, ())
-    told = voters_of(models, asked, models.distances(asked), good)
-    now = {voter.name: voter.photos for voter in told}
-    scores = [now.get(voter.name, voter.photos) for voter in gathered.voters]
-    photos = together(gathered.voters, gathered.weights, scores)
+    """How far photos (n,) stand out from models in which they weigh so, by the places and as a whole; the
+    voters' units stay.
+
+    A photo that weighs little stands out to its own model by that alone, and with the other voters no product
+    gained more.
+    """
+    models = learn(store, images.ids, good, seed, parts=images.parts, weights=weights, more=False)
+    asked, both = Asked(images.ids, None, ()), gathered.voters[:2]
+    now = [voter.photos for voter in voters_of(models, asked, models.distances(asked), good)]
+    photos = together(both, earned(both), now)
     middle, unit = robust(photos[good])
     return (photos - middle) / unit
