@@ -45,7 +45,7 @@ def test_the_next_photos_are_those_of_the_session_and_say_why(page: Page) -> Non
     )
     told = Review.of_project().session.photos.votes(STORE.ids[4:].index(first["id"]))
     assert f"One place: score {told.by['places'].score:.1f}, rank 1 of 60, weight" in first["why"][2]
-    assert f"as a whole: score {told.by['pooled'].score:.1f}, rank" in first["why"][2]
+    assert f"as a whole: {told.by['pooled'].score:.1f}, {told.by['pooled'].rank}, " in first["why"][2]
     held = page.room.card(HELD[0])["why"]
     assert held[1].startswith("One place: score ")
     row, column = divmod(int(STORE.where[0]), 5)
