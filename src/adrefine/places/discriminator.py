@@ -7,7 +7,7 @@ judged on kinds that it did not learn: hidden defects are of no kind that was ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from adrefine.places.out_of_fold import FOLDS, Array, Asked, Flags, OutOfFold, separation
 from adrefine.places.sharded import Numbers, Read
+from adrefine.places.sums import slices
 
 SHRINKAGE = 5.0  # of the covariance, see Sums.model
 _ROWS = 1000  # vectors taken at once: bounds memory
@@ -47,7 +48,7 @@ class Directions:
     def of(self, ids: Sequence[str], which: Numbers) -> Array:
         """How far each image lies (n, kinds) along the directions of fold `which` (n,)."""
         found = np.zeros((len(ids), self.along.shape[1]))
-        for rows in _parts(len(ids)):
+        for rows in slices(len(ids), _ROWS):
             vectors, folds = _vectors(self.read, ids[rows]), which[rows]
             for fold in np.unique(folds):
                 own = folds == fold
@@ -82,7 +83,7 @@ def _learned(models: OutOfFold, asked: Asked, has: Numbers, kind: Numbers, count
     gaussians = [one.model(SHRINKAGE) for one in models.sums]
     means = np.stack([one.mean[0] for one in gaussians])
     sums, counts = np.zeros((FOLDS, count, means.shape[1])), np.zeros((FOLDS, count))
-    for rows in _parts(len(has)):
+    for rows in slices(len(has), _ROWS):
         photos, twins = (
             _vectors(models.read, [names[int(place)] for place in has[rows]])
             for names in (asked.ids, asked.twins)
@@ -124,7 +125,3 @@ def _telling(photos: Array, twins: Array, kind: Numbers) -> float:
 def _vectors(read: Read, ids: Sequence[str]) -> Array:
     """Pooled vectors (n, d) float64."""
     return np.asarray(read(ids)[:, 0], dtype=np.float64)
-
-
-def _parts(count: int) -> Iterator[slice]:
-    return (slice(start, start + _ROWS) for start in range(0, count, _ROWS))

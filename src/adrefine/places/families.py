@@ -9,6 +9,7 @@ import numpy as np
 
 from adrefine.places.out_of_fold import FOLDS, Array, Flags, folds_of
 from adrefine.places.sharded import Numbers, Read
+from adrefine.places.sums import slices
 from adrefine.runtime.seeds import derived_seed
 
 STARTS = 5  # of k-means: the closest families count
@@ -49,8 +50,7 @@ def families_of(
 def _means(read: Read, ids: Sequence[str], which: Numbers, count: int) -> Array:
     """Mean vector (count, d) of the photos of each part; `which` (n,) is the photo's."""
     sums = np.zeros((count, read(ids[:1]).shape[-1]))
-    for start in range(0, len(ids), _ROWS):
-        rows = slice(start, start + _ROWS)
+    for rows in slices(len(ids), _ROWS):
         np.add.at(sums, which[rows], read(ids[rows])[:, 0].astype(np.float64))
     return np.asarray(sums / np.bincount(which, minlength=count)[:, None])
 

@@ -102,7 +102,7 @@ class Sums:
         given = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
         each = sign * np.broadcast_to(given[:, None] if given.ndim == 1 else given, (n, places))
         with one_core_each():
-            for rows in _parts(n):
+            for rows in slices(n, _ROWS):
                 x = np.ascontiguousarray(maps[rows].swapaxes(0, 1), dtype=np.float64)  # (p, m, d)
                 weighted = x * each[rows].T[:, :, None]
                 self.weight += each[rows].sum(axis=0)
@@ -159,5 +159,6 @@ def photo_scores(distances: Array, top: float) -> Array:
     return np.log(np.maximum(largest.mean(axis=1), 1e-12))
 
 
-def _parts(count: int) -> Iterator[slice]:
-    return (slice(start, start + _ROWS) for start in range(0, count, _ROWS))
+def slices(count: int, most: int) -> Iterator[slice]:
+    """Of a list of `count`, one part after the other, of at most `most` each."""
+    return (slice(start, start + most) for start in range(0, count, most))

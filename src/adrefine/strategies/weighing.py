@@ -151,8 +151,8 @@ def _strength(
     """How far photos (n,) stand out from models in which they weigh so, by the places and as a whole; the
     voters' units stay.
 
-    A photo that weighs little stands out to its own model by that alone, and with the other voters no product
-    gained more.
+    A photo that weighs little stands out to its own model by that alone: with all voters clean sets lose
+    more.
     """
     models = learn(store, images.ids, good, seed, parts=images.parts, weights=weights, more=False)
     asked, both = Asked(images.ids, None, ()), gathered.voters[:2]
