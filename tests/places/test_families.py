@@ -61,6 +61,14 @@ def test_shots_of_one_part_are_one_family() -> None:
     assert all(found[IDS[place]] == found[IDS[place + 1]] for place in range(0, 20, 2))
 
 
+def test_a_known_shot_does_not_move_its_part() -> None:
+    store, good = Groups(), np.arange(50) >= 1
+    parts = {IDS[0]: "a", IDS[5]: "a"}
+    before = of(store, good=good, parts=parts)
+    store.content[IDS[0]] = store.content[IDS[0]] - 1000
+    np.testing.assert_array_equal(of(store, good=good, parts=parts), before)
+
+
 def test_a_handful_of_photos_has_folds() -> None:
     ids = IDS[:5]
     np.testing.assert_array_equal(of(Groups(), ids), folds_of(ids, 0))

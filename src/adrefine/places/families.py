@@ -37,7 +37,8 @@ def families_of(
     rows = sorted(set(names))  # the order of the photos decides nothing
     row_of = {name: row for row, name in enumerate(rows)}
     which = np.array([row_of[name] for name in names])
-    vectors, counts = _means(read, ids, which, len(rows)), np.bincount(which[good], minlength=len(rows))
+    counts = np.bincount(which[good], minlength=len(rows))
+    vectors = _means(read, ids, which, good | (counts[which] == 0))
     learned = vectors[counts > 0]
     if len(learned) <= FOLDS:
         return folds_of(ids, seed, parts)
@@ -47,12 +48,15 @@ def families_of(
     return found
 
 
-def _means(read: Read, ids: Sequence[str], which: Numbers, count: int) -> Array:
-    """Mean vector (count, d) of the photos of each part; `which` (n,) is the photo's."""
-    sums = np.zeros((count, read(ids[:1]).shape[-1]))
-    for rows in slices(len(ids), _ROWS):
-        np.add.at(sums, which[rows], read(ids[rows])[:, 0].astype(np.float64))
-    return np.asarray(sums / np.bincount(which, minlength=count)[:, None])
+def _means(read: Read, ids: Sequence[str], which: Numbers, asked: Flags) -> Array:
+    """Mean vector (parts, d) of the photos `asked` (n,) of each part; `which` (n,) is the photo's part."""
+    counts = np.bincount(which[asked])
+    sums = np.zeros((len(counts), read(ids[:1]).shape[-1]))
+    places = np.flatnonzero(asked)
+    for rows in slices(len(places), _ROWS):
+        some = places[rows]
+        np.add.at(sums, which[some], read([ids[place] for place in some])[:, 0].astype(np.float64))
+    return np.asarray(sums / counts[:, None])
 
 
 def _closest(vectors: Array, seed: int) -> Array:
