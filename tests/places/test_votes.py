@@ -70,6 +70,11 @@ def test_in_words() -> None:
     assert ONE.loudest() == "places"
 
 
+def test_in_a_table() -> None:
+    assert ONE.heads() == ["looked at", "score", "rank of 191", "weight"]
+    assert ONE.rows() == [["one place", "4.2", "3", "0.61"], ["as a whole", "-1.0", "40", "0.39"]]
+
+
 def test_a_change_says_once_what_stays() -> None:
     louder = {"places": Vote(5.0, 0.61, 1), "pooled": Vote(-1.0, 0.39, 40)}
     other = replace(ONE, by=louder, column=8)

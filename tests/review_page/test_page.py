@@ -87,6 +87,8 @@ def test_a_key_is_an_answer_and_the_next_photo_is_there(opened: Any, page: Page)
     first = page.room.state()["next"][0]
     assert tab.locator("#name").inner_text() == first["name"]
     assert tab.locator("#why li").all_inner_texts() == first["why"]
+    rows = [row.locator("th, td").all_inner_texts() for row in tab.locator("#votes tr").all()]
+    assert rows == first["votes"]
     press(tab, "r")
     assert tab.locator("#name").inner_text() != first["name"]
     press(tab, "k", "u")
@@ -379,9 +381,10 @@ def test_a_region_is_drawn_by_mouse_or_by_numbers_and_saved(opened: Any, page: P
     tab.get_by_role("link", name="Region").click()
     plane, save = tab.locator("#region-plane"), tab.get_by_role("button", name="Save as dataset.roi")
     until(lambda: plane.evaluate("canvas => canvas.width") > 300, "it is drawn")
+    until(lambda: tab.locator("#foreseen").inner_text(), "the head has its last height")
     assert save.is_disabled()
-    box = plane.bounding_box()
     for x, y in ((0.25, 0.25), (0.75, 0.25), (0.75, 0.5)):
+        box = plane.bounding_box()
         plane.click(position={"x": box["width"] * x, "y": box["height"] * y})  # wherever it is by now
     tab.get_by_role("button", name="Close the shape").click()
     for x, y in ((10, 80), (20, 80), (20, 90)):

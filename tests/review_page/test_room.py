@@ -44,12 +44,13 @@ def test_the_next_photos_are_those_of_the_session_and_say_why(page: Page) -> Non
         in first["why"]
     )
     told = Review.of_project().session.photos.votes(STORE.ids[4:].index(first["id"]))
-    assert f"One place: score {told.by['places'].score:.1f}, rank 1 of 60, weight" in first["why"][2]
-    assert f"as a whole: {told.by['pooled'].score:.1f}, {told.by['pooled'].rank}, " in first["why"][2]
-    held = page.room.card(HELD[0])["why"]
-    assert held[1].startswith("One place: score ")
+    assert first["votes"] == [told.heads(), *told.rows()]
+    assert first["votes"][1][:3] == ["one place", f"{told.by['places'].score:.1f}", "1"]
+    held = page.room.card(HELD[0])
     row, column = divmod(int(STORE.where[0]), 5)
-    assert held[1].endswith(f"; oddest at row {row + 1}, column {column + 1}.")
+    assert held["why"][1] == f"Oddest at row {row + 1}, column {column + 1}."
+    assert held["votes"][0] == told.heads()
+    assert len(held["votes"]) == len(first["votes"])
     alike = [one["id"] for one in first["alike"]]
     assert len(set(alike) - {first["id"]}) == 4
     strength = page.room.review.session.photos.strength

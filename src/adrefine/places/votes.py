@@ -73,6 +73,14 @@ class Votes:
             for number, (name, vote) in enumerate(self.by.items())
         )
 
+    def heads(self) -> list[str]:
+        """What the cells of `rows` are."""
+        return ["looked at", "score", f"rank of {self.of}", "weight"]
+
+    def rows(self) -> list[list[str]]:
+        """For a small table, a row for each voter."""
+        return [[NAMES[name], *_facts(vote, 0)] for name, vote in self.by.items()]
+
     def line(self) -> str:
         """`spoken`, and the most unusual place."""
         return f"{self.spoken()}; oddest at row {self.row}, column {self.column}"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from adrefine.manifest import DEFECT, GOOD
-from adrefine.places.votes import Votes, sentence
+from adrefine.places.votes import Votes
 from adrefine.report import pictures
 from adrefine.report.data import ReportData
 from adrefine.report.originals import AT_WORKING_SIZE, Originals
@@ -26,7 +26,7 @@ _BUDGET = 5_500_000  # characters of all thumbnails, so that the page stays unde
 @dataclass(frozen=True)
 class Card:
     """A photo of the gallery. `tone` colours the badge: defect | good | empty; `bar` and `tick`: 0 to 100;
-    `answers`: command lines to copy; `link`: opens the photo; `votes`: what each voter says, or empty."""
+    `answers`: command lines to copy; `link`: opens the photo; `votes`: what each voter says, if asked."""
 
     name: str
     photo: str | None
@@ -41,7 +41,7 @@ class Card:
     answers: tuple[str, ...] = ()
     image_id: str = ""
     link: str = ""
-    votes: str = ""
+    votes: Votes | None = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def _section(
     # One scale a section, so that its bars compare; a single extreme score does not flatten the others.
     longest = max([1.5, *(min(ratio, 4.0) for ratio in ratios if ratio is not None)])
     cards = [_card(key, row, ratio, longest, artist) for row, ratio in zip(shown, ratios, strict=True)]
-    cards = [replace(card, votes=_said(votes.get(card.image_id))) for card in cards]
+    cards = [replace(card, votes=votes.get(card.image_id)) for card in cards]
     title, intro = _SECTIONS[key]
     # Of rankings of all photos, "the first 24 of 300" would only say how many there are.
     return Section(key, title, intro, len(shown) if key in ("suspicious", "doubtful") else len(rows), cards)
@@ -269,10 +269,6 @@ def _why(key: str, row: dict[Any, Any]) -> str:
     if not np.isfinite(limit):
         return f"Score {score}."
     return f"Score {score}, limit {number(limit)}{': still over it' if float(row['score']) > limit else ''}."
-
-
-def _said(votes: Votes | None) -> str:
-    return f"{sentence(votes.line())}." if votes else ""
 
 
 def _ratio(row: dict[Any, Any]) -> float | None:

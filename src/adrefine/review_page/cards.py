@@ -49,6 +49,7 @@ class Cards:
             **listing.cell(self.photos, now, row),
             "asked": asked.asked,
             "why": self._why(asked, row),
+            "votes": _table(self.review.session.photos.votes(row)),
             "alike": [{"id": name, "name": self.photos.names[self.photos.rows[name]]} for name in alike],
             "map": True,
             "spot": self._spot(asked.image_id, row),
@@ -66,10 +67,11 @@ class Cards:
         told = votes.of_held_out(self.review.session.photos.evidence, row - self.trained)
         why = [
             f"Score {now.strength[row]:.1f}, limit {self.review.limit:.1f}.",
-            f"{votes.sentence(told.line())}.",
+            f"Oddest at row {told.row}, column {told.column}.",
             "Held-out photo: it helps to set the alarm threshold, unless you say that it is defective.",
         ]
-        return {**cell, "asked": "", "why": why, "alike": [], "map": False, "spot": None}
+        said = {"why": why, "votes": _table(told)}
+        return {**cell, **said, "asked": "", "alike": [], "map": False, "spot": None}
 
     def _spot(self, image_id: str, row: int) -> list[float] | None:
         """Where the photo is oddest: shares of its own width and height; None where that is not known."""
@@ -93,10 +95,14 @@ class Cards:
             lines.append(f"{asked.chance:.0%} likely to be defective, judging by your answers so far.")
         told = self.review.session.photos.votes(row)
         lines.append(f"{facts['reason'].capitalize()}; {_LOUDEST[told.loudest()]}.")
-        lines.append(f"{votes.sentence(told.spoken())}.")
         if self.photos.kept[row] == 0:
             lines.append("The last run left it out.")
         return lines
+
+
+def _table(told: votes.Votes) -> list[list[str]]:
+    """What each voter says; the first row has the heads."""
+    return [told.heads(), *told.rows()]
 
 
 def _transforms() -> dict[str, Affine]:

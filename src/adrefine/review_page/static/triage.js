@@ -157,6 +157,7 @@ function draw() {
     $("empty").textContent = sending.size || !seen.length ? "Looking for the next photo …" : "No photo is left to ask for.";
     $("name").textContent = $("answer").textContent = "";
     $("why").replaceChildren();
+    $("votes").replaceChildren();
     $("alike").replaceChildren();
     lay();
     return;
@@ -168,6 +169,8 @@ function draw() {
   labels(card);
   $("note").value = card.note || "";
   $("why").replaceChildren(...card.why.map((line) => element("li", {}, line)));
+  $("votes").replaceChildren(...card.votes.map((row, number) =>
+    element("tr", {}, ...row.map((text) => element(number ? "td" : "th", {}, text)))));
   $("alike-part").hidden = !card.alike.length;
   $("alike").replaceChildren(
     ...card.alike.map((one) => element("img", { src: picture("photo", one.id), alt: one.name, title: one.name })));
