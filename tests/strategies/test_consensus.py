@@ -77,13 +77,16 @@ def test_confirming_what_went_brings_nothing_back() -> None:
     assert first - confirmed <= again
 
 
-def test_over_one_is_over_the_border_in_robust_deviations() -> None:
+def test_a_score_is_the_strength_in_multiples_of_the_border() -> None:
     store = MapStore(4)
     found = gather(store, store.ids)
     scorer = ConsensusScorer(found, UNDECIDED)
     scores = scorer.scores(DETECTOR, Images(store.ids[10:], Path()))
     assert list(scores.index) == list(store.ids)  # also those that are out
-    np.testing.assert_allclose(np.log(scores), found.strength - scorer.border)
+    high = found.strength >= 1
+    np.testing.assert_allclose(scores[high], found.strength[high] / scorer.border)
+    assert (scores > 1).tolist() == (found.strength > scorer.border).tolist()
+    assert (scores > 0).all()
 
 
 def scorer_of(params: Params, evidence: Evidence | None, images: Images) -> Scorer:

@@ -126,6 +126,24 @@ def test_exactly_so_many_exceed_the_border(strength: list[float], data: st.DataO
     assert (values > share.border(values, count, 3.0)).sum() == count
 
 
+@given(strength=st.lists(st.floats(-20, 50), min_size=2, max_size=20, unique=True), border=st.floats(-3, 10))
+def test_multiples_of_the_border_keep_the_order_and_are_positive(
+    strength: list[float], border: float
+) -> None:
+    ordered = np.sort(strength)
+    found = share.multiple(ordered, border)
+    assert (found > 0).all()
+    assert (np.diff(found) >= 0).all()
+    assert (found[ordered < border] <= 1).all()
+    assert (found[ordered > border] >= 1).all()
+
+
+def test_multiples_are_those_that_a_person_reads() -> None:
+    np.testing.assert_allclose(share.multiple(np.array([6.0, 3.0, 1.5]), 3.0), [2, 1, 0.5])
+    np.testing.assert_allclose(share.multiple(np.array([1.0, 0.0, -1.0]), 1.0), [1, np.exp(-1), np.exp(-2)])
+    np.testing.assert_allclose(share.multiple(np.array([2.0, 0.0]), 0.0), [2 * np.e, 1])
+
+
 def test_the_border_is_the_limit_where_that_gives_the_same() -> None:
     values = np.array([5.0, 4.0, 2.0])
     assert share.border(values, 2, 3.0) == 3.0

@@ -57,11 +57,10 @@ class Consensus(StrategySettings):
 
 
 class ConsensusScorer(Scorer):
-    """How far every photo stands out, also one that a human removed, over the border; over 1 goes.
+    """How far every photo stands out, also one that a human removed, in multiples of the border; over 1 goes.
 
     What may be a rare but good variant (`places.variants`) scores 1 at most: it stays until a human decides.
-    The detector being refined has no part in it. Logarithms of the scores are differences of strength, in
-    robust deviations (see `evidence`).
+    The detector being refined has no part in it.
 
     Args:
         evidence: the evidence on all training photos.
@@ -86,7 +85,7 @@ class ConsensusScorer(Scorer):
     def scores(self, model: Detector, kept: Images) -> pd.Series:
         import pandas as pd
 
-        scores = np.exp(self.evidence.strength - self.border)
+        scores = share.multiple(self.evidence.strength, self.border)
         scores = np.where(self.waiting, np.minimum(scores, 1.0), scores)
         return pd.Series(scores, index=list(self.evidence.ids))
 

@@ -127,6 +127,13 @@ def _by_the_rule(evidence: Evidence, free: Flags, asked: Flags) -> int:
     return int(free[asked][worst].sum())
 
 
+def multiple(strength: Array, border: float) -> Array:
+    """Strengths (n,) in multiples of the `border`, which is 1: as people read them. Under one deviation
+    `exp(strength - 1)` stands for the strength, so that every multiple is positive and none are equal."""
+    positive = np.where(strength < 1, np.exp(np.minimum(strength, 1.0) - 1), strength)
+    return np.asarray(positive / (border if border >= 1 else np.exp(border - 1)))
+
+
 def border(strength: Array, count: int, natural: float) -> float:
     """Strength that the `count` strongest exceed; of equal ones at the border none does.
 

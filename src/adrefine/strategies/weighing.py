@@ -23,7 +23,7 @@ from adrefine.review import Verdicts
 from adrefine.runtime.seeds import drawn
 from adrefine.strategies import engine
 from adrefine.strategies.base import Removal
-from adrefine.strategies.share import answered_share
+from adrefine.strategies.share import answered_share, multiple
 
 if TYPE_CHECKING:
     from adrefine.params import Refine
@@ -45,7 +45,8 @@ def weigh(
     params: Refine,
     out: frozenset[str] = frozenset(),
 ) -> list[pd.DataFrame]:
-    """How far each training photo stands `over` the centre, and its weight, by id, in every round.
+    """How far each training photo stands out, in multiples of the centre (`times`), and its weight, by id, in
+    every round.
 
     What a human removed weighs 0, what they keep 1, and what may be a rare but good variant, too. At least
     `min_keep` of the photos weigh a half or more.
@@ -66,7 +67,8 @@ def weigh(
         stay = np.argsort(-weights, kind="stable")[:floor]
         weights[stay] = np.where(known[stay], 0.0, np.maximum(weights[stay], HALF))
         said = np.where(gathered.among(out), 0.0, weights)
-        rounds.append(pd.DataFrame({"over": strength - half, "weight": said}, index=list(images.ids)))
+        times = multiple(strength, half)
+        rounds.append(pd.DataFrame({"times": times, "weight": said}, index=list(images.ids)))
     return rounds
 
 
@@ -107,7 +109,7 @@ def refine(
     for number, rows in enumerate(rounds, 1):
         left = rows.loc[list(start.ids)]
         under = Removal(tuple(left.index[left["weight"] == 0]), 1.0)
-        record = engine.record(number, np.exp(left["over"]), under, verdicts)
+        record = engine.record(number, left["times"], under, verdicts)
         tables.append(record.assign(weight=left["weight"].reindex(record["image_id"]).to_numpy()))
     _learn(model, images, {str(name): float(w) for name, w in rounds[-1]["weight"].items()}, params.seed)
     after_round(len(rounds), model)
