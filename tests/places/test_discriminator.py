@@ -118,6 +118,20 @@ def test_a_defect_that_moves_nothing_says_nothing() -> None:
     assert found.telling == 0.5
 
 
+def test_a_kind_that_a_fold_did_not_learn_says_nothing_there() -> None:
+    """The only photo of the third kind: its own fold knows two kinds, and scores by these."""
+    store = Vectors()
+    store.kind = np.where(np.arange(COUNT) == 7, 2, np.arange(COUNT) % 2)
+    found, folds = said(store), folds_of(IDS, 0)
+    two = Vectors()
+    two.kind = np.arange(COUNT) % 2
+    inside = folds == folds[7]
+    has = [name if place != 7 else "" for place, name in enumerate(TWINS)]
+    without = discriminator.says(models(two), Asked(IDS, has, []), np.ones(COUNT, bool))
+    np.testing.assert_allclose(found.photos[inside], without.photos[inside])
+    assert (found.photos[inside] < 0).any()
+
+
 def test_photos_without_a_twin_are_scored_all_the_same() -> None:
     store = Vectors()
     asked = Asked(IDS, [name if place % 2 else "" for place, name in enumerate(TWINS)], [])

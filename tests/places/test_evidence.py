@@ -11,6 +11,7 @@ from adrefine.places.evidence import gather
 from adrefine.places.models import PLACES_SHRINKAGE
 from adrefine.places.out_of_fold import FOLDS, folds_of
 from adrefine.places.voters import DISCRIMINATOR, FAMILIES, OWN, PLACES, POOLED
+from adrefine.strategies.share import estimate_share
 from fakes import MapStore
 
 
@@ -157,6 +158,40 @@ def test_twins_of_some_photos_weigh_the_voters_as_those_of_all() -> None:
     assert found.spread == pytest.approx(whole.spread, rel=0.3)
     assert found.width == pytest.approx(whole.width, abs=0.3)
     assert np.corrcoef(found.strength, whole.strength)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("twins", [1, 9])
+def test_a_few_twins_tell_nothing_of_the_share(twins: int) -> None:
+    store = MapStore(6)
+    store.content = {
+        name: maps
+        for name, maps in store.content.items()
+        if not name.endswith("_0") or int(name[2:5]) >= 60 - twins
+    }
+    found = of(store)
+    assert np.isnan([found.spread, found.width]).all()
+    assert estimate_share(found) is None
+    assert np.isfinite(found.strength).all()
+
+
+def test_twins_of_known_defects_alone_are_as_none() -> None:
+    store = MapStore(6)
+    store.content = {
+        name: maps for name, maps in store.content.items() if not name.endswith("_0") or int(name[2:5]) < 5
+    }
+    found = gather(store, store.ids, known=frozenset(store.ids[:5]))
+    assert [voter.telling for voter in found.voters] == [0.5] * 5
+    assert np.isfinite(found.strength).all()
+    assert estimate_share(found) is None
+
+
+def test_photos_that_are_all_the_same_tell_nothing_of_the_share() -> None:
+    store = MapStore()
+    for maps in store.content.values():
+        maps[:] = 3
+    found = of(store)
+    assert estimate_share(found) is None
+    assert not found.strength.any()
 
 
 def test_no_twin_at_all_is_as_without() -> None:

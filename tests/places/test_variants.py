@@ -36,6 +36,14 @@ def test_photos_that_are_odd_alike_nearly_everywhere_are_a_variant() -> None:
     assert marked(store) == set(store.ids[-GROUP:])
 
 
+def test_in_a_small_region_of_interest_the_places_inside_count() -> None:
+    inside = 12  # of 25
+    store = moved(GROUP, list(range(inside)))
+    for maps in store.content.values():
+        maps[inside:] = 0
+    assert marked(store) == set(store.ids[-GROUP:])
+
+
 @pytest.mark.parametrize(("count", "places"), [(GROUP, [12]), (GROUP, [12, 13]), (2, list(range(20)))])
 def test_a_recurring_defect_and_a_pair_are_none(count: int, places: list[int]) -> None:
     store = moved(count, places)

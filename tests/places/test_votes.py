@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from adrefine.errors import UserError
@@ -85,6 +86,23 @@ def test_a_change_says_once_what_stays() -> None:
     )
     assert votes.change(ONE, ONE) == votes.change(None, ONE) == votes.change(ONE, None) == ONE.line()
     assert votes.change(None, None) == ""
+
+
+def test_a_change_names_voters_that_only_one_version_has() -> None:
+    more = replace(ONE, by={**ONE.by, "own": Vote(2.0, 0.2, 5)})
+    places = "one place: score 4.2, rank 3 of 191, weight 0.61; as a whole: -1.0, 40, 0.39"
+    where = "oddest at row 4, column 7"
+    assert votes.change(ONE, more) == f"{places}; once learned: none -> 2.0, 5, 0.20; {where}"
+    assert votes.change(more, ONE) == f"{places}; once learned: 2.0, 5, 0.20 -> none; {where}"
+
+
+def test_a_held_out_photo_under_all_ranks_with_the_last() -> None:
+    store = MapStore(8, count=64)
+    store.content[store.ids[0]] = np.mean([store.content[name] for name in store.ids[4:]], axis=0)
+    found = gather(store, store.ids[4:], store.ids[:1])
+    table = found.table()
+    assert votes.of_held_out(found, 0).by["places"].rank == 60
+    assert table["rank"].max() == 60
 
 
 def test_without_evidence_every_figure_is_unknown(tmp_path: Path) -> None:

@@ -53,6 +53,37 @@ def test_it_agrees_with_evidence_gathered_anew() -> None:
     assert np.corrcoef(ranking.strength, anew)[0, 1] > 0.995
 
 
+def test_two_photos_stay_in_every_model_whatever_is_confirmed() -> None:
+    """Nearly all photos are the same, so the few others are families of their own."""
+    store = MapStore(0, count=60)
+    for name in store.ids[4:]:
+        store.content[name][:] = store.content[store.ids[4]]
+    for place, name in enumerate(store.ids[:4]):
+        store.content[name] = store.content[name] + np.float16(30 * (place + 1))
+    ranking = Ranking(store, store.ids, twins=False)
+    before = ranking.strength
+    for place in range(55):
+        ranking.confirm(place)
+        assert np.isfinite(ranking.strength).all()
+    for place in reversed(range(55)):
+        ranking.restore(place)
+    np.testing.assert_allclose(ranking.strength, before, rtol=0.01, atol=0.01)
+    assert all(not part.stuck for live in ranking.live.values() for part in live.parts)
+
+
+def test_with_one_part_alone_what_is_confirmed_leaves_the_models() -> None:
+    """All are in one fold, whose photos the model of all has learned."""
+    store = MapStore(4)
+    parts = dict.fromkeys(store.ids, "the only part")
+    ranking = Ranking(store, store.ids, parts=parts)
+    for place in range(4):
+        ranking.confirm(place)
+    np.testing.assert_allclose(ranking.live[PLACES].distances, ranking.live[OWN].distances)
+    anew = evidence.gather(store, store.ids, known=frozenset(store.ids[:4]), parts=parts)
+    own = anew.voters[0].photos
+    assert np.corrcoef(ranking.voters[0].photos, own)[0, 1] > 0.995
+
+
 def test_what_comes_back_leaves_no_trace() -> None:
     store = MapStore(5)
     ranking = Ranking(store, store.ids)

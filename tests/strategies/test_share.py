@@ -142,6 +142,7 @@ def test_multiples_are_those_that_a_person_reads() -> None:
     np.testing.assert_allclose(share.multiple(np.array([6.0, 3.0, 1.5]), 3.0), [2, 1, 0.5])
     np.testing.assert_allclose(share.multiple(np.array([1.0, 0.0, -1.0]), 1.0), [1, np.exp(-1), np.exp(-2)])
     np.testing.assert_allclose(share.multiple(np.array([2.0, 0.0]), 0.0), [2 * np.e, 1])
+    assert (share.multiple(np.array([-1e6, 0.0]), -1e6) >= 1).all()
 
 
 def test_the_border_is_the_limit_where_that_gives_the_same() -> None:

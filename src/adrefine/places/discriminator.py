@@ -24,7 +24,8 @@ _FLAT = 1e-12  # squared length of a shift that moves nothing
 
 class Said(NamedTuple):
     """Scores (n,), (n,) and (m,) out of fold, NaN where there is no twin, and how well twins are told from
-    photos by the directions of other kinds than theirs (AUROC); .5 with one kind alone."""
+    photos by the directions of other kinds than theirs (AUROC); .5 with one kind alone. Of photos in a fold
+    that learned no kind the scores are 0."""
 
     photos: Array
     twins: Array
@@ -38,7 +39,7 @@ class Directions:
 
     Attributes:
         means: (folds, d). along: (folds, kinds, d), 0 of a kind that none of them has. Times a direction, how
-            far a photo is from the mean is in deviations of the photos.
+            far a photo is from the mean is in deviations by the shrunken covariance.
     """
 
     read: Read
@@ -46,13 +47,16 @@ class Directions:
     along: Array
 
     def of(self, ids: Sequence[str], which: Numbers) -> Array:
-        """How far each image lies (n, kinds) along the directions of fold `which` (n,)."""
+        """How far each image lies (n, kinds) along the directions of fold `which` (n,); along one that the
+        fold did not learn infinitely little, along none 0."""
+        known = np.asarray(self.along.any(axis=2))
         found = np.zeros((len(ids), self.along.shape[1]))
         for rows in slices(len(ids), _ROWS):
             vectors, folds = _vectors(self.read, ids[rows]), which[rows]
             for fold in np.unique(folds):
                 own = folds == fold
-                found[rows][own] = (vectors[own] - self.means[fold]) @ self.along[fold].T
+                far = (vectors[own] - self.means[fold]) @ self.along[fold].T
+                found[rows][own] = np.where(known[fold] | ~known[fold].any(), far, -np.inf)
         return found
 
 

@@ -1,8 +1,8 @@
-"""Label-free evidence that a photo is defective: voters that did not see it, weighted by what they earn.
+"""Label-free evidence that a photo is defective: voters, weighted by what they earn.
 
-The voters are those of `places.voters`. A voter's weight is how well it tells photos from their twins with a
-synthetic defect on the product at hand. Everything follows from sums (`places.sums`), so it takes time
-linear in the photos. Measured in benchmarks/products/.
+The voters are those of `places.voters`. A voter's weight follows from how well it tells photos from their
+twins with a synthetic defect on the product at hand (`voters.earned`). Everything follows from sums
+(`places.sums`), so it takes time linear in the photos. Measured in benchmarks/products/.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from adrefine.detectors.base import Images
     from adrefine.review import Verdicts
 
-FEWEST = 10  # photos for the folds to mean something
+FEWEST = 10  # photos for the folds to mean something, and twins for what is measured with them
+_FLAT = 1e-9  # width of scores that are all the same
 ODD = 2.0  # robust deviations over what is usual at a place from which it counts as odd
 ROBUST = 1.4826  # median absolute deviations to a standard deviation
 
@@ -43,9 +44,10 @@ class Evidence:
             the median, in robust deviations (1.4826 MAD).
         cells: (n + m, 2) row and column of each photo's most unusual place.
         spread: in how many places an ordinary photo is odd, measured by how many a synthetic defect touches;
-            NaN without twins. Parts that lie in any pose have a large one, and what stands out among them may
-            be a rare pose.
-        width: logarithm of the upper width of the places' scores, in steps from photo to twin; NaN without.
+            NaN with fewer than `FEWEST` twins. Parts that lie in any pose have a large one, and what stands
+            out among them may be a rare pose.
+        width: logarithm of the upper width of the places' scores, in steps from photo to twin; NaN with fewer
+            twins, and where either width is 0.
         variants: photos that stand out and may be a rare but good variant, see `places.variants`.
     """
 
@@ -83,7 +85,8 @@ class Evidence:
         parts = []
         for name, weight, photos, others in [*votes, ("together", 1.0, self.strength, self.held_strength)]:
             over = len(photos) - np.searchsorted(np.sort(photos), np.concatenate([photos, others]), "right")
-            columns = {"image_id": names, "held_out": held, "voter": name, "weight": weight, "rank": over + 1}
+            rank = np.minimum(over + 1, len(photos))
+            columns = {"image_id": names, "held_out": held, "voter": name, "weight": weight, "rank": rank}
             part = pd.DataFrame(columns).assign(score=np.concatenate([photos, others]))
             for axis, place in zip(("row", "column"), self.cells.T + 1, strict=True):
                 part[axis] = pd.array(place if name == PLACES else [pd.NA] * len(part), dtype="Int64")
@@ -177,9 +180,8 @@ def of(images: Images, held: Sequence[str], verdicts: Verdicts, seed: int) -> Ev
 
 def _spread(distances: Distances, good: Flags) -> float:
     """The median share of odd places over the median of what a synthetic defect adds to it; see Evidence."""
-    if distances.twins is None:
+    if distances.twins is None or (both := good & ~np.isnan(distances.twins[:, 0])).sum() < FEWEST:
         return float("nan")
-    both = good & ~np.isnan(distances.twins[:, 0])
     photos, twins = np.log(distances.photos[both]), np.log(distances.twins[both])
     usual = np.median(photos, axis=0)
     unit = ROBUST * np.median(np.abs(photos - usual), axis=0) + 1e-9
@@ -191,12 +193,13 @@ def _spread(distances: Distances, good: Flags) -> float:
 def _width(voter: Voter) -> float:
     """Logarithm of the photos' ninth decile over their median, in interquartile ranges of the steps from
     photo to twin: hidden defects widen the upper side, and hardly touch how far a defect moves each photo."""
-    if voter.twins is None:
+    if voter.twins is None or (both := voter.good & ~np.isnan(voter.twins)).sum() < FEWEST:
         return float("nan")
-    both = voter.good & ~np.isnan(voter.twins)
     low, high = np.quantile((voter.twins - voter.photos)[both], [0.25, 0.75])
     middle, upper = np.quantile(voter.photos[voter.good], [0.5, 0.9])
-    return float(np.log(max(upper - middle, 1e-9) / max(high - low, 1e-9)))
+    if min(upper - middle, high - low) < _FLAT:
+        return float("nan")
+    return float(np.log((upper - middle) / (high - low)))
 
 
 def _cells(distances: Array) -> Numbers:

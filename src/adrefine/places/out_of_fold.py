@@ -48,6 +48,7 @@ class OutOfFold:
     Attributes:
         folds: (n,) fold of each photo. models: one for each fold, of the photos of the others.
         sums: what each model follows from. learned: how many photos it has learned, by their weight.
+        outside: whether it does not know the fold's photos; where there are not two others, it knows all.
         total: sums of all photos.
 
     Args:
@@ -61,7 +62,8 @@ class OutOfFold:
         parts = read.sums(ids, weights, np.where(weights > 0, folds, -1), FOLDS)
         self.total = sum(parts[1:], parts[0])
         rests = [self.total - part for part in parts]
-        self.sums = [rest if rest.weight.min() > 1.5 else self.total for rest in rests]
+        self.outside = [bool(rest.weight.min() > 1.5) for rest in rests]
+        self.sums = [rest if left else self.total for rest, left in zip(rests, self.outside, strict=True)]
         self.models: list[Gaussians] = [one.model(shrinkage) for one in self.sums]
         self.learned = [float(one.weight[0]) for one in self.sums]
 
@@ -95,7 +97,10 @@ class OutOfFold:
 
 
 def separation(good: Array, bad: Array) -> float:
-    """Chance that a random one of the scores `bad` is over a random one of `good` (AUROC); a tie is half."""
+    """Chance that a random one of the scores `bad` is over a random one of `good` (AUROC); a tie is half.
+    Without any `bad`, .5."""
+    if not len(bad):
+        return 0.5
     left, right = (np.searchsorted(np.sort(good), bad, side) for side in ("left", "right"))
     return float(np.mean(left + right) / (2 * len(good)))
 

@@ -18,7 +18,7 @@ from adrefine.places.sums import Array
 FROM = 3.0  # strength from which a photo may be taken for a variant: what stays needs no mark
 LIKE = 1.0  # strength from which a photo may be one of the group
 ALIKE = 0.6  # cosine of two photos' deviations at a place from which they resemble each other there
-MANY = 0.5  # share of the places in which two photos of a variant resemble each other
+MANY = 0.5  # share of the places, inside the region, in which two photos of a variant resemble each other
 OTHERS = 2  # photos that it resembles, at least
 _USUAL = 1000  # photos that say what is usual at a place
 _COMPARED = 400  # strongest photos that are compared with each other: bounds memory and time
@@ -37,7 +37,7 @@ def variants(store: Store, ids: Sequence[str], strength: Array) -> frozenset[str
     members = set()
     for place in asked:
         own = others[np.searchsorted(like, place)]
-        shares = (np.einsum("npd,pd->np", others, own) > ALIKE).mean(axis=1)
+        shares = (np.einsum("npd,pd->np", others, own) > ALIKE)[:, usual.inside].mean(axis=1)
         if (shares >= MANY).sum() - 1 >= OTHERS:  # it resembles itself
             members.add(ids[place])
     return frozenset(members)
@@ -50,17 +50,23 @@ def some(ids: Sequence[Any], most: int = _USUAL) -> Sequence[Any]:
 
 @dataclass(frozen=True)
 class Usual:
-    """Median (p, d) and robust deviation of each channel at each place."""
+    """Median (p, d) and robust deviation of each channel at each place.
+
+    Attributes:
+        inside: (p,) the region of interest; outside all is 0.
+    """
 
     middle: np.ndarray
     unit: np.ndarray
+    inside: np.ndarray
 
     @classmethod
     def of(cls, maps: np.ndarray) -> Usual:
         """Of maps (n, p, d)."""
         maps = maps.astype(np.float32)
         middle = np.median(maps, axis=0)
-        return cls(middle, _ROBUST * np.median(np.abs(maps - middle), axis=0) + 1e-6)
+        unit = _ROBUST * np.median(np.abs(maps - middle), axis=0) + 1e-6
+        return cls(middle, unit, np.asarray(maps.any(axis=(0, 2))))
 
     def directions(self, maps: np.ndarray) -> np.ndarray:
         """Deviations (n, p, d) from what is usual, in its units, of length 1 at each place."""

@@ -28,11 +28,12 @@ class Voter:
     """One voter's logarithmic scores, higher is more suspicious.
 
     Attributes:
-        photos, twins: (n,) of the training photos and of their twins, out of fold; NaN where there is none,
-            None without any.
+        photos, twins: (n,) of the training photos and of their twins, out of fold, of `own` by the model of
+            all photos; NaN where there is no twin, None without any or where they do not count.
         held: (m,) of held-out photos, which no fold saw.
         good: (n,) photos that nobody called defective: the others decide no unit and no weight.
-        telling: how well it tells synthetic defects from photos, their AUROC; .5 without any.
+        telling: how well it tells synthetic defects from photos, their AUROC; .5 without any. What is said
+            of `own` is the places'.
     """
 
     name: str

@@ -33,7 +33,7 @@ _READ = ("image_id", "held_out", "voter", "weight", "rank", "score", "row", "col
 
 class Vote(NamedTuple):
     """Of one voter: `score` in its own units (0 is the median photo), its `weight`, and the photo's `rank` by
-    this score, 1 is the most suspicious."""
+    this score among the training photos, 1 is the most suspicious; where a held-out photo would stand."""
 
     score: float
     weight: float
@@ -96,11 +96,14 @@ def change(one: Votes | None, other: Votes | None) -> str:
     if one is None or other is None or one == other:
         there = other or one
         return there.line() if there else ""
-    both = [(name, one.by[name], vote) for name, vote in other.by.items() if name in one.by]
+    told = [name for name in NAMES if name in one.by or name in other.by]
     parts = []
-    for number, (name, was, now) in enumerate(both):
-        facts = map(_both, _facts(was, 0 if number else one.of), _facts(now, 0 if number else other.of))
-        parts.append(f"{NAMES[name]}: {', '.join(facts)}")
+    for number, name in enumerate(told):
+        was, now = (
+            _facts(votes.by[name], 0 if number else votes.of) if name in votes.by else []
+            for votes in (one, other)
+        )
+        parts.append(f"{NAMES[name]}: {_changed(was, now)}")
     before, after = (f"row {votes.row}, column {votes.column}" for votes in (one, other))
     return "; ".join([*parts, f"oddest at {after if after == before else f'{before} -> {after}'}"])
 
@@ -153,10 +156,15 @@ def _ordered(by: Mapping[str, Vote]) -> dict[str, Vote]:
 
 def _told(scores: list[tuple[Voter, Array]], weights: Sequence[float], cell: tuple[int, int]) -> Votes:
     by = {
-        voter.name: Vote(float(voter.standard(score)[0]), weight, int((voter.photos > score).sum()) + 1)
+        voter.name: Vote(float(voter.standard(score)[0]), weight, _rank(voter.photos, score))
         for (voter, score), weight in zip(scores, weights, strict=True)
     }
     return Votes(by, len(scores[0][0].photos), cell[0] + 1, cell[1] + 1)
+
+
+def _rank(photos: Array, score: Array) -> int:
+    """Of a score (1,) among the training photos; a held-out photo under all of them ranks with the last."""
+    return min(int((photos > score).sum()) + 1, len(photos))
 
 
 def _facts(vote: Vote, of: int) -> list[str]:
@@ -164,6 +172,13 @@ def _facts(vote: Vote, of: int) -> list[str]:
     if not of:
         return [f"{vote.score:.1f}", f"{vote.rank}", f"{vote.weight:.2f}"]
     return [f"score {vote.score:.1f}", f"rank {vote.rank} of {of}", f"weight {vote.weight:.2f}"]
+
+
+def _changed(one: list[str], other: list[str]) -> str:
+    """The facts of two votes; one that was not asked for is "none"."""
+    if one and other:
+        return ", ".join(map(_both, one, other))
+    return f"{', '.join(one) or 'none'} -> {', '.join(other) or 'none'}"
 
 
 def _both(one: str, other: str) -> str:

@@ -1,6 +1,6 @@
 """A ranking of photos on places that follows a person's answers at once, whatever detector is refined.
 
-A defect that a person confirms leaves the models of all folds but its own. One photo is a change of rank one
+A defect that a person confirms leaves all models that have learned it. One photo is a change of rank one
 of every sum (`places.sums`), so the distances of all photos follow without solving anything anew (Sherman and
 Morrison 1950). The order in which photos go does not matter, beyond rounding.
 """
@@ -8,7 +8,7 @@ Morrison 1950). The order in which photos go does not matter, beyond rounding.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -24,13 +24,14 @@ from adrefine.reviewing.alike import Alike
 from adrefine.runtime.hardware import one_core_each
 
 REMOVE, ADD = -1.0, 1.0
+FEWEST = 2  # photos that a model keeps
 
 
 class Ranking:
     """How far each training photo stands out (`Evidence.strength`), without the defects confirmed so far.
 
-    Voters' weights, the scale of the channels, what is added to each covariance and what synthetic defects
-    taught the discriminator are those of the start.
+    Voters' weights, the families, the scale of the channels, what is added to each covariance and what
+    synthetic defects taught the discriminator are those of the start.
 
     Attributes:
         evidence: what the voters said at the start.
@@ -127,13 +128,13 @@ class _Live:
 
     Attributes:
         folds: (n,) the fold of each photo. parts: of each fold, its photos and the model that measures them.
-        outside: whether that model does not know them.
+        outside: of each fold, whether that model does not know them.
     """
 
     folds: Numbers
     parts: list[_Part]
     distances: Array
-    outside: bool = True
+    outside: Sequence[bool]
 
     @classmethod
     def of(cls, models: OutOfFold, distances: Array, ids: Sequence[str]) -> _Live:
@@ -144,7 +145,7 @@ class _Live:
             rows = np.flatnonzero(models.folds == fold)
             content = np.ascontiguousarray(maps[rows].astype(np.float32).swapaxes(0, 1))
             parts.append(_Part.of(model, learned, rows, content, distances[rows]))
-        return cls(models.folds, parts, distances.copy())
+        return cls(models.folds, parts, distances.copy(), models.outside)
 
     def learned_by_all(self, models: OutOfFold, distances: Array) -> _Live:
         """The same photos, and the model that has learned all of them."""
@@ -153,7 +154,7 @@ class _Live:
             _Part.of(models.of_all, count, part.rows, part.content, distances[part.rows])
             for part in self.parts
         ]
-        return _Live(self.folds, parts, distances.copy(), outside=False)
+        return _Live(self.folds, parts, distances.copy(), [False] * len(parts))
 
     def photo(self, place: int) -> Array:
         """The map (p, d) of the photo at `place`."""
@@ -163,8 +164,8 @@ class _Live:
         """Take the photo at `place` out of the models that have learned it, or back into them."""
         photo, distances = self.photo(place), self.distances.copy()
         for fold, part in enumerate(self.parts):
-            if not self.outside or fold != self.folds[place]:
-                part.change(photo, sign)
+            if not self.outside[fold] or fold != self.folds[place]:
+                part.change(place, photo, sign)
                 distances[part.rows] = np.maximum(part.distances(), 1e-12)
         self.distances = distances
 
@@ -179,6 +180,7 @@ class _Part:
         mean: (p, d), of the model, over `scale`.
         inverse: (p, d, d) of the sum of squares plus what is added to it. learned: photos in it.
         squares: (p, m) the photos' squared lengths under `inverse`; times `learned` less one, distances.
+        stuck: places of photos that the model still knows, for it knows no two others.
     """
 
     rows: np.ndarray
@@ -188,6 +190,7 @@ class _Part:
     inverse: Array
     learned: float
     squares: Array
+    stuck: set[int] = field(default_factory=set)
 
     @classmethod
     def of(
@@ -209,8 +212,17 @@ class _Part:
         """Squared Mahalanobis distances (m, p)."""
         return (self.squares * (self.learned - 1)).T
 
-    def change(self, photo: Array, sign: float) -> None:
-        """One photo (p, d) comes (sign 1) or goes (-1): S' = S + k u uᵀ and mean' = mean + move · u."""
+    def change(self, place: int, photo: Array, sign: float) -> None:
+        """The photo (p, d) at `place` comes (sign 1) or goes (-1): S' = S + k u uᵀ, mean' = mean + move · u.
+
+        Two photos always stay: of one there is no deviation.
+        """
+        if sign == ADD and place in self.stuck:
+            self.stuck.remove(place)
+            return
+        if sign == REMOVE and self.learned < FEWEST + 1:
+            self.stuck.add(place)
+            return
         away = photo / self.scale - self.mean  # u
         after = self.learned + sign
         move, k = sign / after, sign * self.learned / after

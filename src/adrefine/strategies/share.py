@@ -30,6 +30,7 @@ OVER, UNDER = 0.103, 0.156  # how far over and under the true share 5 % of the e
 FEWEST = 50  # photos under which nothing was measured
 MOST = 0.5
 ANSWERED = 5  # answers of a person from which they tell of the other photos
+_LEAST = -300.0  # strength whose exponential is still a number to count with
 LIKELY = 0.5  # chance to be defective, by the answers, over which a photo goes
 
 Contamination = float | tuple[float, float] | None  # a share, bounds of it, None: nobody knows
@@ -95,7 +96,8 @@ def number(
 
     By itself the rule takes what is over FAR limits, and of what is over one limit the worst, up to `UNSURE`
     of the photos, or more where more hide for sure. To confirm a defect never brings another photo back, and
-    to clear one never lets another go. With `ANSWERED` answers what is `LIKELY` defective goes, too.
+    to clear one never lets another go, but for this: with `ANSWERED` answers what is `LIKELY` defective goes,
+    too.
 
     Args:
         free: (n,) photos that no human decided on.
@@ -129,9 +131,10 @@ def _by_the_rule(evidence: Evidence, free: Flags, asked: Flags) -> int:
 
 def multiple(strength: Array, border: float) -> Array:
     """Strengths (n,) in multiples of the `border`, which is 1: as people read them. Under one deviation
-    `exp(strength - 1)` stands for the strength, so that every multiple is positive and none are equal."""
-    positive = np.where(strength < 1, np.exp(np.minimum(strength, 1.0) - 1), strength)
-    return np.asarray(positive / (border if border >= 1 else np.exp(border - 1)))
+    `exp(strength - 1)` stands for the strength, so that every multiple is positive."""
+    both = np.append(strength, border)
+    positive = np.where(both < 1, np.exp(np.clip(both, _LEAST, 1.0) - 1), both)
+    return np.asarray(positive[:-1] / positive[-1])
 
 
 def border(strength: Array, count: int, natural: float) -> float:

@@ -1,8 +1,8 @@
 """refine.mode weigh: what the rule is sure of goes, and every other suspicious photo counts for less.
 
 A photo that stands out by `centre` robust deviations weighs a half: by many where hardly any photo is thought
-to hide, by fewer the more do. The models that say how far photos stand out are weighted themselves, `ROUNDS`
-times over. `python -m benchmarks.products.weigh`.
+to hide, by fewer the more do. The weights are computed `ROUNDS` times; after the first time the models that
+say how far photos stand out are weighted themselves. `python -m benchmarks.products.weigh`.
 """
 
 from __future__ import annotations
