@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from adrefine.errors import UserError
 from adrefine.features import compute
 from adrefine.features import embed as embedding
 from adrefine.features.embed import embed
+from adrefine.features.extract import Extractor
 from adrefine.features.store import Store
 from adrefine.runtime import hardware
 from trees import pixels, save
@@ -94,3 +96,17 @@ def test_photos_of_several_shapes_share_a_batch(embedded, tmp_path, monkeypatch)
     ids = ["p0", "p1", "p2"]
     np.testing.assert_allclose(found.vectors(ids), alone.vectors(ids), rtol=0.05, atol=0.05)
     assert np.isfinite(found.vectors(["odd"])).all()
+
+
+@pytest.mark.parametrize("number", [np.inf, np.nan])
+def test_numbers_that_are_none_are_refused_and_name_the_photo(embedded, tmp_path, monkeypatch, number):
+    extract = Extractor.extract
+
+    def endless(self, images):
+        rows = extract(self, images)
+        rows[0, 0] = number
+        return rows
+
+    monkeypatch.setattr(Extractor, "extract", endless)
+    with pytest.raises(UserError, match=r"p\d\.png: the backbone gives numbers that are none.*precision"):
+        embed(embedded.images, embedded.params, tmp_path / "store", tmp_path / "cache")

@@ -110,15 +110,23 @@ def _here(network: Network, photos: list[Photo]) -> Iterator[Made]:
 
 def _arrays(network: Network, photos: list[Photo]) -> Made:
     """Arrays of one batch; images of one shape go through together."""
-    read = [(digest, _read(path)) for digest, path in photos]
+    read, paths = [(digest, _read(path)) for digest, path in photos], dict(photos)
     made: Made = [(digest, image) for digest, image in read if isinstance(image, Spoiled)]
     images = [(digest, image) for digest, image in read if isinstance(image, torch.Tensor)]
     for shape in sorted({image.shape for _, image in images}):
         members = [(digest, image) for digest, image in images if image.shape == shape]
         batch = torch.stack([image for _, image in members])
         batch = batch.pin_memory() if network.device.type == "cuda" else batch
-        made += zip([digest for digest, _ in members], network.extract(batch), strict=True)
+        rows = zip([digest for digest, _ in members], network.extract(batch), strict=True)
+        made += [(digest, row if np.isfinite(row).all() else _endless(paths[digest])) for digest, row in rows]
     return made
+
+
+def _endless(path: Path) -> Spoiled:
+    return Spoiled(
+        f"{path}: the backbone gives numbers that are none, or too large for 16 bits: set "
+        "runtime.precision to f32, or choose another embed.backbone"
+    )
 
 
 def _read(path: Path) -> torch.Tensor | Spoiled:
