@@ -55,7 +55,7 @@ def estimate_share(evidence: Evidence) -> Share | None:
     """The share from the width of the places' scores; None where it cannot be told.
 
     It cannot where parts lie in any pose, which is as wide as defects make it, with few photos and without
-    twins. Over five products, each left out in turn, the interval held the true share in 88 % of the sets
+    twins. Over five products, each left out in turn, the interval held the true share in 86 % of the sets
     (`python -m benchmarks.products.leads`).
     """
     if not (evidence.spread < MIXED and isfinite(evidence.width)) or len(evidence.ids) < FEWEST:
