@@ -108,11 +108,6 @@ def change(one: Votes | None, other: Votes | None) -> str:
     return "; ".join([*parts, f"oddest at {after if after == before else f'{before} -> {after}'}"])
 
 
-def sentence(text: str) -> str:
-    """With a capital letter."""
-    return text[:1].upper() + text[1:]
-
-
 def read(file: Path) -> dict[str, Votes]:
     """By photo, from an evidence.csv; nothing where there is none.
 

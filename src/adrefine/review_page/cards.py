@@ -44,12 +44,13 @@ class Cards:
     def of_training(self, asked: Asked, now: Now) -> dict[str, Any]:
         """All that is shown of a training photo."""
         row = self.photos.rows[asked.image_id]
+        told = self.review.session.photos.votes(row)
         alike = [self.photos.ids[place] for place in self.similar.to(row, self._normal(), ALIKE)]
         return {
             **listing.cell(self.photos, now, row),
             "asked": asked.asked,
-            "why": self._why(asked, row),
-            "votes": _table(self.review.session.photos.votes(row)),
+            "why": self._why(asked, row, told.loudest()),
+            "votes": _table(told),
             "alike": [{"id": name, "name": self.photos.names[self.photos.rows[name]]} for name in alike],
             "map": True,
             "spot": self._spot(asked.image_id, row),
@@ -84,8 +85,8 @@ class Cards:
         width, height = self.sizes[image_id]
         return [round(float(x) / width, 4), round(float(y) / height, 4)]
 
-    def _why(self, asked: Asked, row: int) -> list[str]:
-        """Why a photo is shown, a sentence each."""
+    def _why(self, asked: Asked, row: int, loudest: str) -> list[str]:
+        """Why a photo is shown, a sentence each; `loudest` is the voter that says most against it."""
         facts = self.review.facts(asked)
         lines = [f"{facts['why'][0].upper()}{facts['why'][1:]}."] if facts["why"] else []
         over = asked.strength - self.review.limit
@@ -93,8 +94,7 @@ class Cards:
         lines.append(f"Score {asked.strength:.1f}, {side} the limit {self.review.limit:.1f}{near}.")
         if self.review.session.telling:
             lines.append(f"{asked.chance:.0%} likely to be defective, judging by your answers so far.")
-        told = self.review.session.photos.votes(row)
-        lines.append(f"{facts['reason'].capitalize()}; {_LOUDEST[told.loudest()]}.")
+        lines.append(f"{facts['reason'].capitalize()}; {_LOUDEST[loudest]}.")
         if self.photos.kept[row] == 0:
             lines.append("The last run left it out.")
         return lines
