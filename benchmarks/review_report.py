@@ -111,7 +111,8 @@ def mixes(dirty: pd.DataFrame) -> list[str]:
         costs = {policy: base - closed(others[others["policy"] == policy]) for policy in DRAWN}
         chosen = next((DRAWN[policy] for policy, cost in costs.items() if cost < PRICE), 0)
         said = ", ".join(f"one in {DRAWN[policy]} {cost:+.3f}" for policy, cost in costs.items())
-        lines.append(f"- {name} left out: {said} of the gap; chosen one in {chosen}.")
+        picked = f"one in {chosen}" if chosen else "none"
+        lines.append(f"- {name} left out: {said} of the gap; chosen {picked}.")
     return ["What drawn photos cost (20 and 40 answers):", "", *lines]
 
 
