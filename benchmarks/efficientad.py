@@ -10,6 +10,7 @@
 A training has the losses that its name says: of the student alone, of the autoencoder alone, of both, with
 CDO, with the penalty on generic images (OOD), with another weight of one loss. Its maps are those of the
 networks that it trains. The quantiles that normalize them come from held-out good photos, as in the document.
+Besides an image scores the largest deviation of its map from the held-out good ones' at each place.
 One row per map in results/<out>.csv, a table for each setting in results/<out>.md. Rows that the CSV has are
 not repeated: a run that was killed goes on.
 """
@@ -63,10 +64,16 @@ WEIGHTS = [(loss, value) for loss in ("hard", "ae", "stae", "cdo") for value in 
 SWEPT = {f"both, CDO, {loss} × {value:g}": {f"coeff_{loss}": value} for loss, value in WEIGHTS}
 RING = {"both, CDO, ring learned": {"ring": False}}  # also what sees a synthetic defect beside it
 TRAININGS = LOSSES | SWEPT | RING
-OF_SETTINGS = ["side", "tiles", "init", "steps", "batch_size", "learning_rate"]
-SETTING = ["root", "precision", "pdn", "pdn_steps", "n_train", "n_test", *OF_SETTINGS]
+OF_SETTINGS = ["preset", "side", "tiles", "init", "steps", "batch_size", "learning_rate"]
+SETTING = ["root", "size", "precision", "pdn", "pdn_steps", "n_train", "n_test", *OF_SETTINGS]
 KEYS = [*SETTING, "training", "seed"]
-FIGURES = {"auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AU-PRO"}
+FIGURES = {
+    "auroc": "image AUROC",
+    "placed_auroc": "image AUROC in deviations of each place",
+    "pixel_auroc": "pixel AUROC",
+    "aupro": "AU-PRO",
+}
+EVEN = 0.1  # share of the mean deviation that is added to that of each place, as `instant.py` does
 
 
 def main() -> None:
@@ -84,7 +91,7 @@ def main() -> None:
         todo = list(itertools.product(args.seeds, args.n_train, args.trainings))
         for seed, n_train, training in progress.over(todo, label=args.out, unit="training"):
             settings, data_of = settings_of(args, training, seed), drawn(data, n_train, args.n_test)
-            keys = {"root": Path(args.root).name, "precision": args.precision}
+            keys = {"root": Path(args.root).name, "size": args.size, "precision": args.precision}
             keys |= {"pdn": pdn, "pdn_steps": args.pdn_steps}
             keys |= {"n_train": len(data_of.train), "n_test": len(data_of.test)}
             keys |= {name: getattr(settings, name) for name in OF_SETTINGS}
@@ -186,11 +193,13 @@ def run(detector: EfficientAD, training: str, data: Data) -> list[dict[str, Any]
         assert detector.networks is not None
         detector.networks.add_module("student", Copied(detector._teacher(data.images(data.train))))
     detector.calibrate(data.images(data.held))
-    files = [Path(path) for path in data.test["path"]]
+    files, of_held = ([Path(path) for path in rows["path"]] for rows in (data.test, data.held))
+    good = maps_of(detector, training, data.images(data.held), of_held)
     masks = [read_mask(*paths) for paths in zip(data.test["mask_path"], data.test["path"], strict=True)]
     rows = []
     for name, maps in maps_of(detector, training, data.images(data.test), files).items():
         measures = {"auroc": detection.auroc(data.test["label"], maps.max(axis=(1, 2)))}
+        measures["placed_auroc"] = detection.auroc(data.test["label"], placed(maps, good[name]))
         measures |= localization.localization_metrics(maps, masks)
         told = {key: round(value, 4) for key, value in measures.items()}
         rows.append({"map": name, **told, "cpu_seconds": round(seconds, 1)})
@@ -209,6 +218,12 @@ def maps_of(detector: EfficientAD, training: str, seen: Images, files: list[Path
         for alpha in (0.5, 0.9):
             of[f"both, α = {alpha}"] = alpha * of["student"] + (1 - alpha) * of["autoencoder"]
     return of
+
+
+def placed(maps: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """(n,) largest deviation of each map (n, h, w) from the maps of good photos, at each place."""
+    spread = good.std(axis=0)
+    return ((maps - good.mean(axis=0)) / (spread + EVEN * spread.mean())).max(axis=(1, 2))
 
 
 def report(done: pd.DataFrame) -> str:

@@ -71,7 +71,7 @@ def test_the_help_of_benchmark_teaches(capsys):
     with pytest.raises(SystemExit):
         cli.run(["benchmark", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "irp as published: {refine: {strategy: irp, scorer: in_sample}}" in shown
+    assert "irp in sample: {refine: {strategy: irp, scorer: in_sample}}" in shown
     assert "stopped at any moment, the same command goes on" in shown
     assert "default: benchmarks/example.yaml" in shown
 

@@ -108,9 +108,14 @@ def _once(one: Mutation) -> None:
 
 def report(told: dict[Mutation, str]) -> str:
     """A row for each."""
-    cells = [[one.name, f"`{one.line}`", f"`{one.broken}`", answer] for one, answer in told.items()]
+    cells = [[one.name, _code(one.line), _code(one.broken), answer] for one, answer in told.items()]
     heads = ["what is broken", "line", "becomes", "a test fails"]
     return "\n".join(["`python -m benchmarks.mutations`", "", *markdown(heads, cells)])
+
+
+def _code(lines: str) -> str:
+    """As a cell of a table: in one line."""
+    return " ".join(f"`{line.strip()}`" for line in lines.splitlines())
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def test_a_later_layer_wins_key_by_key():
     ("entry", "meant"),
     [
         ("differnet: {}", "differnet"),
-        ("as published: {differnet: {preset: paper}}", "differnet"),
+        ("flow: {differnet: {preset: paper}}", "differnet"),
         ("differnet: {detector: padim}", "padim"),
         ("mine: {}", None),  # the default
         ("both: {differnet: {epochs: 2}, padim: {top: 0.1}}", None),

@@ -85,6 +85,18 @@ def test_a_warm_fit_is_a_cold_fit_to_rounding(images: Images, pooled: bool) -> N
     np.testing.assert_allclose(detector.score(images).image, before, rtol=1e-9)
 
 
+def test_a_warm_fit_after_weights_learns_afresh(images: Images, tmp_path: Path) -> None:
+    """What a photo weighed is not kept, so that it cannot be taken out again; saved or not."""
+    weighed, left = Settings().create(), images.only(images.ids[:-3])
+    weighed.fit(images.weighing(dict.fromkeys(images.ids, 1.0) | dict.fromkeys(images.ids[-3:], 0.2)))
+    weighed.save(tmp_path)
+    again = Settings().create()
+    again.load(tmp_path)
+    for detector in (weighed, again):
+        detector.fit(left, warm_start=True)
+        np.testing.assert_array_equal(detector.score(images).image, trained(left).score(images).image)
+
+
 def test_a_usual_photo_scores_about_one_and_odd_ones_more(images: Images) -> None:
     scores = trained(images.only(images.ids[:-3])).score(images).image
     assert 0.4 < np.median(scores[:-3]) < 1.2

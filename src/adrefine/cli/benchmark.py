@@ -13,7 +13,7 @@ Every strategy of CONFIG.yaml on every dataset, noise level, seed and detector i
   levels:     [0, 0.1, 0.3]      share of the training photos that are hidden defects
   seeds:      [0, 1, 2]          hidden defects, weights and folds
   strategies:                    a name, and any sections of params.yaml
-    irp as published: {refine: {strategy: irp, scorer: in_sample}}
+    irp in sample: {refine: {strategy: irp, scorer: in_sample}}
 
 Writes, to the folder results beside CONFIG.yaml:
   NAME.csv       one row a run, written after each: stopped at any moment, the same command goes on

@@ -13,12 +13,14 @@ from adrefine import strategies
 from adrefine.detectors import photos as ead_data
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad.detector import EfficientAD
+from adrefine.detectors.efficientad.sampling import draw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import open_teacher
 from adrefine.detectors.efficientad.trainer import PARTS, Trainer
 from adrefine.detectors.photos import Window
 from adrefine.detectors.trained import held_out
 from adrefine.errors import UserError
+from adrefine.io import read_json, write_json
 from adrefine.params import Evaluate, parse
 from adrefine.paths import PIXELS
 from adrefine.strategies import engine, scorers
@@ -69,6 +71,23 @@ def test_the_first_layers_start_as_the_teachers_if_asked(striped, init):
         for name in ("conv1.weight", "conv2.weight", "conv3.weight")
     ]
     assert near == [init == "teacher", init == "teacher", False]
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("f32", torch.float32), ("bf16", torch.bfloat16)])
+def test_the_student_learns_in_the_precision_asked_for(tmp_path, monkeypatch, precision, dtype):
+    """Its convolutions compute in it; weights and losses stay float32."""
+    images = pixel_store(tmp_path, {"p1": save(tmp_path / "1.png", pixels(1))})
+    meta = tmp_path / PIXELS / "meta.json"
+    write_json(meta, read_json(meta) | {"runtime": {"engine": "torch", "precision": precision}})
+    detector, seen = untrained(augment=0.0), []
+    photos = detector._photos(images)
+    detector._start(detector._plain_teacher(images))
+    trainer = detector._trainer(photos, detector._plain_teacher(images))
+    monkeypatch.setattr(trainer, "_wanted", lambda items, pixels: torch.zeros(1, 384, 16, 16))
+    detector.networks.student.conv1.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    parts = trainer.losses([draw("p1", 0, photos, detector.settings)])
+    assert seen == [dtype]
+    assert {value.dtype for value in (*detector.networks.parameters(), *parts.values())} == {torch.float32}
 
 
 def test_quantiles_that_do_not_rise_are_refused():

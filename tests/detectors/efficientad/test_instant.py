@@ -6,14 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 
 from adrefine.areas.region import Region
+from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import instant
 from adrefine.detectors.efficientad.instant import Instant, Student
 from adrefine.detectors.efficientad.settings import Settings
+from adrefine.detectors.photos import Window, open_photos
 from adrefine.errors import UserError
 from adrefine.params import parse
+from adrefine.paths import PIXELS
 
 LOW, DEEP = 3, 4
 
@@ -53,13 +58,13 @@ def test_the_student_is_the_ridge_regression_of_the_standardized_channels() -> N
     """By least squares on rows, with the ridge as further rows; errors whitened by their own covariance."""
     values = drawn(400)
     z = (values - values.mean(axis=0)) / values.std(axis=0)
-    ridge = np.sqrt(instant._RIDGE * len(z)) * np.eye(LOW)
+    ridge = np.sqrt(1e-3 * len(z)) * np.eye(LOW)
     further = np.vstack([z[:, LOW:], np.zeros((LOW, DEEP))])
     weights = np.linalg.lstsq(np.vstack([z[:, :LOW], ridge]), further, rcond=None)[0]
     errors = z[:, LOW:] - z[:, :LOW] @ weights
     covariance = errors.T @ errors / len(errors)
     power = np.trace(covariance) / DEEP
-    inverse = np.linalg.inv(covariance + instant._SHRUNK * power * np.eye(DEEP))
+    inverse = np.linalg.inv(covariance + 0.01 * power * np.eye(DEEP))
     wanted = np.einsum("ni,ij,nj->n", errors, inverse, errors) / DEEP
     student = of_rows(values)
     got = np.square((values - student.mean) @ student.turn).mean(axis=1)
@@ -74,6 +79,37 @@ def test_errors_are_means_over_neighbours_in_rows() -> None:
     assert student.errors(values)[2, 3] == pytest.approx(alone[1:4, 2:5].mean())
     corner = np.pad(alone, 1, mode="edge")[:3, :3].mean()
     assert student.errors(values)[0, 0] == pytest.approx(corner)
+
+
+def test_the_backbone_is_blocks_2_4_and_10_of_lite0_on_a_photo_mirrored_by_32_pixels(good: Images) -> None:
+    photos = open_photos(good.prepared / PIXELS, 64, False, 0.0)
+    path = photos.path(good.ids[0])
+    side = np.pad(photos.pixels(Window(path)).numpy(), ((0, 0), (32, 32), (32, 32)), mode="reflect")
+    with torch.no_grad():
+        low, middle, high = Lite(0, (2, 4, 10)).freeze()(torch.from_numpy(side)[None])
+    low = low[0].unflatten(1, (16, 2)).unflatten(3, (16, 2)).mean(dim=(2, 4))
+    high = F.interpolate(high, 16, mode="bilinear")[0]
+    wanted = torch.cat([low, middle[0], high])[:, 4:12, 4:12].flatten(1).T
+    got = instant.Backbone(good.prepared / PIXELS).of_photo(photos, path)
+    assert got.shape == (64, 24 + 40 + 112)
+    np.testing.assert_allclose(got, wanted.numpy(), rtol=2e-3, atol=2e-3)
+
+
+def test_what_is_usual_at_a_place_is_said_by_the_least_odd_nine_tenths(
+    fitted: Instant, good: Images, striped: Images
+) -> None:
+    """Mean and deviation at each place, both over 3 x 3, a tenth of the mean deviation added; no defect among
+    ten photos changes who they are."""
+    errors = np.sort(np.stack(list(fitted._errors(good))), axis=0)[:9]
+    windows = (np.pad(one, 1, mode="edge") for one in (errors.mean(axis=0), errors.std(axis=0)))
+    mean, spread = (
+        np.lib.stride_tricks.sliding_window_view(one, (3, 3)).mean(axis=(2, 3)) for one in windows
+    )
+    np.testing.assert_allclose(fitted.usual, mean, rtol=1e-6)
+    np.testing.assert_allclose(fitted.spread, spread + 0.1 * spread.mean(), rtol=1e-5)
+    (error,) = fitted._errors(striped.only(striped.ids[11:12]))
+    score = ((error - fitted.usual) / fitted.spread).max()
+    assert fitted.score(striped).image[11] == pytest.approx(score, rel=1e-5)
 
 
 def test_defects_stand_out_and_the_map_says_where(fitted: Instant, striped: Images) -> None:
@@ -167,5 +203,6 @@ def test_settings_of_the_preset() -> None:
     assert not params.chosen_detector.learns_twins
     assert params.efficientad.side == 256
     assert Settings(preset="short").learns_twins
+    assert not Settings(preset="paper").learns_twins  # it draws its own patches of noise
     with pytest.raises(UserError, match=r"efficientad\.tiles` = true needs `efficientad\.teacher` = pdn"):
         parse({"efficientad": {"preset": "instant", "tiles": True}})

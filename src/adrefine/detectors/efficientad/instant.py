@@ -140,12 +140,16 @@ class Instant(Detector):
                 row = np.hstack([np.ones((len(values), 1)), values])
                 self.sums += sign * (row.T @ row)
         self.ids, self.student = wanted, Student.of(self.sums, backbone.low)
+        self.calibrate(images)
+        self.log = [{"photos": float(len(images)), "unexplained": self.student.unexplained}]
+        return self.log
+
+    def calibrate(self, images: Images) -> None:
+        """Take what is usual at each place from `images`; the oddest there have no say."""
         errors = np.sort(np.stack(list(self._errors(images))), axis=0)
         calm = errors[: max(2, round(_CALM * len(errors)))]
         self.usual, spread = _smooth(calm.mean(axis=0)), _smooth(calm.std(axis=0))
         self.spread = spread + _EVEN * spread.mean() + _TINY
-        self.log = [{"photos": float(len(images)), "unexplained": self.student.unexplained}]
-        return self.log
 
     def score(self, images: Images) -> Scores:
         """The largest deviation in each image; positive, see `maps.image_score`."""

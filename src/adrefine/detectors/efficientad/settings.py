@@ -108,7 +108,7 @@ class Settings(DetectorSettings):
 
     @property
     def learns_twins(self) -> bool:
-        return self.teacher == "pdn"
+        return self.teacher == "pdn" and self.patches == "twins"
 
     @property
     def unread(self) -> dict[str, str]:

@@ -58,6 +58,7 @@ class Padim(Detector):
     distance. With `pooled: false` it is the mean of the worst places itself. Nothing is drawn at random.
 
     Attributes:
+        weighed: whether its photos were learned with weights; what they were is not kept.
         asked: further photos that the evidence of the next cold fit shall tell of, as held-out ones.
         found: that evidence; None where there was no reason to gather any.
     """
@@ -67,6 +68,7 @@ class Padim(Detector):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.ids: frozenset[str] = frozenset()
+        self.weighed = False
         self.parts: dict[str, _Part] = {}
         self.log: list[dict[str, float]] = []
         self._models: dict[str, Gaussians] = {}
@@ -75,11 +77,12 @@ class Padim(Detector):
 
     def fit(self, images: Images, *, warm_start: bool = False) -> list[dict[str, float]]:
         """See `Detector.fit`. A warm start adds and removes what differs, exact to rounding; units and
-        weights stay those of the last cold fit, so that scores of rounds compare."""
+        weights stay those of the last cold fit, so that scores of rounds compare. After or with weights a
+        warm start is a cold one."""
         if len(images) < _FEWEST:
             raise UserError(f"PaDiM needs at least {_FEWEST} training images, got {len(images)}")
         store = _store(images)
-        if warm_start and self.parts and not images.weights:
+        if warm_start and self.parts and not images.weights and not self.weighed:
             gone, new = sorted(self.ids - set(images.ids)), sorted(set(images.ids) - self.ids)
             for name, part in self.parts.items():
                 part.sums.remove(_read(store, name)(gone)).add(_read(store, name)(new))
@@ -90,7 +93,7 @@ class Padim(Detector):
             sums = {name: _read(store, name).sums(images.ids, weights, group)[0] for name in names}
             self.parts = {name: _Part(one) for name, one in sums.items()}
             self._take_units(images)
-        self.ids, self._models = frozenset(images.ids), {}
+        self.ids, self.weighed, self._models = frozenset(images.ids), bool(images.weights), {}
         self.log = [
             {"photos": float(len(images)), **{f"weight_{k}": p.weight for k, p in self.parts.items()}}
         ]
@@ -147,7 +150,7 @@ class Padim(Detector):
             for name, part in self.parts_ready().items()
         }
         with atomic_open(folder / _STATE) as file:
-            torch.save({"parts": state, "ids": sorted(self.ids)}, file)
+            torch.save({"parts": state, "ids": sorted(self.ids), "weighed": self.weighed}, file)
         write_json(folder / "settings.json", self.settings.stored())
         write_log(folder, self.log)
 
@@ -157,6 +160,7 @@ class Padim(Detector):
             state = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
             self.parts = {name: _part(content) for name, content in state["parts"].items()}
             self.ids, self._models = frozenset(state["ids"]), {}
+            self.weighed = state.get("weighed", True)  # a model from before does not say
             self.log = read_log(folder)
 
     def parts_ready(self) -> dict[str, _Part]:
