@@ -185,17 +185,21 @@ def report(runs: pd.DataFrame) -> str:
 
 def means(runs: pd.DataFrame) -> list[str]:
     """A table of the detectors that every product has: image AUROC and AU-PRO clean, before and after
-    cleaning, and the seconds of one training; mean over the products."""
-    each = runs.groupby(["detector", "product", "set"])[["auroc", "aupro", "train_s"]].mean()
+    cleaning, and the seconds of one training; mean over the products, and its deviation over the seeds."""
+    each = runs.groupby(["detector", "set", "seed"])[["auroc", "aupro", "train_s"]].mean()
     rows = []
     for detector in DETECTORS:
-        if detector in each.index and each.loc[detector].index.get_level_values(0).nunique() == len(PRODUCTS):
-            mean = each.loc[detector].groupby("set").mean()
+        own = runs[runs["detector"] == detector]
+        if own["product"].nunique() == len(PRODUCTS):
+            of = each.loc[detector]
             parts = [
-                " / ".join(f"{mean.loc[kind, key]:.3f}" for kind in ("clean", "before", "after"))
+                " / ".join(
+                    cell(figure(of.loc[kind, key].to_numpy()), own["seed"].nunique())
+                    for kind in ("clean", "before", "after")
+                )
                 for key in ("auroc", "aupro")
             ]
-            rows.append([NAMES.get(detector, detector), *parts, f"{mean.loc['clean', 'train_s']:.1f}"])
+            rows.append([NAMES.get(detector, detector), *parts, f"{of.loc['clean', 'train_s'].mean():.1f}"])
     heads = [
         "detector",
         *(f"{name}: clean / before / after" for name in ("image AUROC", "AU-PRO")),

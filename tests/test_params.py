@@ -278,8 +278,13 @@ def test_a_cluster_is_local_or_the_address_of_a_scheduler(place):
         ),
         (
             "efficientad",
-            {"preset": "instant", "steps": 50, "coeff_cdo": 2},
-            "`efficientad.steps`, `efficientad.coeff_cdo` have no effect here: set efficientad.preset to",
+            {"preset": "instant", "steps": 50, "gamma": 1, "coeff_cdo": 2},
+            "`efficientad.gamma`, `efficientad.coeff_cdo` have no effect here: set efficientad.preset to",
+        ),
+        (
+            "efficientad",
+            {"finetune_steps": 5},
+            "`efficientad.finetune_steps` has no effect here: set efficientad.steps to 1 or more",
         ),
         (
             "efficientad",
@@ -309,6 +314,7 @@ def test_what_the_chosen_preset_never_reads_is_refused(detector, section, said):
         ("efficientad", {"side": 128, "seed": 3}),
         ("efficientad", {"coeff_ood": 0.0, "steps": None, "p_hard": 0.99}),
         ("efficientad", {"preset": "short", "coeff_ood": 0.5, "steps": 5}),
+        ("efficientad", {"steps": 5, "batch_size": 2, "learning_rate": 0.1, "finetune_steps": 1}),
         ("efficientad", {"teacher": "pdn", "steps": 5}),
         ("mixed", {"fraction": 0.5, "inject": 0.2, "penalty": 1, "seed": 3}),
         ("mixed", {"preset": "paper", "patch": 128, "synthetic": 0.2, "recycle": "removed"}),

@@ -54,8 +54,8 @@ def main() -> None:
 
 def tables() -> tuple[pd.DataFrame, ...]:
     """The rows that the other benchmarks wrote."""
-    names = ("products", "products_differnet", "pointing", "products_weigh", "contamination", "review", "products_all")
-    return tuple(pd.read_csv(RESULTS / f"{name}.csv") for name in names)
+    names = "products products_differnet pointing products_weigh contamination review products_all"
+    return tuple(pd.read_csv(RESULTS / f"{name}.csv") for name in names.split())
 
 
 def report(

@@ -82,6 +82,7 @@ def example_says(folder: Path, photo: Path) -> str:
         ("mixed", "openvino"),
         ("efficientad", "onnx"),
         ("efficientad instant", "onnx"),
+        ("efficientad steps", "openvino"),
         ("glass", "openvino"),
         ("uflow", "onnx"),
     ],
@@ -105,7 +106,7 @@ def test_the_graph_is_the_model_and_the_example_runs_without_adrefine(
     assert said.split()[1] == ("defective" if result.defective else "good")
 
 
-@pytest.mark.parametrize("detector", ["padim", "efficientad instant", "efficientad", "uflow"])
+@pytest.mark.parametrize("detector", ["padim", "efficientad steps", "efficientad", "uflow"])
 def test_a_region_of_interest_is_in_the_graph(detector: str, tmp_path: Path) -> None:
     """To the bit: nothing outside changes the graph's score, and its map there is 0."""
     run = made(detector, region=True)

@@ -39,6 +39,7 @@ TINY: dict[str, dict[str, Any]] = {
     "ddad": {"side": 32, "channels": 8, "levels": [1, 2], "steps": 25, "learning_rate": 2e-3, "start": 50},
     "efficientad": {"preset": "short", "side": 64, "steps": 2, "batch_size": 1},
     "efficientad instant": {"preset": "fast", "side": 64},
+    "efficientad steps": {"preset": "fast", "side": 64, "steps": 10},
     "anomalib": {"args": {"pre_trained": False}, "epochs": 1, "side": 64},
 }
 _PLACES = {"side": 64, "grid": 8, "components": 8}

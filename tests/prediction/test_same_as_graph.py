@@ -26,6 +26,7 @@ from prediction.made import made
         ("ddad", "stretch", False),
         ("efficientad", "stretch", False),
         ("efficientad instant", "stretch", False),
+        ("efficientad steps", "stretch", False),
         ("padim", "part", False),
         ("padim", "letterbox", True),
     ],

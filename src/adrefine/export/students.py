@@ -71,7 +71,8 @@ class Students(nn.Module):
 
 
 class Regression(nn.Module):
-    """`Instant`: what the student cannot tell is one product with a matrix at every position."""
+    """`Instant`: what the student cannot tell is one product with a matrix at every position, less what its
+    network tells, if it has one."""
 
     def __init__(self, detector: Instant, contents: Contents, region: Region | None, maps: bool) -> None:
         super().__init__()
@@ -84,6 +85,9 @@ class Regression(nn.Module):
         self.edge, self.doubled = edge, Resample(of_torch(lambda eye: _smooth(eye, around), around // 2))
         self.register_buffer("turn", torch.from_numpy(student.turn).float())
         self.register_buffer("middle", torch.from_numpy(student.mean @ student.turn).float())
+        self.rest, low = detector.rest, len(student.scale)
+        self.register_buffer("low", torch.from_numpy(student.mean[:low, None, None]).float())
+        self.register_buffer("scale", torch.from_numpy(student.scale[:, None, None]).float())
         self.register_buffer("usual", torch.from_numpy(detector.usual).float())
         self.register_buffer("spread", torch.from_numpy(detector.spread).float())
         self.even = Resample(of_torch(_mean_of_three, self.quarter))
@@ -96,8 +100,12 @@ class Regression(nn.Module):
         low, middle, high = self.net(F.pad(x, (instant.MIRRORED,) * 4, mode="reflect"))
         seen = torch.cat([F.avg_pool2d(low, 2), middle, self.doubled(high)], dim=1)
         inner = slice(self.edge, self.edge + self.quarter)
-        values = seen[0, :, inner, inner].flatten(1).T
-        white = values @ self.get_buffer("turn") - self.get_buffer("middle")
+        maps = seen[0, :, inner, inner]
+        white = maps.flatten(1).T @ self.get_buffer("turn") - self.get_buffer("middle")
+        if self.rest is not None:
+            scale = self.get_buffer("scale")
+            told = self.rest(((maps[: len(scale)] - self.get_buffer("low")) / scale)[None])[0]
+            white = (white - told.flatten(1).T) @ self.rest.white.T
         errors = self.even(white.square().mean(dim=1).view(1, 1, self.quarter, self.quarter))[0, 0]
         away = (errors - self.get_buffer("usual")) / self.get_buffer("spread")
         away = self.within(away[None])[0]
@@ -146,5 +154,5 @@ def _smooth(eye: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _mean_of_three(eye: torch.Tensor) -> torch.Tensor:
-    """As `instant._smooth`, of columns alone."""
+    """As `student.smooth`, of columns alone."""
     return F.avg_pool2d(F.pad(eye, (0, 0, 1, 1), mode="replicate"), (3, 1), stride=1)

@@ -13,8 +13,9 @@ from adrefine.areas.region import Region
 from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import instant
-from adrefine.detectors.efficientad.instant import Instant, Student
+from adrefine.detectors.efficientad.instant import Instant
 from adrefine.detectors.efficientad.settings import Settings
+from adrefine.detectors.efficientad.student import Student, smooth
 from adrefine.detectors.photos import Window, open_photos
 from adrefine.errors import UserError
 from adrefine.params import parse
@@ -23,8 +24,8 @@ from adrefine.paths import PIXELS
 LOW, DEEP = 3, 4
 
 
-def untrained() -> Instant:
-    detector = Settings(preset="instant", side=64).create()
+def untrained(**changes: int) -> Instant:
+    detector = Settings(preset="instant", side=64, **changes).create()
     assert isinstance(detector, Instant)
     return detector
 
@@ -37,6 +38,14 @@ def good(striped: Images) -> Images:
 @pytest.fixture(scope="module")
 def fitted(good: Images) -> Instant:
     detector = untrained()
+    detector.fit(good)
+    return detector
+
+
+@pytest.fixture(scope="module")
+def learned(good: Images) -> Instant:
+    """With a network."""
+    detector = untrained(steps=60)
     detector.fit(good)
     return detector
 
@@ -67,18 +76,15 @@ def test_the_student_is_the_ridge_regression_of_the_standardized_channels() -> N
     inverse = np.linalg.inv(covariance + 0.01 * power * np.eye(DEEP))
     wanted = np.einsum("ni,ij,nj->n", errors, inverse, errors) / DEEP
     student = of_rows(values)
-    got = np.square((values - student.mean) @ student.turn).mean(axis=1)
+    got = np.square(student.white(values)).mean(axis=1)
     np.testing.assert_allclose(got, wanted, rtol=1e-6)
     assert student.unexplained == pytest.approx(power)
 
 
 def test_errors_are_means_over_neighbours_in_rows() -> None:
-    values = drawn(25)
-    student = of_rows(drawn(400))
-    alone = np.square((values - student.mean) @ student.turn).mean(axis=1).reshape(5, 5)
-    assert student.errors(values)[2, 3] == pytest.approx(alone[1:4, 2:5].mean())
-    corner = np.pad(alone, 1, mode="edge")[:3, :3].mean()
-    assert student.errors(values)[0, 0] == pytest.approx(corner)
+    values = np.random.default_rng(5).random((5, 5))
+    assert smooth(values)[2, 3] == pytest.approx(values[1:4, 2:5].mean())
+    assert smooth(values)[0, 0] == pytest.approx(np.pad(values, 1, mode="edge")[:3, :3].mean())
 
 
 def test_the_backbone_is_blocks_2_4_and_10_of_lite0_on_a_photo_mirrored_by_32_pixels(good: Images) -> None:
@@ -93,6 +99,83 @@ def test_the_backbone_is_blocks_2_4_and_10_of_lite0_on_a_photo_mirrored_by_32_pi
     got = instant.Backbone(good.prepared / PIXELS).of_photo(photos, path)
     assert got.shape == (64, 24 + 40 + 112)
     np.testing.assert_allclose(got, wanted.numpy(), rtol=2e-3, atol=2e-3)
+
+
+def test_with_steps_a_network_learns_what_the_matrix_leaves(
+    learned: Instant, fitted: Instant, good: Images
+) -> None:
+    """It leaves less than the matrix; what is left is whitened by its own covariance, over 3 x 3."""
+    assert learned.rest is not None
+    assert fitted.rest is None
+    matrix = np.concatenate(list(fitted._whitened(good)))
+    power = np.square(matrix).mean()
+    assert learned.log[0]["left"] < 0.97 * power
+    values = next(learned._values(good.prepared, good.ids[:1]))
+    student, net = learned.student, learned.rest.net
+    assert student is not None
+    low = (values[:, :24] - values_mean(learned)[:24]) / student.scale
+    with torch.no_grad():
+        told = net(torch.from_numpy(low.T.reshape(1, 24, 8, 8)).float())[0].flatten(1).T.double().numpy()
+    left = student.white(values) - told
+    everything = np.concatenate([left_of(learned, good, name) for name in good.ids])
+    covariance = everything.T @ everything / len(everything)
+    lower = np.linalg.cholesky(covariance + 0.01 * np.trace(covariance) / 152 * np.eye(152))
+    square = np.square(np.linalg.solve(lower, left.T)).mean(axis=0).reshape(8, 8)
+    (error,) = learned._errors(good.only(good.ids[:1]))
+    np.testing.assert_allclose(error, smooth(square), rtol=1e-3)
+
+
+def values_mean(detector: Instant) -> np.ndarray:
+    """Means of the channels over all photos and positions."""
+    return detector.sums[0, 1:] / detector.sums[0, 0]
+
+
+def left_of(detector: Instant, images: Images, name: str) -> np.ndarray:
+    """What matrix and network leave of a photo, not whitened."""
+    plain = detector.clone()
+    assert plain.rest is not None
+    plain.rest.plain()
+    return next(plain._whitened(images.only([name])))
+
+
+def test_steps_go_on_from_the_last_fit_and_start_afresh_when_cold(learned: Instant, good: Images) -> None:
+    warm, cold = learned.clone(), learned.clone()
+    warm.fit(good.only(good.ids[:9]), warm_start=True)
+    cold.fit(good)
+    first = [one.rest.net[0].weight for one in (learned, warm, cold) if one.rest]
+    assert torch.equal(first[0], first[2])
+    assert 0 < (first[1] - first[0]).norm() < 0.2 * first[0].norm()
+    np.testing.assert_array_equal(cold.score(good).image, learned.score(good).image)
+
+
+def test_with_steps_defects_stand_out_and_files_are_the_same(
+    learned: Instant, good: Images, striped: Images, tmp_path: Path
+) -> None:
+    scores = learned.score(striped).image
+    assert scores[10:].min() > 3 * scores[:10].max()
+    again = untrained(steps=60)
+    again.fit(good)
+    again.save(tmp_path / "again")
+    learned.save(tmp_path / "first")
+    for file in (tmp_path / "first").iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+    loaded = untrained()
+    loaded.load(tmp_path / "first")
+    np.testing.assert_array_equal(loaded.score(striped).image, scores)
+    fewer = good.only(good.ids[:8])
+    loaded.fit(fewer, warm_start=True)
+    again.fit(fewer, warm_start=True)
+    np.testing.assert_array_equal(loaded.score(striped).image, again.score(striped).image)
+
+
+def test_a_model_from_before_is_read(fitted: Instant, striped: Images, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    state = torch.load(tmp_path / "efficientad.pt", weights_only=True)
+    del state["scale"]
+    torch.save(state, tmp_path / "efficientad.pt")
+    loaded = untrained()
+    loaded.load(tmp_path)
+    np.testing.assert_array_equal(loaded.score(striped).image, fitted.score(striped).image)
 
 
 def test_what_is_usual_at_a_place_is_said_by_the_least_odd_nine_tenths(
@@ -204,5 +287,9 @@ def test_settings_of_the_preset() -> None:
     assert params.efficientad.side == 256
     assert Settings(preset="short").learns_twins
     assert not Settings(preset="paper").learns_twins  # it draws its own patches of noise
+    with pytest.raises(UserError, match=r"teacher` = pdn needs `efficientad\.steps` of 1 or more"):
+        parse({"efficientad": {"preset": "instant", "teacher": "pdn"}})
+    assert "batch_size" in Settings(preset="instant").unread
+    assert "batch_size" not in Settings(preset="instant", steps=5).unread
     with pytest.raises(UserError, match=r"efficientad\.tiles` = true needs `efficientad\.teacher` = pdn"):
         parse({"efficientad": {"preset": "instant", "tiles": True}})

@@ -1,9 +1,9 @@
-"""EfficientAD in closed form: a linear student of a backbone's deep layers, fitted in seconds.
+"""EfficientAD without a teacher of its own: a student of a backbone's deep layers, fitted in seconds.
 
-The teacher is EfficientNet-Lite0 at strides 8 and 16, as it is. The student sees what its first block sees,
-and tells the deep layers from that by a ridge regression: the squared error of EAD eq. 4.3 has its minimum
-there, and no step is trained. A defect breaks what ties both. Ours, no document: the regression, whitened
-errors, and a scale of its own for each place (docs/methods.md 5).
+The teacher is EfficientNet-Lite0 at strides 8 and 16, as it is. The student (`student.py`) sees what its
+first block sees, and tells the deep layers from that: by a ridge regression, the minimum of the squared error
+of EAD eq. 4.3, and with `steps` by a small network that learns the rest. A defect breaks what ties both.
+Ours, no document: the regression, whitened errors, and a scale of its own for each place (docs/methods.md 5).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
 from adrefine.detectors.efficientad.maps import image_score, resized, within
 from adrefine.detectors.efficientad.settings import Settings
+from adrefine.detectors.efficientad.student import Rest, Student, smooth, squares
 from adrefine.detectors.photos import Kept, Photos, Window, open_photos, size_of
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, read_json, write_json
@@ -31,16 +32,16 @@ from adrefine.params import Runtime
 from adrefine.paths import PIXELS
 from adrefine.runtime import hardware
 from adrefine.runtime.opened import opened
+from adrefine.runtime.seeds import derived_seed, seed_everything
 from adrefine.runtime.threads import in_order, workers
 
 LAYERS = (2, 4, 10)  # blocks of EfficientNet-Lite0 at strides 4, 8 and 16; the first is the student's
 STRIDE = 8  # pixels between two positions
 MIRRORED = 32  # pixels around a photo: its edge sees no zeros
-_RIDGE = 1e-3  # added to the student's correlations
-_SHRUNK = 1e-2  # share of the mean variance that is added to each direction of the error
 _CALM = 0.9  # share of the photos, the least odd at each place, that say what is usual there
 _EVEN = 0.1  # share of the mean deviation that is added to that of each place
 _TINY = 1e-9
+_WARM = 0.1  # of the rate, in a warm fit
 _STATE = "efficientad.pt"
 
 
@@ -76,45 +77,13 @@ class Backbone:
         return torch.cat(maps, dim=1)[0, :, edge:-edge, edge:-edge].flatten(1).T.half().contiguous().cpu()
 
 
-@dataclass(frozen=True)
-class Student:
-    """What it learned of d = low + deep channels.
-
-    Attributes:
-        mean: (d,). turn: (d, deep), of what a position says to the student's whitened error there.
-        unexplained: share of the deep layers' variance that the student cannot tell.
-    """
-
-    mean: np.ndarray
-    turn: np.ndarray
-    unexplained: float
-
-    @classmethod
-    def of(cls, sums: np.ndarray, low: int) -> Student:
-        """The minimum of the squared error, with a ridge, from `sums` (1 + d, 1 + d) of (1, x)(1, x)ᵀ."""
-        mean = sums[0, 1:] / sums[0, 0]
-        covariance = sums[1:, 1:] / sums[0, 0] - np.outer(mean, mean)
-        scale = np.sqrt(np.maximum(np.diag(covariance), 1e-6))
-        covariance /= np.outer(scale, scale)
-        seen, told, both = covariance[:low, :low], covariance[low:, low:], covariance[:low, low:]
-        weights = np.linalg.solve(seen + _RIDGE * np.eye(low), both)
-        error = told - weights.T @ both - both.T @ weights + weights.T @ seen @ weights
-        power = float(np.trace(error)) / len(error)
-        lower = np.linalg.cholesky(error + (_SHRUNK * power + _TINY) * np.eye(len(error)))
-        turn = np.vstack([-weights, np.eye(len(error))]) / scale[:, None]
-        return cls(mean, np.linalg.solve(lower, turn.T).T, power)
-
-    def errors(self, values: np.ndarray) -> np.ndarray:
-        """(side, side) mean square of the whitened error at each of side² positions, over 3 x 3 of them."""
-        whitened = np.square((values - self.mean) @ self.turn).mean(axis=1)
-        side = round(len(values) ** 0.5)
-        return _smooth(whitened.reshape(side, side))
-
-
 class Instant(Detector):
     """Deviations of a linear student's error from what is usual at each place; the score is the largest.
 
-    Photos enter and leave the sums exactly, so that a warm fit is the cold one to rounding.
+    Photos enter and leave the sums exactly, so that without `steps` a warm fit is the cold one to rounding.
+
+    Attributes:
+        rest: what a network tells of what the student leaves; None without `steps`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -123,6 +92,7 @@ class Instant(Detector):
         self.sums = np.zeros((0, 0))
         self.digest = ""  # of the backbone's weights
         self.student: Student | None = None
+        self.rest: Rest | None = None
         self.usual = self.spread = np.zeros((0, 0))  # of the errors, at each place
         self.log: list[dict[str, float]] = []
 
@@ -140,16 +110,45 @@ class Instant(Detector):
                 row = np.hstack([np.ones((len(values), 1)), values])
                 self.sums += sign * (row.T @ row)
         self.ids, self.student = wanted, Student.of(self.sums, backbone.low)
-        self.calibrate(images)
         self.log = [{"photos": float(len(images)), "unexplained": self.student.unexplained}]
+        if self.settings.steps:
+            self._learn_rest(images, fresh=not (warm_start and self.rest))
+        self.calibrate(images)
         return self.log
 
     def calibrate(self, images: Images) -> None:
         """Take what is usual at each place from `images`; the oddest there have no say."""
         errors = np.sort(np.stack(list(self._errors(images))), axis=0)
         calm = errors[: max(2, round(_CALM * len(errors)))]
-        self.usual, spread = _smooth(calm.mean(axis=0)), _smooth(calm.std(axis=0))
+        self.usual, spread = smooth(calm.mean(axis=0)), smooth(calm.std(axis=0))
         self.spread = spread + _EVEN * spread.mean() + _TINY
+
+    def _learn_rest(self, images: Images, fresh: bool) -> None:
+        """A network in steps, of batches of whole photos; then the covariance of what it leaves."""
+        s, photos, backbone = self.settings, self._photos(images.prepared), _backbone(images.prepared)
+        if fresh or self.rest is None:
+            seed_everything(s.seed)
+            self.rest = Rest(backbone.low, backbone.deep)
+        device, student, ids = hardware.device(), self._ready(), sorted(images.ids)
+        order = np.random.default_rng(derived_seed("efficientad rest", s.seed, fresh))
+
+        def batch(_: int) -> tuple[torch.Tensor, torch.Tensor]:
+            chosen = order.choice(len(ids), min(s.batch_size, len(ids)), replace=False)
+            values = [backbone.of_photo(photos, photos.path(ids[number])) for number in chosen]
+            seen, left = (
+                np.stack([squares(of(one)) for one in values]) for of in (student.seen, student.white)
+            )
+            return torch.from_numpy(seen).to(device), torch.from_numpy(left).to(device)
+
+        steps, rate = (s.steps, s.learning_rate) if fresh else (s.finetune_steps, _WARM * s.learning_rate)
+        with hardware.one_core_each():
+            self.rest.to(device).learn(batch, steps, rate)
+        second = np.zeros((backbone.deep, backbone.deep))
+        self.rest.plain()
+        for error in self._whitened(images):
+            second += error.T @ error / len(error)
+        self.rest.whiten(second / len(ids))
+        self.log[0]["left"] = float(np.trace(second)) / len(ids) / backbone.deep
 
     def score(self, images: Images) -> Scores:
         """The largest deviation in each image; positive, see `maps.image_score`."""
@@ -169,10 +168,13 @@ class Instant(Detector):
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         student = self._ready()
-        arrays = {"sums": self.sums, "mean": student.mean, "turn": student.turn}
+        arrays = {"sums": self.sums, "mean": student.mean, "turn": student.turn, "scale": student.scale}
         arrays |= {"usual": self.usual, "spread": self.spread}
         state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
-        told = {"ids": sorted(self.ids), "unexplained": student.unexplained, "backbone": self.digest}
+        told: dict[str, Any] = {"ids": sorted(self.ids), "unexplained": student.unexplained}
+        told |= {"backbone": self.digest}
+        if self.rest is not None:
+            told["rest"] = {name: value.cpu() for name, value in self.rest.state_dict().items()}
         with atomic_open(folder / _STATE) as file:
             torch.save({**state, **told}, file)
         write_json(folder / "settings.json", self.settings.stored())
@@ -184,7 +186,14 @@ class Instant(Detector):
             state = torch.load(folder / _STATE, map_location="cpu", weights_only=True)
             arrays = ("sums", "mean", "turn", "usual", "spread")
             self.sums, mean, turn, self.usual, self.spread = (state[name].numpy() for name in arrays)
-            self.student = Student(mean, turn, state["unexplained"])
+            low = len(mean) - turn.shape[1]
+            scale = state["scale"].numpy() if "scale" in state else np.ones(low)  # of a model from before
+            self.student = Student(mean, turn, scale, state["unexplained"])
+            self.rest = None
+            if "rest" in state:
+                self.rest = Rest(low, turn.shape[1])
+                self.rest.load_state_dict(state["rest"])
+                self.rest.to(hardware.device())
             self.ids, self.digest = frozenset(state["ids"]), state["backbone"]
             self.log = read_log(folder)
 
@@ -222,10 +231,19 @@ class Instant(Detector):
         return open_photos(prepared / PIXELS, self.settings.side, False, 0.0)
 
     def _errors(self, images: Images) -> Iterator[np.ndarray]:
+        """(side, side) mean square of the whitened error at each position, over 3 x 3 of them."""
+        for error in self._whitened(images):
+            square = np.square(error).mean(axis=1)
+            side = round(len(square) ** 0.5)
+            yield smooth(square.reshape(side, side))
+
+    def _whitened(self, images: Images) -> Iterator[np.ndarray]:
+        """(positions, deep) what the student and the network cannot tell of each image."""
         student = self._ready()
         with hardware.one_core_each():
             for values in self._values(images.prepared, images.ids):
-                yield student.errors(values)
+                error = student.white(values)
+                yield error if self.rest is None else self.rest.left(squares(student.seen(values)), error)
 
     def _deviations(self, images: Images) -> Iterator[np.ndarray]:
         """(side, side) of each image; outside the region of interest the lowest inside."""
@@ -249,9 +267,3 @@ def _digest(net: Frozen) -> str:
     for values in net.state_dict().values():
         digest.update(values.contiguous().numpy())
     return digest.hexdigest()
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """Mean of (h, w) over 3 x 3, the edge repeated."""
-    padded = F.pad(torch.from_numpy(values)[None, None], (1, 1, 1, 1), mode="replicate")
-    return F.avg_pool2d(padded, 3, stride=1)[0, 0].numpy()

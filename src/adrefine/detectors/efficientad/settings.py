@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from adrefine.detectors.base import DetectorSettings
 from adrefine.paths import PIXELS
-from adrefine.sections import FROM_PRESET, AtLeastOne, NotNegative, Positive, Share, UnderOne
+from adrefine.sections import FROM_PRESET, AtLeastOne, Count, NotNegative, Positive, Share, UnderOne
 
 if TYPE_CHECKING:
     from adrefine.detectors.efficientad.detector import EfficientAD
@@ -29,7 +29,14 @@ _SHORT: dict[str, Any] = {
     "ring": True,
     "patches": "twins",
 }
-_CLOSED = _SHORT | {"teacher": "backbone", "side": 256}
+_CLOSED = _SHORT | {
+    "teacher": "backbone",
+    "side": 256,
+    "steps": 0,
+    "batch_size": 8,
+    "learning_rate": 3e-3,
+    "finetune_steps": 30,
+}
 
 
 class Settings(DetectorSettings):
@@ -37,8 +44,8 @@ class Settings(DetectorSettings):
 
     `paper`: the document's; steps, rate and batch, which it does not name, are the original EfficientAD's.
     `short`: a CPU trains it in minutes; half the size, few steps of a higher rate, low layers that need not
-    be learned. `fast`, also called `instant`: no network is trained; `instant.py` has what is learned
-    instead, and of the other keys only `side` counts.
+    be learned. `fast`, also called `instant`: no network is trained, unless `steps` is over 0; `instant.py`
+    has what is learned instead, and of the other keys only `side` and those of the steps count.
     """
 
     PRESETS: ClassVar = {
@@ -69,7 +76,7 @@ class Settings(DetectorSettings):
     tiles: bool = False
     overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
     init: Literal["teacher", "scratch"] = FROM_PRESET
-    steps: AtLeastOne = FROM_PRESET
+    steps: Count = FROM_PRESET
     batch_size: AtLeastOne = FROM_PRESET
     learning_rate: Positive = FROM_PRESET
     decay: Share = FROM_PRESET
@@ -101,6 +108,15 @@ class Settings(DetectorSettings):
         return self
 
     @model_validator(mode="after")
+    def _networks_learn(self) -> Settings:
+        if self.teacher == "pdn" and not self.steps:
+            raise ValueError(
+                "`efficientad.teacher` = pdn needs `efficientad.steps` of 1 or more: set them, or "
+                "`efficientad.preset` to short or paper"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _whole_photos(self) -> Settings:
         if self.tiles and self.teacher == "backbone":
             raise ValueError("`efficientad.tiles` = true needs `efficientad.teacher` = pdn")
@@ -112,13 +128,15 @@ class Settings(DetectorSettings):
 
     @property
     def unread(self) -> dict[str, str]:
-        """The closed form reads nothing of a training but its side."""
+        """The closed form reads nothing of a training but its side; with steps, what they need."""
         if self.teacher == "pdn":
             return {}
-        counts = {*self.CHOOSING, "side", "seed"}
+        of_steps = {"batch_size", "learning_rate", "finetune_steps"}
+        counts = {*self.CHOOSING, "side", "seed", "steps"} | (of_steps if self.steps else set())
         closed = self.preset in ("fast", "instant")
         reads = "efficientad.preset to short or paper" if closed else "efficientad.teacher to pdn"
-        return {key: reads for key in type(self).model_fields if key not in counts}
+        needs = {key: "efficientad.steps to 1 or more" for key in of_steps - counts}
+        return {key: reads for key in type(self).model_fields if key not in counts} | needs
 
     @property
     def backbone(self) -> str | None:
