@@ -243,12 +243,17 @@ def report(done: pd.DataFrame) -> str:
         order = [(training, name) for training in TRAININGS for name in rows["map"].unique()]
         groups = dict(list(rows.groupby(["training", "map"])))
         cells = [
-            [*key, *(cell(figure(groups[key][column].to_numpy()), len(groups[key])) for column in FIGURES)]
+            [*key, *(_cell(groups[key][column].dropna().to_numpy()) for column in FIGURES)]
             for key in order
             if key in groups
         ]
         lines += markdown(["training", "map", *FIGURES.values()], cells)
     return "\n".join(lines)
+
+
+def _cell(values: np.ndarray) -> str:
+    """Of the seeds that have the figure."""
+    return cell(figure(values), len(values)) if len(values) else ""
 
 
 def latency(side: int, repeats: int = 30) -> dict[str, Any]:
