@@ -138,9 +138,15 @@ def left_of(detector: Instant, images: Images, name: str) -> np.ndarray:
     return next(plain._whitened(images.only([name])))
 
 
-def test_steps_go_on_from_the_last_fit_and_start_afresh_when_cold(learned: Instant, good: Images) -> None:
+def test_steps_go_on_from_the_last_cold_fit_and_start_afresh_when_cold(
+    learned: Instant, good: Images
+) -> None:
     warm, cold = learned.clone(), learned.clone()
+    warm.fit(good, warm_start=True)
     warm.fit(good.only(good.ids[:9]), warm_start=True)
+    once = learned.clone()
+    once.fit(good.only(good.ids[:9]), warm_start=True)
+    np.testing.assert_array_equal(warm.score(good).image, once.score(good).image)
     cold.fit(good)
     first = [one.rest.net[0].weight for one in (learned, warm, cold) if one.rest]
     assert torch.equal(first[0], first[2])

@@ -84,6 +84,7 @@ class Instant(Detector):
 
     Attributes:
         rest: what a network tells of what the student leaves; None without `steps`.
+        cold: the network that the last cold fit ended with: warm fits go on from there, and do not pile up.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -93,6 +94,7 @@ class Instant(Detector):
         self.digest = ""  # of the backbone's weights
         self.student: Student | None = None
         self.rest: Rest | None = None
+        self.cold: Rest | None = None
         self.usual = self.spread = np.zeros((0, 0))  # of the errors, at each place
         self.log: list[dict[str, float]] = []
 
@@ -112,7 +114,7 @@ class Instant(Detector):
         self.ids, self.student = wanted, Student.of(self.sums, backbone.low)
         self.log = [{"photos": float(len(images)), "unexplained": self.student.unexplained}]
         if self.settings.steps:
-            self._learn_rest(images, fresh=not (warm_start and self.rest))
+            self._learn_rest(images, fresh=not (warm_start and self.cold))
         self.calibrate(images)
         return self.log
 
@@ -126,9 +128,11 @@ class Instant(Detector):
     def _learn_rest(self, images: Images, fresh: bool) -> None:
         """A network in steps, of batches of whole photos; then the covariance of what it leaves."""
         s, photos, backbone = self.settings, self._photos(images.prepared), _backbone(images.prepared)
-        if fresh or self.rest is None:
+        if fresh or self.cold is None:
             seed_everything(s.seed)
             self.rest = Rest(backbone.low, backbone.deep)
+        else:
+            self.rest = copy.deepcopy(self.cold)
         device, student, ids = hardware.device(), self._ready(), sorted(images.ids)
         order = np.random.default_rng(derived_seed("efficientad rest", s.seed, fresh))
 
@@ -148,6 +152,8 @@ class Instant(Detector):
         for error in self._whitened(images):
             second += error.T @ error / len(error)
         self.rest.whiten(second / len(ids))
+        if fresh:
+            self.cold = copy.deepcopy(self.rest)
         self.log[0]["left"] = float(np.trace(second)) / len(ids) / backbone.deep
 
     def score(self, images: Images) -> Scores:
@@ -189,11 +195,11 @@ class Instant(Detector):
             low = len(mean) - turn.shape[1]
             scale = state["scale"].numpy() if "scale" in state else np.ones(low)  # of a model from before
             self.student = Student(mean, turn, scale, state["unexplained"])
-            self.rest = None
+            self.rest = self.cold = None
             if "rest" in state:
                 self.rest = Rest(low, turn.shape[1])
                 self.rest.load_state_dict(state["rest"])
-                self.rest.to(hardware.device())
+                self.cold = copy.deepcopy(self.rest.to(hardware.device()))
             self.ids, self.digest = frozenset(state["ids"]), state["backbone"]
             self.log = read_log(folder)
 
