@@ -140,18 +140,17 @@ def case(data: Path, product: str, level: float, seed: int, variants: list[str])
     test, held = noisy[noisy["in_test"] == 1], manifest.of_split(noisy, "val")
     images, held_out = Images(ids, inputs), Images(tuple(held["image_id"]), inputs)
     with hardware.one_core_each():
-        models: dict[int, tuple[Instant, float]] = {}
+        models: dict[Any, tuple[Instant, float]] = {}  # variants that differ in what is usual share one
         for name in variants:
             variant = VARIANTS[name]
+            of_student = (variant.steps, *(one for one in variant.constants.items() if one[0] in _OF_STUDENT))
             with constants(variant.constants):
-                if variant.constants.keys() & _OF_STUDENT or variant.steps not in models:
+                if of_student not in models:
                     start = time.process_time()
                     model = Instant(Settings(preset="instant", steps=variant.steps, seed=seed))
                     model.fit(images)
-                    models[variant.steps] = model, time.process_time() - start
-                model, seconds = models[variant.steps]
-                if variant.constants.keys() & _OF_STUDENT:
-                    del models[variant.steps]
+                    models[of_student] = model, time.process_time() - start
+                model, seconds = models[of_student]
                 say_usual(model, variant, images, held_out)
                 scores = model.score(Images(tuple(test["image_id"]), inputs)).image
                 yield {
@@ -178,22 +177,11 @@ def constants(values: Mapping[str, float]) -> Iterator[None]:
 def say_usual(model: Instant, variant: Variant, images: Images, held: Images) -> None:
     """What is usual at each place, as the variant has it."""
     if variant.out_of_fold:
-        take(model, calmest(out_of_fold(model, images)))
+        model.take_usual(instant.calmest(out_of_fold(model, images)))
     elif variant.usual:
-        take(model, variant.usual(np.stack(list(model._errors(images)))))
+        model.take_usual(variant.usual(np.stack(list(model._errors(images)))))
     else:
         model.calibrate(held if variant.held else images)
-
-
-def take(model: Instant, errors: Errors) -> None:
-    """What is usual at each place, from all of `errors`."""
-    model.usual, spread = student.smooth(errors.mean(axis=0)), student.smooth(errors.std(axis=0))
-    model.spread = spread + instant._EVEN * spread.mean() + instant._TINY
-
-
-def calmest(errors: Errors) -> Errors:
-    """Those that `Instant.calibrate` takes."""
-    return np.sort(errors, axis=0)[: max(2, round(instant._CALM * len(errors)))]
 
 
 def out_of_fold(model: Instant, images: Images) -> Errors:

@@ -107,7 +107,7 @@ def test_with_steps_a_network_learns_what_the_matrix_leaves(
     """It leaves less than the matrix; what is left is whitened by its own covariance, over 3 x 3."""
     assert learned.rest is not None
     assert fitted.rest is None
-    matrix = np.concatenate(list(fitted._whitened(good)))
+    matrix = np.concatenate(list(fitted._left(good)))
     power = np.square(matrix).mean()
     assert learned.log[0]["left"] < 0.97 * power
     values = next(learned._values(good.prepared, good.ids[:1]))
@@ -132,10 +132,7 @@ def values_mean(detector: Instant) -> np.ndarray:
 
 def left_of(detector: Instant, images: Images, name: str) -> np.ndarray:
     """What matrix and network leave of a photo, not whitened."""
-    plain = detector.clone()
-    assert plain.rest is not None
-    plain.rest.plain()
-    return next(plain._whitened(images.only([name])))
+    return next(detector._left(images.only([name])))
 
 
 def test_steps_go_on_from_the_last_cold_fit_and_start_afresh_when_cold(

@@ -120,9 +120,11 @@ class Instant(Detector):
 
     def calibrate(self, images: Images) -> None:
         """Take what is usual at each place from `images`; the oddest there have no say."""
-        errors = np.sort(np.stack(list(self._errors(images))), axis=0)
-        calm = errors[: max(2, round(_CALM * len(errors)))]
-        self.usual, spread = smooth(calm.mean(axis=0)), smooth(calm.std(axis=0))
+        self.take_usual(calmest(np.stack(list(self._errors(images)))))
+
+    def take_usual(self, errors: np.ndarray) -> None:
+        """Take what is usual at each place from `errors` (n, side, side), of all of them."""
+        self.usual, spread = smooth(errors.mean(axis=0)), smooth(errors.std(axis=0))
         self.spread = spread + _EVEN * spread.mean() + _TINY
 
     def _learn_rest(self, images: Images, fresh: bool) -> None:
@@ -148,8 +150,7 @@ class Instant(Detector):
         with hardware.one_core_each():
             self.rest.to(device).learn(batch, steps, rate)
         second = np.zeros((backbone.deep, backbone.deep))
-        self.rest.plain()
-        for error in self._whitened(images):
+        for error in self._left(images):
             second += error.T @ error / len(error)
         self.rest.whiten(second / len(ids))
         if fresh:
@@ -238,13 +239,14 @@ class Instant(Detector):
 
     def _errors(self, images: Images) -> Iterator[np.ndarray]:
         """(side, side) mean square of the whitened error at each position, over 3 x 3 of them."""
-        for error in self._whitened(images):
-            square = np.square(error).mean(axis=1)
+        for error in self._left(images):
+            white = error if self.rest is None else self.rest.whitened(error)
+            square = np.square(white).mean(axis=1)
             side = round(len(square) ** 0.5)
             yield smooth(square.reshape(side, side))
 
-    def _whitened(self, images: Images) -> Iterator[np.ndarray]:
-        """(positions, deep) what the student and the network cannot tell of each image."""
+    def _left(self, images: Images) -> Iterator[np.ndarray]:
+        """(positions, deep) what the network leaves of the whitened error of the student, of each image."""
         student = self._ready()
         with hardware.one_core_each():
             for values in self._values(images.prepared, images.ids):
@@ -257,6 +259,11 @@ class Instant(Detector):
         for errors in self._errors(images):
             deviations = ((errors - self.usual) / self.spread).astype(np.float32)
             yield deviations if region is None else within(deviations[None], region)[0]
+
+
+def calmest(errors: np.ndarray) -> np.ndarray:
+    """Of `errors` (n, side, side) at each place all but the largest."""
+    return np.sort(errors, axis=0)[: max(2, round(_CALM * len(errors)))]
 
 
 def _backbone(prepared: Path) -> Backbone:

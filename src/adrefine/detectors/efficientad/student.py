@@ -20,8 +20,8 @@ _RIDGE = 1e-3  # added to the student's correlations
 _SHRUNK = 1e-2  # share of the mean variance that is added to each direction of the error
 _TINY = 1e-9
 WIDTH = 96  # channels inside the network
-_SLOWEST = 0.04  # the rate's share in the first step; it rises for the first third of the steps
-_RISES = 0.3
+_SLOWEST = 0.04  # the rate's share in the first step
+_RISES = 0.3  # share of the steps in which the rate rises
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,8 @@ class Student:
         weights = np.linalg.solve(seen + _RIDGE * np.eye(low), both)
         error = told - weights.T @ both - both.T @ weights + weights.T @ seen @ weights
         power = float(np.trace(error)) / len(error)
-        lower = np.linalg.cholesky(error + (_SHRUNK * power + _TINY) * np.eye(len(error)))
         turn = np.vstack([-weights, np.eye(len(error))]) / scale[:, None]
-        return cls(mean, np.linalg.solve(lower, turn.T).T, scale[:low], power)
+        return cls(mean, np.linalg.solve(_lower(error), turn.T).T, scale[:low], power)
 
     def white(self, values: np.ndarray) -> np.ndarray:
         """(positions, deep) whitened error of `values` (positions, d)."""
@@ -110,19 +109,23 @@ class Rest(nn.Module):
 
     @torch.no_grad()
     def left(self, seen: np.ndarray, error: np.ndarray) -> np.ndarray:
-        """(positions, deep) whitened: what is left of the matrix's `error` at what is `seen` (low, h, w)."""
+        """(positions, deep) what is left of the matrix's `error` at what is `seen` (low, h, w)."""
         told = self.net(torch.from_numpy(seen)[None].to(self.white.device))[0].flatten(1).T
-        return (error - told.double().cpu().numpy()) @ self.white.double().cpu().numpy().T
+        return error - told.double().cpu().numpy()
 
-    def plain(self) -> None:
-        """Whiten nothing."""
-        self.white.copy_(torch.eye(len(self.white)))
+    def whitened(self, left: np.ndarray) -> np.ndarray:
+        """(positions, deep) what is `left`, whitened."""
+        return left @ self.white.double().cpu().numpy().T
 
     def whiten(self, second: np.ndarray) -> None:
         """Take `white` from the mean `second` (deep, deep) of e eᵀ over the training photos' errors."""
-        power = float(np.trace(second)) / len(second)
-        lower = np.linalg.cholesky(second + (_SHRUNK * power + _TINY) * np.eye(len(second)))
-        self.white.copy_(torch.from_numpy(np.linalg.inv(lower)))
+        self.white.copy_(torch.from_numpy(np.linalg.inv(_lower(second))))
+
+
+def _lower(covariance: np.ndarray) -> np.ndarray:
+    """Cholesky factor of `covariance` (deep, deep), a share of its mean variance added to each direction."""
+    power = float(np.trace(covariance)) / len(covariance)
+    return np.linalg.cholesky(covariance + (_SHRUNK * power + _TINY) * np.eye(len(covariance)))
 
 
 def squares(values: np.ndarray) -> np.ndarray:
