@@ -38,7 +38,7 @@ from adrefine.metrics import detection
 from adrefine.params import parse
 from adrefine.runtime import hardware, progress
 from adrefine.text import markdown
-from benchmarks.common import RESULTS, add_rows
+from benchmarks.common import RESULTS, add_rows, rows_of
 from benchmarks.detectors import LEVEL, PRODUCTS, TRAINED
 
 Errors = np.ndarray  # (photos, side, side)
@@ -120,7 +120,7 @@ def main() -> None:
     target = RESULTS / "closed_form.csv"
     todo = [(s, p, level) for s in args.seeds for p in PRODUCTS for level in (0.0, LEVEL)]
     for seed, product, level in progress.over(todo, label="closed_form", unit="case"):
-        done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=KEYS)
+        done = rows_of(target, KEYS)
         there = set(done.loc[(done[KEYS[:3]] == [product, level, seed]).all(axis=1), "variant"])
         if missing := [one for one in args.variants if one not in there]:
             heading = {"product": product, "level": level, "seed": seed}

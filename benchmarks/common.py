@@ -37,6 +37,11 @@ def test_auroc(model: Detector, noisy: pd.DataFrame, features: Path) -> float:
     return measure.tested(model, noisy, features)["auroc"]
 
 
+def rows_of(target: Path, keys: Sequence[str]) -> pd.DataFrame:
+    """The table `target`; with no row but the columns `keys` where it does not exist yet."""
+    return pd.read_csv(target) if target.exists() else pd.DataFrame(columns=list(keys))
+
+
 def add_rows(target: Path, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """The table `target` with `rows` in it, sorted by the keys; those with the same keys are replaced.
 

@@ -34,7 +34,7 @@ from adrefine.params import Params, parse
 from adrefine.runtime import hardware, progress
 from adrefine.strategies import refinement
 from adrefine.text import markdown
-from benchmarks.common import RESULTS, add_rows
+from benchmarks.common import RESULTS, add_rows, rows_of
 
 PRODUCTS: dict[str, dict[str, Any]] = {
     "tiles, by part": {"name": "mtd", "root": "mtd", "parts": "find"},
@@ -71,7 +71,7 @@ def main() -> None:
     target = RESULTS / "detectors.csv"
     todo = [(s, p, d) for s in args.seeds for p in PRODUCTS for d in args.detectors]
     for seed, product, detector in progress.over(todo, label="detectors", unit="case"):
-        done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=KEYS)
+        done = rows_of(target, KEYS)
         if not (done[KEYS[:3]] == [product, detector, seed]).all(axis=1).any():
             heading = {"product": product, "detector": detector, "seed": seed}
             rows = [heading | row for row in case(args.data, product, detector, seed)]

@@ -85,7 +85,7 @@ def main() -> None:
         print(times)
         return
     target = common.RESULTS / f"{args.out}.csv"
-    done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=KEYS)
+    done = common.rows_of(target, KEYS)
     for pdn in args.pdn:
         data = prepare(args, pdn)
         todo = list(itertools.product(args.seeds, args.n_train, args.trainings))

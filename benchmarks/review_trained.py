@@ -28,7 +28,7 @@ from adrefine.reviewing.ranking import Ranking
 from adrefine.reviewing.session import Session
 from adrefine.runtime import hardware, progress
 from adrefine.text import markdown
-from benchmarks.common import RESULTS, add_rows
+from benchmarks.common import RESULTS, add_rows, rows_of
 from benchmarks.products.cases import Case, case, prepare
 from benchmarks.review import answers_of, left_out
 
@@ -62,7 +62,7 @@ def main() -> None:
     cases = product(args.seeds, args.detectors, args.products, args.levels)
     todo = [(detector, name, level, seed) for seed, detector, name, level in cases]
     for one in progress.over(todo, label="review", unit="set"):
-        done = pd.read_csv(target) if target.exists() else pd.DataFrame(columns=KEYS)
+        done = rows_of(target, KEYS)
         if not (done[KEYS] == list(one)).all(axis=1).any():
             rows = pd.DataFrame(dict(zip(KEYS, one, strict=True)) | row for row in trained(args.data, *one))
             add_rows(target, rows, KEYS)
