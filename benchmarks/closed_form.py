@@ -30,7 +30,7 @@ from adrefine.benchmark import measure, prepared
 from adrefine.benchmark.summary import figure
 from adrefine.benchmark.tables import cell
 from adrefine.detectors.base import Images
-from adrefine.detectors.efficientad import instant, student
+from adrefine.detectors.efficientad import instant, maps, student
 from adrefine.detectors.efficientad.instant import Instant
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.io import write_text
@@ -49,9 +49,10 @@ class Variant:
     """What is changed.
 
     Attributes:
-        constants: of `student.py` and `instant.py`. usual: which errors of the training photos say what is
+        constants: of `student.py`, `instant.py` and `maps.py`. usual: which errors of the training photos say what is
             usual at a place; None: the oddest tenth there has no say. out_of_fold: of models without a fold.
-            held: of held-out photos. steps: of the network that learns the rest.
+            held: of held-out photos. steps: of the network that learns the rest. top: share of the positions, the
+            most unusual ones, whose mean is the image's score; 0: only the most unusual one.
     """
 
     constants: Mapping[str, float] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Variant:
     held: bool = False
     out_of_fold: bool = False
     steps: int = 0
+    top: float = 0.0
 
 
 def without(share: float) -> Callable[[Errors], Errors]:
@@ -82,6 +84,14 @@ WAYS = {
     "without the oddest tenth of the photos": Variant(usual=without(0.1)),
     "without the oddest fifth of the photos": Variant(usual=without(0.2)),
     "usual by held-out photos": Variant(held=True),
+    "mean of the top half percent": Variant(top=0.005),
+    "mean of the top 2 %": Variant(top=0.02),
+    "mean of the top 5 %": Variant(top=0.05),
+    "even × 10": Variant({"_EVEN": 1.0}),
+    "without the oddest fifth, top half percent": Variant(usual=without(0.2), top=0.005),
+    "without the oddest fifth, top 2 %": Variant(usual=without(0.2), top=0.02),
+    "without the oddest fifth, even × 10": Variant({"_EVEN": 1.0}, usual=without(0.2)),
+    "without the oddest fifth, even × 10, top half percent": Variant({"_EVEN": 1.0}, usual=without(0.2), top=0.005),
 }
 VARIANTS = {
     CLOSED: Variant(),
@@ -92,13 +102,11 @@ VARIANTS = {
     "shrunk × 10": Variant({"_SHRUNK": 1e-1}),
     "four fifths calm": Variant({"_CALM": 0.8}),
     "even / 10": Variant({"_EVEN": 0.01}),
-    "even × 10": Variant({"_EVEN": 1.0}),
     "the oddest tenth counts as the next": Variant(usual=clipped),
     "usual out of fold": Variant(out_of_fold=True),
     **WAYS,
     f"{NETWORK}, 100 steps": Variant(steps=100),
     NETWORK: Variant(steps=300),
-    f"{NETWORK}, even × 10": Variant({"_EVEN": 1.0}, steps=300),
     **{f"{NETWORK}, {name}": replace(way, steps=300) for name, way in WAYS.items()},
 }
 FOLDS = 5
@@ -138,7 +146,7 @@ def case(data: Path, product: str, level: float, seed: int, variants: list[str])
     table, inputs = prepared.prepare(params, twins=True)
     noisy, ids, _ = measure.inject(table, params)
     test, held = noisy[noisy["in_test"] == 1], manifest.of_split(noisy, "val")
-    images, held_out = Images(ids, inputs), Images(tuple(held["image_id"]), inputs)
+    images, held_out, tested = (Images(tuple(one), inputs) for one in (ids, held["image_id"], test["image_id"]))
     with hardware.one_core_each():
         models: dict[Any, tuple[Instant, float]] = {}  # variants that differ in what is usual share one
         for name in variants:
@@ -152,7 +160,7 @@ def case(data: Path, product: str, level: float, seed: int, variants: list[str])
                     models[of_student] = model, time.process_time() - start
                 model, seconds = models[of_student]
                 say_usual(model, variant, images, held_out)
-                scores = model.score(Images(tuple(test["image_id"]), inputs)).image
+                scores = [of_image(one, variant.top) for one in model._deviations(tested)]
                 yield {
                     "variant": name,
                     "auroc": detection.auroc(test["label"], scores),
@@ -160,10 +168,15 @@ def case(data: Path, product: str, level: float, seed: int, variants: list[str])
                 } | measure.localized(model, None, noisy, inputs, MAPPED)
 
 
+def of_image(deviations: np.ndarray, top: float) -> float:
+    """Mean of the largest share `top` of them, at least of one."""
+    return float(np.sort(deviations, axis=None)[-max(1, round(top * deviations.size)) :].mean())
+
+
 @contextmanager
 def constants(values: Mapping[str, float]) -> Iterator[None]:
-    """Within the block `student.py` and `instant.py` have these constants."""
-    module = {name: student if name in _OF_STUDENT else instant for name in values}
+    """Within the block the modules of EfficientAD have these constants."""
+    module = {name: next(one for one in (student, instant, maps) if hasattr(one, name)) for name in values}
     before = {name: getattr(module[name], name) for name in values}
     for name, value in values.items():
         setattr(module[name], name, value)

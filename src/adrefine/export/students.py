@@ -38,10 +38,10 @@ class Students(nn.Module):
             raise UserError("efficientad.tiles = true cannot be exported: train with tiles = false")
         assert detector.networks is not None
         assert detector.scale is not None
-        self.networks, self.teacher, self.scale, self.alpha = (
-            *(detector.networks, teacher.net),
-            *(detector.scale, detector.alpha),
-        )
+        self.networks, self.teacher, self.alpha = detector.networks, teacher.net, detector.alpha
+        low, high = (torch.from_numpy(one).to(teacher.mean) for one in (detector.scale.low, detector.scale.high))
+        self.register_buffer("low", low)
+        self.register_buffer("unit", h_maps.TARGET / (high - low).clamp(min=1e-12))
         assert detector.channels is not None
         mean, std = (one.view(1, -1, 1, 1).to(teacher.mean.device) for one in detector.channels)
         self.register_buffer("mean", teacher.mean + teacher.std * mean)
@@ -55,18 +55,12 @@ class Students(nn.Module):
         x = self.shrink(image).expand(-1, 3, -1, -1) / 255
         teacher = (self.teacher(x) - self.get_buffer("mean")) / self.get_buffer("std")
         raw = h_maps.raw(teacher, self.networks.student(x), self.networks.autoencoder(x))
-        fused = self._fused(self.within(h_maps.framed(raw, self.quarter)[0]))
+        fused = self.within(self._fused(h_maps.framed(raw, self.quarter)[0])[None])[0]
         return image_score(fused), None if self.enlarge is None else self.enlarge(fused[None, None])[0]
 
     def _fused(self, raw: torch.Tensor) -> torch.Tensor:
         """`Scale.fused` of raw maps (2, h, w)."""
-        units = [
-            h_maps.TARGET / max(high - low, 1e-12)
-            for low, high in zip(self.scale.low, self.scale.high, strict=True)
-        ]
-        local, overall = (
-            unit * (one - low) for unit, one, low in zip(units, raw, self.scale.low, strict=True)
-        )
+        local, overall = self.get_buffer("unit") * (raw - self.get_buffer("low"))
         return self.alpha * local + (1 - self.alpha) * overall
 
 
@@ -154,5 +148,5 @@ def _smooth(eye: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _mean_of_three(eye: torch.Tensor) -> torch.Tensor:
-    """As `student.smooth`, of columns alone."""
+    """As `maps.smooth`, of columns alone."""
     return F.avg_pool2d(F.pad(eye, (0, 0, 1, 1), mode="replicate"), (3, 1), stride=1)

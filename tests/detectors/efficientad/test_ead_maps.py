@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adrefine.detectors.efficientad.maps import Scale, framed, image_score, raw, resized
+from adrefine.detectors.efficientad.maps import Scale, framed, image_score, raw, resized, smooth, usual_of
 
 
 def test_raw_maps_are_means_over_the_channels_of_the_right_half():
@@ -34,22 +34,48 @@ def test_the_quantiles_of_good_maps_go_to_0_and_a_tenth():
         fused = np.concatenate([scale.fused(found, alpha).ravel() for found in good])
         assert np.quantile(fused, 0.9) == pytest.approx(0, abs=1e-6)
         assert np.quantile(fused, 0.995) == pytest.approx(0.1, abs=1e-5)
-        assert scale.low[kind] == pytest.approx(np.quantile([found[kind] for found in good], 0.9))
+        assert scale.low[kind, 0, 0] == pytest.approx(np.quantile([found[kind] for found in good], 0.9))
 
 
 def test_large_maps_are_thinned_and_give_nearly_the_same_quantiles():
     y, x = np.mgrid[:1000, :900].astype(np.float32)
     maps = np.stack([y / 1000, x / 900])
-    np.testing.assert_allclose(Scale.of([maps], 0.9, 0.995).low, 0.9, atol=0.02)
+    np.testing.assert_allclose(Scale.of([maps], 0.9, 0.995).low.ravel(), 0.9, atol=0.02)
 
 
 @given(st.floats(0, 1))
 @settings(max_examples=20, deadline=None)
 def test_alpha_weighs_the_two_maps(alpha):
     maps = np.random.default_rng(2).random((2, 4, 4)).astype(np.float32)
-    scale = Scale((0.1, 0.2), (0.5, 0.9))
+    scale = Scale(*(np.array(two)[:, None, None] for two in ((0.1, 0.2), (0.5, 0.9))))
     expected = alpha * 0.1 * (maps[0] - 0.1) / 0.4 + (1 - alpha) * 0.1 * (maps[1] - 0.2) / 0.7
     np.testing.assert_allclose(scale.fused(maps, alpha), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_usual_at_a_place_is_its_mean_and_deviation_over_photos_and_a_tenth_of_the_mean_one():
+    maps = np.random.default_rng(3).random((7, 2, 5, 6)) + [[[[0]], [[9]]]]
+    mean, spread = usual_of(iter(maps))
+    deviation = maps.std(axis=0)
+    np.testing.assert_allclose(mean[1, 2, 3], maps[:, 1, 1:4, 2:5].mean())
+    even = 0.1 * smooth(deviation[1]).mean()
+    np.testing.assert_allclose(spread[1, 2, 3], deviation[1, 1:4, 2:5].mean() + even, rtol=1e-6)
+
+
+def test_deviations_of_each_place_find_a_small_step_where_little_varies():
+    """Quantiles of all places see the noise at the edge alone."""
+    rng = np.random.default_rng(4)
+    wild = np.where(np.arange(20) < 3, 10.0, 0.1)  # deviation of each column
+    good = (5 + wild * rng.normal(size=(40, 2, 20, 20))).astype(np.float32)
+    odd = good[0].copy()
+    odd[:, 12, 12] += 3
+    mean, spread = usual_of(good[1:])
+    placed = Scale.of([(one - mean) / spread for one in good[1:]], 0.9, 0.995).at(mean, spread)
+    assert np.unravel_index(placed.fused(odd, 0.9).argmax(), (20, 20)) == (12, 12)
+    assert Scale.of(good[1:], 0.9, 0.995).fused(odd, 0.9).argmax() % 20 < 3
+    for alpha in (0.0, 1.0):
+        fused = np.stack([placed.fused(one, alpha) for one in good[1:]])
+        assert np.quantile(fused, 0.9) == pytest.approx(0, abs=1e-5)
+        assert np.quantile(fused, 0.995) == pytest.approx(0.1, abs=1e-4)
 
 
 def test_maps_that_never_vary_do_not_explode():

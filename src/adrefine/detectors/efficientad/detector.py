@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,16 @@ import torch
 from adrefine.backbones.pdn import CHANNELS
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
 from adrefine.detectors.efficientad import tiling
-from adrefine.detectors.efficientad.maps import Maps, Scale, framed, image_score, raw, resized, within
+from adrefine.detectors.efficientad.maps import (
+    Maps,
+    Scale,
+    framed,
+    image_score,
+    raw,
+    resized,
+    usual_of,
+    within,
+)
 from adrefine.detectors.efficientad.networks import STRIDE, start_low
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import Standardized, Teacher, open_teacher
@@ -29,6 +38,7 @@ from adrefine.runtime.seeds import seed_everything
 from adrefine.runtime.threads import in_order, workers
 
 _STATE = "efficientad.pt"
+_FEWEST = 5  # photos that say what is usual at a place
 _DESCRIBED = 100  # photos of 256 positions or more: enough for a mean and a deviation of a channel
 
 
@@ -83,26 +93,30 @@ class EfficientAD(Detector):
         return self.log
 
     def calibrate(self, images: Images) -> None:
-        """Take the quantiles that normalize the maps from `images`, taken as good (EAD sect. 4.7)."""
-        self.scale = Scale.of(self._raw(images), self.settings.q_a, self.settings.q_b)
+        """Take what normalizes the maps from `images`, taken as good: quantiles of all places (EAD
+        sect. 4.7), with `normalize: places` of the deviations from what is usual at each place, which takes
+        some photos to know."""
+        quantiles, inside = (self.settings.q_a, self.settings.q_b), self._inside(images)
+        if self.settings.normalize == "photo" or len(images) < _FEWEST:
+            self.scale = Scale.of((inside(one) for one in self._raw(images)), *quantiles)
+            return
+        mean, spread = usual_of(self._raw(images))
+        deviations = (inside((one - mean) / spread) for one in self._raw(images))
+        self.scale = Scale.of(deviations, *quantiles).at(mean, spread)
 
     def score(self, images: Images) -> Scores:
         """max H of each image; positive, see `maps.image_score`."""
-        scores = [image_score(fused) for fused in self._fused(images)]
+        scores = [image_score(fused) for fused in self._fused(images, self._raw(images), self.alpha)]
         return Scores(np.array(scores, dtype=np.float64))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """H of each image at the size of its file."""
-        return _of_files(self._fused(images), files)
+        return _of_files(self._fused(images, self._raw(images), self.alpha), files)
 
     def layers(self, images: Images, files: list[Path]) -> dict[str, np.ndarray]:
         """The student's map, of local defects, and the autoencoder's, of global ones (EAD figure 5.3)."""
-        scale, raw = self.scale, list(self._raw(images))
-        assert scale is not None
-        parts = {"student": 1.0, "autoencoder": 0.0}
-        return {
-            name: _of_files((scale.fused(one, alpha) for one in raw), files) for name, alpha in parts.items()
-        }
+        raw, parts = list(self._raw(images)), {"student": 1.0, "autoencoder": 0.0}
+        return {name: _of_files(self._fused(images, raw, alpha), files) for name, alpha in parts.items()}
 
     def apply(self, evaluate: Evaluate) -> None:
         self.alpha = evaluate.alpha  # EAD eq. 4.12
@@ -113,7 +127,7 @@ class EfficientAD(Detector):
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         state = {key: value.cpu() for key, value in self._ready().state_dict().items()}
-        scale = {} if self.scale is None else asdict(self.scale)
+        scale = {name: torch.from_numpy(value) for name, value in (vars(self.scale) if self.scale else {}).items()}
         channels = dict(zip(("mean", "std"), self.channels or (), strict=False))
         with atomic_open(folder / _STATE) as file:
             torch.save({"networks": state, "size": self.size, "channels": channels, **scale}, file)
@@ -126,7 +140,7 @@ class EfficientAD(Detector):
             self.alpha = self.settings.alpha
             state = torch.load(folder / _STATE, map_location=hardware.device(), weights_only=True)
             self.size = state["size"]
-            self.scale = Scale(tuple(state["low"]), tuple(state["high"]))
+            self.scale = Scale(*(_of_places(state[name]) for name in ("low", "high")))
             same = {"mean": torch.zeros(CHANNELS), "std": torch.ones(CHANNELS)}  # of a model from before
             self.channels = tuple(state.get("channels", same)[name] for name in ("mean", "std"))
             self.networks = self._new_networks()
@@ -174,16 +188,23 @@ class EfficientAD(Detector):
     def _trainer(self, photos: Photos, teacher: Standardized) -> Trainer:
         return Trainer(self._ready(), teacher, photos, self.settings)
 
-    def _fused(self, images: Images) -> Iterator[Maps]:
-        """H (h, w) of each image, one after the other."""
+    def _fused(self, images: Images, maps: Iterable[Maps], alpha: float) -> Iterator[Maps]:
+        """H (h, w) of the raw maps of each image, one after the other; outside the region of interest the
+        lowest inside."""
         self._ready()
-        for maps in self._raw(images):
+        inside = self._inside(images)
+        for one in maps:
             assert self.scale is not None
-            yield self.scale.fused(maps, self.alpha)
+            yield inside(self.scale.fused(one, alpha)[None])[0]
+
+    def _inside(self, images: Images) -> Callable[[Maps], Maps]:
+        """`within` the region of interest, if there is one."""
+        region = self._photos(images).region
+        return lambda maps: maps if region is None else within(maps, region)
 
     def _raw(self, images: Images) -> Iterator[Maps]:
         """Raw maps (2, h, w) of each image, one after the other: at a quarter of the training size, or of a
-        photo in tiles at its own. What does not count has the lowest values of what does."""
+        photo in tiles at its own."""
         photos, teacher = self._photos(images), self._teacher(images)
 
         def one(image_id: str) -> Maps:
@@ -199,8 +220,7 @@ class EfficientAD(Detector):
             return tiling.blend(of_tile, size_of(path), photos.side, photos.overlap)
 
         with workers(on_gpu=2) as pool:
-            for maps in in_order(pool, one, images.ids):
-                yield maps if photos.region is None else within(maps, photos.region)
+            yield from in_order(pool, one, images.ids)
 
     @torch.no_grad()
     def _of_window(self, photos: Photos, teacher: Standardized, window: Window) -> Maps:
@@ -212,6 +232,12 @@ class EfficientAD(Detector):
             student, autoencoder = networks.student(x).float(), networks.autoencoder(x).float()
         maps = raw(teacher.of_window(photos, window)[None], student, autoencoder)
         return framed(maps, photos.side // STRIDE)[0].cpu().numpy()
+
+
+def _of_places(stored: Any) -> np.ndarray:
+    """A scale's quantiles (2, h, w); a model from before has two numbers."""
+    values = torch.as_tensor(stored, dtype=torch.float64).cpu().numpy()
+    return values.reshape(2, 1, 1) if values.ndim == 1 else values
 
 
 def _of_files(maps: Iterable[Maps], files: list[Path]) -> np.ndarray:

@@ -22,9 +22,9 @@ from adrefine.backbones.base import Backbone as Frozen
 from adrefine.backbones.engine import start
 from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
-from adrefine.detectors.efficientad.maps import image_score, resized, within
+from adrefine.detectors.efficientad.maps import image_score, resized, smooth, usual, within
 from adrefine.detectors.efficientad.settings import Settings
-from adrefine.detectors.efficientad.student import Rest, Student, smooth, squares
+from adrefine.detectors.efficientad.student import Rest, Student, squares
 from adrefine.detectors.photos import Kept, Photos, Window, open_photos, size_of
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, read_json, write_json
@@ -39,8 +39,6 @@ LAYERS = (2, 4, 10)  # blocks of EfficientNet-Lite0 at strides 4, 8 and 16; the 
 STRIDE = 8  # pixels between two positions
 MIRRORED = 32  # pixels around a photo: its edge sees no zeros
 _CALM = 0.9  # share of the photos, the least odd at each place, that say what is usual there
-_EVEN = 0.1  # share of the mean deviation that is added to that of each place
-_TINY = 1e-9
 _WARM = 0.1  # of the rate, in a warm fit
 _STATE = "efficientad.pt"
 
@@ -124,8 +122,7 @@ class Instant(Detector):
 
     def take_usual(self, errors: np.ndarray) -> None:
         """Take what is usual at each place from `errors` (n, side, side), of all of them."""
-        self.usual, spread = smooth(errors.mean(axis=0)), smooth(errors.std(axis=0))
-        self.spread = spread + _EVEN * spread.mean() + _TINY
+        self.usual, self.spread = usual(errors.mean(axis=0), errors.std(axis=0))
 
     def _learn_rest(self, images: Images, fresh: bool) -> None:
         """A network in steps, of batches of whole photos; then the covariance of what it leaves."""

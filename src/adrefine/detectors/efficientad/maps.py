@@ -20,6 +20,8 @@ Maps = NDArray[np.float32]
 _COUNTED = 128**2  # pixels of a map that enter its quantiles, or a little more
 TARGET = 0.1  # where the quantile q_b goes; q_a goes to 0
 BEND = 0.02  # scores under this bend towards 0 instead of crossing it
+_EVEN = 0.1  # share of the mean deviation that is added to that of each place
+_TINY = 1e-9
 
 
 def raw(teacher: torch.Tensor, student: torch.Tensor, autoencoder: torch.Tensor) -> torch.Tensor:
@@ -47,17 +49,48 @@ def resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def within(maps: Maps, region: Region) -> Maps:
-    """Raw maps (2, h, w) that outside `region` have their lowest values inside."""
+    """Maps (k, h, w) that outside `region` have their lowest values inside."""
     inside = region.of_shape(maps.shape)
     return np.where(inside, maps, maps[:, inside].min(axis=1)[:, None, None])
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Quantiles of both maps of good images: `low` goes to 0, `high` to 0.1 (sect. 4.7)."""
+def smooth(values: np.ndarray) -> np.ndarray:
+    """Mean of (..., h, w) over 3 x 3, the edge repeated."""
+    maps = torch.from_numpy(values).reshape(1, -1, *values.shape[-2:])
+    padded = F.pad(maps, (1, 1, 1, 1), mode="replicate")
+    return F.avg_pool2d(padded, 3, stride=1).numpy().reshape(values.shape)
 
-    low: tuple[float, float]
-    high: tuple[float, float]
+
+def usual(mean: np.ndarray, deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is usual at each place, and the unit of what is not, from both over photos (..., h, w).
+
+    Neighbours are averaged, and each place gets a share of the mean deviation: of few photos a place knows
+    little. Ours, no document.
+    """
+    spread = smooth(deviation)
+    return smooth(mean), spread + _EVEN * spread.mean(axis=(-2, -1), keepdims=True) + _TINY
+
+
+def usual_of(maps: Iterable[Maps]) -> tuple[np.ndarray, np.ndarray]:
+    """`usual` of maps of one shape, which are read once, one after the other."""
+    count, total, squares = 0, np.zeros(()), np.zeros(())
+    for one in maps:
+        wide = one.astype(np.float64)
+        count, total, squares = count + 1, total + wide, squares + wide**2
+    mean = total / count
+    return usual(mean, np.sqrt(np.maximum(squares / count - mean**2, 0)))
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Quantiles of both maps of good images: `low` goes to 0, `high` to 0.1 (sect. 4.7).
+
+    Attributes:
+        low, high: (2, 1, 1), the same at all places, or (2, h, w).
+    """
+
+    low: np.ndarray
+    high: np.ndarray
 
     @staticmethod
     def of(maps: Iterable[Maps], q_a: float, q_b: float) -> Scale:
@@ -66,15 +99,16 @@ class Scale:
         Of large maps every n-th pixel counts, so that memory stays small.
         """
         pixels = np.concatenate([_thinned(one) for one in maps], axis=1)
-        low, high = np.quantile(pixels, [q_a, q_b], axis=1).tolist()
-        return Scale((low[0], low[1]), (high[0], high[1]))
+        low, high = np.quantile(pixels, [q_a, q_b], axis=1)
+        return Scale(low[:, None, None], high[:, None, None])
+
+    def at(self, mean: np.ndarray, spread: np.ndarray) -> Scale:
+        """For raw maps, where this one is for their deviations (2, h, w) from `mean` in units of `spread`."""
+        return Scale(mean + spread * self.low, mean + spread * self.high)
 
     def fused(self, maps: Maps, alpha: float) -> Maps:
         """H = α · student + (1 − α) · autoencoder (eq. 4.12), (h, w), of raw maps (2, h, w)."""
-        local, overall = (
-            TARGET * (one - low) / max(high - low, 1e-12)
-            for one, low, high in zip(maps, self.low, self.high, strict=True)
-        )
+        local, overall = TARGET * (maps - self.low) / np.maximum(self.high - self.low, 1e-12)
         return (alpha * local + (1 - alpha) * overall).astype(np.float32)
 
 

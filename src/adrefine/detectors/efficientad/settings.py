@@ -28,6 +28,7 @@ _SHORT: dict[str, Any] = {
     "finetune_steps": 10,
     "ring": True,
     "patches": "twins",
+    "normalize": "places",
 }
 _CLOSED = _SHORT | {
     "teacher": "backbone",
@@ -64,6 +65,7 @@ class Settings(DetectorSettings):
             "finetune_steps": 7000,
             "ring": False,
             "patches": "noise",
+            "normalize": "photo",
         },
     }
     reads: ClassVar = (PIXELS,)
@@ -92,6 +94,7 @@ class Settings(DetectorSettings):
     coeff_ae: NotNegative = 1.0
     coeff_stae: NotNegative = 1.0
     coeff_cdo: NotNegative = 1.0
+    normalize: Literal["places", "photo"] = FROM_PRESET
     q_a: Share = 0.9
     q_b: Share = 0.995
     holdout: UnderOne = 0.1

@@ -132,9 +132,3 @@ def squares(values: np.ndarray) -> np.ndarray:
     """(positions, d) as maps (d, side, side) of a square photo, float32."""
     side = round(len(values) ** 0.5)
     return np.ascontiguousarray(values.T.reshape(-1, side, side), dtype=np.float32)
-
-
-def smooth(values: np.ndarray) -> np.ndarray:
-    """Mean of (h, w) over 3 x 3, the edge repeated."""
-    padded = F.pad(torch.from_numpy(values)[None, None], (1, 1, 1, 1), mode="replicate")
-    return F.avg_pool2d(padded, 3, stride=1)[0, 0].numpy()
