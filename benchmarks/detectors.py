@@ -81,18 +81,11 @@ def main() -> None:
 
 def case(data: Path, product: str, detector: str, seed: int) -> Iterator[dict[str, Any]]:
     """The rows of one product, detector and seed."""
-    product_settings = PRODUCTS[product]
-    root = {"root": str(data / product_settings["root"])} if "root" in product_settings else {}
     section: dict[str, Any] = {"seed": seed} if detector != "padim" else {}
     if detector == "short":
         detector, section = "efficientad", {"preset": "short", "seed": seed}
-    sections = {
-        "dataset": product_settings | root,
-        "detector": detector,
-        detector: section,
-    }
     for level in (0.0, LEVEL):
-        params = parse({**sections, "noise": {"level": level, "n_train": TRAINED, "seed": seed}})
+        params = params_of(data, product, {"detector": detector, detector: section}, level, seed)
         table, inputs = prepared.prepare(params, twins=True)
         with hardware.one_core_each(), tempfile.TemporaryDirectory() as folder:
             noisy, ids, _ = measure.inject(table, params)
@@ -108,6 +101,14 @@ def case(data: Path, product: str, detector: str, seed: int) -> Iterator[dict[st
             if level:
                 model.save(Path(folder))
                 yield {"set": "after", "known": known} | cleaned(params, noisy, inputs, Path(folder))
+
+
+def params_of(data: Path, product: str, sections: dict[str, Any], level: float, seed: int) -> Params:
+    """For TRAINED photos of a product, this share of them hidden defects."""
+    own = PRODUCTS[product]
+    root = {"root": str(data / own["root"])} if "root" in own else {}
+    noise = {"level": level, "n_train": TRAINED, "seed": seed}
+    return parse({"dataset": own | root, "noise": noise, **sections})
 
 
 def cleaned(params: Params, noisy: pd.DataFrame, inputs: Path, initial: Path) -> dict[str, Any]:

@@ -39,7 +39,9 @@ class Students(nn.Module):
         assert detector.networks is not None
         assert detector.scale is not None
         self.networks, self.teacher, self.alpha = detector.networks, teacher.net, detector.alpha
-        low, high = (torch.from_numpy(one).to(teacher.mean) for one in (detector.scale.low, detector.scale.high))
+        low, high = (
+            torch.from_numpy(one).to(teacher.mean) for one in (detector.scale.low, detector.scale.high)
+        )
         self.register_buffer("low", low)
         self.register_buffer("unit", h_maps.TARGET / (high - low).clamp(min=1e-12))
         assert detector.channels is not None

@@ -53,7 +53,7 @@ def test_alpha_weighs_the_two_maps(alpha):
 
 
 def test_what_is_usual_at_a_place_is_its_mean_and_deviation_over_photos_and_a_tenth_of_the_mean_one():
-    maps = np.random.default_rng(3).random((7, 2, 5, 6)) + [[[[0]], [[9]]]]
+    maps = np.random.default_rng(3).random((7, 2, 5, 6)) + np.array([0, 9])[:, None, None]
     mean, spread = usual_of(iter(maps))
     deviation = maps.std(axis=0)
     np.testing.assert_allclose(mean[1, 2, 3], maps[:, 1, 1:4, 2:5].mean())

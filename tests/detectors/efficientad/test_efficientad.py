@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from adrefine import strategies
+from adrefine.areas.region import Region
 from adrefine.detectors import photos as ead_data
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad.detector import EfficientAD
+from adrefine.detectors.efficientad.maps import smooth
 from adrefine.detectors.efficientad.sampling import draw
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.teacher import open_teacher
@@ -51,7 +53,8 @@ def test_the_paper_preset_is_the_documents_and_explicit_keys_overrule():
     assert (paper.side, paper.steps, paper.batch_size, paper.learning_rate) == (256, 70000, 1, 1e-4)
     assert (paper.p_hard, paper.synthetic, paper.augment, paper.init) == (0.99, 0.4, 1.0, "scratch")
     assert [getattr(paper, f"coeff_{name}") for name in PARTS] == [1, 0, 1, 1, 1]
-    assert (paper.patches, paper.ring) == ("noise", False)
+    assert (paper.patches, paper.ring, paper.normalize) == ("noise", False, "photo")
+    assert Settings(preset="short").normalize == "places"
     assert Settings(steps=7, augment=0).steps == 7
     assert Settings(augment=0).augment == 0
     assert Settings().side == Settings.PRESETS["fast"]["side"]
@@ -151,7 +154,9 @@ def test_a_loaded_model_scores_and_goes_on_the_same_and_saves_the_same_bytes(fit
     loaded.load(tmp_path / "a")
     np.testing.assert_array_equal(loaded.score(striped).image, fitted.score(striped).image)
     assert loaded.settings.stored() == fitted.settings.stored()
-    np.testing.assert_array_equal((loaded.scale.low, loaded.scale.high), (fitted.scale.low, fitted.scale.high))
+    np.testing.assert_array_equal(
+        (loaded.scale.low, loaded.scale.high), (fitted.scale.low, fitted.scale.high)
+    )
     loaded.save(tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     for detector in (loaded, direct):
@@ -195,6 +200,60 @@ def test_the_quantiles_come_from_images_not_learned_then_all_are_learned(striped
     assert detector.scale is scale
     gone = held_out(striped.only(striped.ids[2:]), s.holdout, s.seed)[1]
     assert gone.ids == tuple(name for name in held.ids if name in striped.ids[2:])
+
+
+@pytest.fixture(scope="module")
+def placed(striped) -> EfficientAD:
+    detector = untrained(holdout=0)
+    detector.fit(striped)
+    return detector
+
+
+def test_each_place_of_shorts_maps_has_its_own_units_and_they_come_back(placed, striped, tmp_path):
+    """The same 12 photos: at each place the mean of a map is 0, in units of its deviation."""
+    raw = np.stack(list(placed._raw(striped)))
+    assert placed.scale.low.shape == raw.shape[1:] == (2, 16, 16)
+    units = (placed.scale.high - placed.scale.low) / 0.1
+    mean, deviation = smooth(raw.mean(axis=0)), smooth(raw.std(axis=0))
+    spread = deviation + 0.1 * deviation.mean(axis=(1, 2), keepdims=True)
+    for kind in (0, 1):  # how far apart the quantiles are, in deviations, is the same everywhere
+        np.testing.assert_allclose(
+            units[kind] / spread[kind], units[kind, 0, 0] / spread[kind, 0, 0], rtol=1e-3
+        )
+        low = (placed.scale.low[kind] - mean[kind]) / spread[kind]
+        np.testing.assert_allclose(low, low[0, 0], rtol=1e-2, atol=1e-3)
+    placed.save(tmp_path)
+    loaded = EfficientAD(Settings(preset="short"))
+    loaded.load(tmp_path)
+    np.testing.assert_array_equal(loaded.score(striped).image, placed.score(striped).image)
+
+
+@pytest.mark.parametrize("changes", [{"normalize": "photo", "holdout": 0}, {"holdout": 0.1}])
+def test_all_places_share_their_units_if_asked_and_where_few_photos_are_held_out(striped, changes):
+    detector = untrained(**changes)
+    detector.fit(striped)
+    assert detector.scale.low.shape == (2, 1, 1)
+
+
+def test_a_model_from_before_has_two_quantiles_of_all_places(fitted, striped, tmp_path):
+    fitted.save(tmp_path)
+    state = torch.load(tmp_path / "efficientad.pt", weights_only=True)
+    state |= {name: tuple(state[name].ravel().tolist()) for name in ("low", "high")}
+    torch.save(state, tmp_path / "efficientad.pt")
+    loaded = EfficientAD(Settings(preset="short"))
+    loaded.load(tmp_path)
+    np.testing.assert_array_equal(loaded.score(striped).image, fitted.score(striped).image)
+
+
+def test_outside_the_region_the_map_is_its_lowest_inside(placed, striped, monkeypatch):
+    inside = np.zeros((64, 64), bool)
+    inside[:32] = True
+    photos = placed._photos(striped)
+    free = np.stack(list(placed._fused(striped, placed._raw(striped), 0.9)))
+    monkeypatch.setattr(photos, "region", Region(inside))
+    kept = np.stack(list(placed._fused(striped, placed._raw(striped), 0.9)))
+    np.testing.assert_array_equal(kept[:, :8], free[:, :8])
+    np.testing.assert_array_equal(kept[:, 8:].max(axis=(1, 2)), free[:, :8].min(axis=(1, 2)))
 
 
 def test_twins_of_removed_images_are_never_seen(striped, monkeypatch):

@@ -14,8 +14,8 @@ from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import instant
 from adrefine.detectors.efficientad.instant import Instant
-from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.maps import smooth
+from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.student import Student
 from adrefine.detectors.photos import Window, open_photos
 from adrefine.errors import UserError

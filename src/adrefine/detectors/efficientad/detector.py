@@ -127,7 +127,7 @@ class EfficientAD(Detector):
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         state = {key: value.cpu() for key, value in self._ready().state_dict().items()}
-        scale = {name: torch.from_numpy(value) for name, value in (vars(self.scale) if self.scale else {}).items()}
+        scale = {name: torch.from_numpy(of) for name, of in (vars(self.scale) if self.scale else {}).items()}
         channels = dict(zip(("mean", "std"), self.channels or (), strict=False))
         with atomic_open(folder / _STATE) as file:
             torch.save({"networks": state, "size": self.size, "channels": channels, **scale}, file)
