@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -50,6 +51,7 @@ class Students(nn.Module):
         self.register_buffer("std", teacher.std * std)
         self.shrink, self.quarter = _shrunk(size, side), side // STRIDE
         self.within = _Lowest(region, self.quarter) if region else nn.Identity()
+        self.count = _counted(detector.settings.top, self.quarter, region)
         self.enlarge = _enlarged(self.quarter, size) if maps else None
 
     def forward(self, image: torch.Tensor) -> Found:
@@ -58,7 +60,8 @@ class Students(nn.Module):
         teacher = (self.teacher(x) - self.get_buffer("mean")) / self.get_buffer("std")
         raw = h_maps.raw(teacher, self.networks.student(x), self.networks.autoencoder(x))
         fused = self.within(self._fused(h_maps.framed(raw, self.quarter)[0])[None])[0]
-        return image_score(fused), None if self.enlarge is None else self.enlarge(fused[None, None])[0]
+        score = image_score(fused, self.count)
+        return score, None if self.enlarge is None else self.enlarge(fused[None, None])[0]
 
     def _fused(self, raw: torch.Tensor) -> torch.Tensor:
         """`Scale.fused` of raw maps (2, h, w)."""
@@ -88,6 +91,7 @@ class Regression(nn.Module):
         self.register_buffer("spread", torch.from_numpy(detector.spread).float())
         self.even = Resample(of_torch(_mean_of_three, self.quarter))
         self.within = _Lowest(region, self.quarter) if region else nn.Identity()
+        self.count = _counted(detector.settings.top, self.quarter, region)
         self.enlarge = _enlarged(self.quarter, size) if maps else None
 
     def forward(self, image: torch.Tensor) -> Found:
@@ -105,7 +109,8 @@ class Regression(nn.Module):
         errors = self.even(white.square().mean(dim=1).view(1, 1, self.quarter, self.quarter))[0, 0]
         away = (errors - self.get_buffer("usual")) / self.get_buffer("spread")
         away = self.within(away[None])[0]
-        return image_score(away), None if self.enlarge is None else self.enlarge(away[None, None])[0]
+        score = image_score(away, self.count)
+        return score, None if self.enlarge is None else self.enlarge(away[None, None])[0]
 
 
 class _Lowest(nn.Module):
@@ -123,11 +128,15 @@ class _Lowest(nn.Module):
         return torch.where(self.get_buffer("inside"), maps, lowest[:, None, None])
 
 
-def image_score(fused: torch.Tensor) -> torch.Tensor:
+def image_score(fused: torch.Tensor, count: int) -> torch.Tensor:
     """`maps.image_score` (1,) of a map (h, w)."""
-    highest = fused.max()
+    highest = fused.flatten().topk(count).values.mean()
     low = h_maps.BEND * torch.exp((highest / h_maps.BEND - 1).clamp(-700.0, 0.0))
     return torch.where(highest >= h_maps.BEND, highest, low).view(1)
+
+
+def _counted(top: float, side: int, region: Region | None) -> int:
+    return h_maps.counted(top, np.empty((side, side), np.float32), region)
 
 
 def _shrunk(size: int, side: int) -> nn.Module:

@@ -16,6 +16,7 @@ from adrefine.detectors.efficientad import tiling
 from adrefine.detectors.efficientad.maps import (
     Maps,
     Scale,
+    counted,
     framed,
     image_score,
     raw,
@@ -105,8 +106,10 @@ class EfficientAD(Detector):
         self.scale = Scale.of(deviations, *quantiles).at(mean, spread)
 
     def score(self, images: Images) -> Scores:
-        """max H of each image; positive, see `maps.image_score`."""
-        scores = [image_score(fused) for fused in self._fused(images, self._raw(images), self.alpha)]
+        """max H of each image, or the mean of its largest; positive, see `maps.image_score`."""
+        region, top = self._photos(images).region, self.settings.top
+        fused = self._fused(images, self._raw(images), self.alpha)
+        scores = [image_score(one, counted(top, one, region)) for one in fused]
         return Scores(np.array(scores, dtype=np.float64))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:

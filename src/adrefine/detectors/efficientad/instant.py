@@ -22,7 +22,7 @@ from adrefine.backbones.base import Backbone as Frozen
 from adrefine.backbones.engine import start
 from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
-from adrefine.detectors.efficientad.maps import image_score, resized, smooth, usual, within
+from adrefine.detectors.efficientad.maps import counted, image_score, resized, smooth, usual, within
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.student import Rest, Student, squares
 from adrefine.detectors.photos import Kept, Photos, Window, open_photos, size_of
@@ -38,7 +38,8 @@ from adrefine.runtime.threads import in_order, workers
 LAYERS = (2, 4, 10)  # blocks of EfficientNet-Lite0 at strides 4, 8 and 16; the first is the student's
 STRIDE = 8  # pixels between two positions
 MIRRORED = 32  # pixels around a photo: its edge sees no zeros
-_CALM = 0.9  # share of the photos, the least odd at each place, that say what is usual there
+_CALM = 0.8  # share of the photos, the least odd ones, that say what is usual
+_TINY = 1e-9
 _WARM = 0.1  # of the rate, in a warm fit
 _STATE = "efficientad.pt"
 
@@ -76,7 +77,7 @@ class Backbone:
 
 
 class Instant(Detector):
-    """Deviations of a linear student's error from what is usual at each place; the score is the largest.
+    """Deviations of a student's error from what is usual at each place; the score is the mean of the largest.
 
     Photos enter and leave the sums exactly, so that without `steps` a warm fit is the cold one to rounding.
 
@@ -117,7 +118,7 @@ class Instant(Detector):
         return self.log
 
     def calibrate(self, images: Images) -> None:
-        """Take what is usual at each place from `images`; the oddest there have no say."""
+        """Take what is usual at each place from `images`; the oddest of them have no say."""
         self.take_usual(calmest(np.stack(list(self._errors(images)))))
 
     def take_usual(self, errors: np.ndarray) -> None:
@@ -155,8 +156,10 @@ class Instant(Detector):
         self.log[0]["left"] = float(np.trace(second)) / len(ids) / backbone.deep
 
     def score(self, images: Images) -> Scores:
-        """The largest deviation in each image; positive, see `maps.image_score`."""
-        return Scores(np.array([image_score(one) for one in self._deviations(images)], dtype=np.float64))
+        """Mean of the largest deviations in each image; positive, see `maps.image_score`."""
+        region, top = self._photos(images.prepared).region, self.settings.top
+        found = [image_score(one, counted(top, one, region)) for one in self._deviations(images)]
+        return Scores(np.array(found, dtype=np.float64))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Deviations at each place, at the size of the files."""
@@ -258,9 +261,11 @@ class Instant(Detector):
             yield deviations if region is None else within(deviations[None], region)[0]
 
 
-def calmest(errors: np.ndarray) -> np.ndarray:
-    """Of `errors` (n, side, side) at each place all but the largest."""
-    return np.sort(errors, axis=0)[: max(2, round(_CALM * len(errors)))]
+def calmest(errors: np.ndarray, share: float = _CALM) -> np.ndarray:
+    """Of `errors` (n, side, side) those of this share of the photos, whose largest deviation is smallest."""
+    deviations = (errors - errors.mean(axis=0)) / (errors.std(axis=0) + _TINY)
+    order = np.argsort(deviations.max(axis=(1, 2)), kind="stable")
+    return errors[np.sort(order[: max(2, round(share * len(errors)))])]
 
 
 def _backbone(prepared: Path) -> Backbone:

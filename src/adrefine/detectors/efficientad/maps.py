@@ -117,12 +117,19 @@ def _thinned(maps: Maps) -> Maps:
     return maps[:, ::step, ::step].reshape(2, -1)
 
 
-def image_score(fused: Maps) -> float:
-    """max H, made positive, or λ × median would mean nothing.
+def counted(top: float, maps: Maps, region: Region | None) -> int:
+    """How many positions of (..., h, w) the share `top` of those in the region are, at least one."""
+    shape = maps.shape[-2:]
+    inside = shape[0] * shape[1] if region is None else int(region.of_shape(shape).sum())
+    return max(1, round(top * inside))
+
+
+def image_score(fused: Maps, count: int = 1) -> float:
+    """max H, or the mean of its `count` largest values, made positive, or λ × median would mean nothing.
 
     An image that lies under q_a everywhere has a max H under 0. Scores of 0.02 and more, a fifth of what q_b
     gets, are max H itself; lower ones bend towards 0 exponentially, with the same slope where they begin, and
     keep their order.
     """
-    highest = float(fused.max())
+    highest = float(np.partition(fused, -count, axis=None)[-count:].mean())
     return highest if highest >= BEND else BEND * float(np.exp(max(highest / BEND - 1, -700.0)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ _SHORT: dict[str, Any] = {
     "ring": True,
     "patches": "twins",
     "normalize": "places",
+    "top": 0.0,
 }
 _CLOSED = _SHORT | {
     "teacher": "backbone",
@@ -37,7 +38,11 @@ _CLOSED = _SHORT | {
     "batch_size": 8,
     "learning_rate": 3e-3,
     "finetune_steps": 30,
+    "top": 0.02,
 }
+
+
+_BEFORE = {"normalize": "photo", "top": 0.0}  # of models that have not kept these keys
 
 
 class Settings(DetectorSettings):
@@ -66,6 +71,7 @@ class Settings(DetectorSettings):
             "ring": False,
             "patches": "noise",
             "normalize": "photo",
+            "top": 0.0,
         },
     }
     reads: ClassVar = (PIXELS,)
@@ -95,6 +101,7 @@ class Settings(DetectorSettings):
     coeff_stae: NotNegative = 1.0
     coeff_cdo: NotNegative = 1.0
     normalize: Literal["places", "photo"] = FROM_PRESET
+    top: Share = FROM_PRESET
     q_a: Share = 0.9
     q_b: Share = 0.995
     holdout: UnderOne = 0.1
@@ -125,6 +132,11 @@ class Settings(DetectorSettings):
             raise ValueError("`efficientad.tiles` = true needs `efficientad.teacher` = pdn")
         return self
 
+    @classmethod
+    def restored(cls, content: dict[str, Any]) -> Self:
+        """See `DetectorSettings.restored`; a model from before lacks `normalize` and `top`."""
+        return super().restored(_BEFORE | content)
+
     @property
     def learns_twins(self) -> bool:
         return self.teacher == "pdn" and self.patches == "twins"
@@ -135,7 +147,7 @@ class Settings(DetectorSettings):
         if self.teacher == "pdn":
             return {}
         of_steps = {"batch_size", "learning_rate", "finetune_steps"}
-        counts = {*self.CHOOSING, "side", "seed", "steps"} | (of_steps if self.steps else set())
+        counts = {*self.CHOOSING, "side", "seed", "steps", "top"} | (of_steps if self.steps else set())
         closed = self.preset in ("fast", "instant")
         reads = "efficientad.preset to short or paper" if closed else "efficientad.teacher to pdn"
         needs = {key: "efficientad.steps to 1 or more" for key in of_steps - counts}
