@@ -32,7 +32,7 @@ from adrefine.benchmark import measure, prepared
 from adrefine.benchmark.summary import figure
 from adrefine.benchmark.tables import cell
 from adrefine.detectors.base import Images
-from adrefine.detectors.efficientad import instant, maps, student
+from adrefine.detectors.efficientad import instant, student
 from adrefine.detectors.efficientad.instant import Instant
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.io import write_text
@@ -68,9 +68,9 @@ class Variant:
     """What is changed.
 
     Attributes:
-        constants: of `student.py`, `instant.py` and `maps.py`. usual: which errors of the training photos say
-            what is usual at a place. held: of held-out photos. out_of_fold: of models without a fold. steps:
-            of the network that learns the rest. top: share of the positions, the most unusual ones, whose
+        constants: of `student.py`. usual: which errors of the training photos say what is usual at a place.
+            held: of held-out photos. out_of_fold: of models without a fold. even: `instant._EVEN`. steps: of
+            the network that learns the rest. top: share of the positions, the most unusual ones, whose
             mean is the image's score; 0: only the most unusual one.
     """
 
@@ -78,11 +78,11 @@ class Variant:
     usual: Callable[[Errors], Errors] = _OF_PLACES
     held: bool = False
     out_of_fold: bool = False
+    even: float = 0.1
     steps: int = 0
     top: float = 0.0
 
 
-_EVENER = {"_EVEN": 1.0}
 CLOSED, NETWORK = "closed form", "trained student"
 WAYS = {
     "all photos calm": Variant(usual=at_each_place(1.0)),
@@ -92,12 +92,12 @@ WAYS = {
     "mean of the top half percent": Variant(top=0.005),
     "mean of the top 2 %": Variant(top=0.02),
     "mean of the top 5 %": Variant(top=0.05),
-    "even × 10": Variant(_EVENER),
+    "even × 10": Variant(even=1.0),
     "without the oddest fifth, top half percent": Variant(usual=without(0.2), top=0.005),
     "without the oddest fifth, top 2 %": Variant(usual=without(0.2), top=0.02),
-    "without the oddest fifth, even × 10": Variant(_EVENER, without(0.2)),
-    "without the oddest fifth, even × 10, top 2 %": Variant(_EVENER, without(0.2), top=0.02),
-    "without the oddest fifth, even × 10, top half percent": Variant(_EVENER, without(0.2), top=0.005),
+    "without the oddest fifth, even × 10": Variant(usual=without(0.2), even=1.0),
+    "without the oddest fifth, even × 10, top 2 %": Variant(usual=without(0.2), even=1.0, top=0.02),
+    "without the oddest fifth, even × 10, top half percent": Variant(usual=without(0.2), even=1.0, top=0.005),
 }
 VARIANTS = {
     CLOSED: Variant(),
@@ -107,7 +107,7 @@ VARIANTS = {
     "shrunk / 10": Variant({"_SHRUNK": 1e-3}),
     "shrunk × 10": Variant({"_SHRUNK": 1e-1}),
     "four fifths calm": Variant(usual=at_each_place(0.8)),
-    "even / 10": Variant({"_EVEN": 0.01}),
+    "even / 10": Variant(even=0.01),
     "the oddest tenth counts as the next": Variant(usual=clipped),
     "usual out of fold": Variant(out_of_fold=True),
     **WAYS,
@@ -116,7 +116,6 @@ VARIANTS = {
     **{f"{NETWORK}, {name}": replace(way, steps=300) for name, way in WAYS.items()},
 }
 FOLDS = 5
-_OF_STUDENT = {"_RIDGE", "_SHRUNK"}
 MAPPED = 60
 KEYS = ["product", "level", "seed", "variant"]
 COMMAND = "python -m benchmarks.closed_form --data ../data"
@@ -155,8 +154,8 @@ def case(data: Path, product: str, level: float, seed: int, variants: list[str])
     with hardware.one_core_each():
         for name in variants:
             variant = VARIANTS[name]
-            of_student = (variant.steps, *(one for one in variant.constants.items() if one[0] in _OF_STUDENT))
-            with constants(variant.constants):
+            of_student = (variant.steps, *variant.constants.items())
+            with constants(variant):
                 if of_student not in models:
                     models[of_student] = Fitted(
                         images, Settings(preset="instant", steps=variant.steps, seed=seed)
@@ -195,17 +194,17 @@ def of_image(deviations: np.ndarray, top: float) -> float:
 
 
 @contextmanager
-def constants(values: Mapping[str, float]) -> Iterator[None]:
-    """Within the block the modules of EfficientAD have these constants."""
-    module = {name: next(one for one in (student, instant, maps) if hasattr(one, name)) for name in values}
-    before = {name: getattr(module[name], name) for name in values}
-    for name, value in values.items():
-        setattr(module[name], name, value)
+def constants(variant: Variant) -> Iterator[None]:
+    """Within the block EfficientAD's modules have the variant's constants."""
+    values = [(student, *one) for one in variant.constants.items()] + [(instant, "_EVEN", variant.even)]
+    before = [getattr(module, name) for module, name, _ in values]
+    for module, name, value in values:
+        setattr(module, name, value)
     try:
         yield
     finally:
-        for name, value in before.items():
-            setattr(module[name], name, value)
+        for (module, name, _), value in zip(values, before, strict=True):
+            setattr(module, name, value)
 
 
 def say_usual(fitted: Fitted, variant: Variant, images: Images, held: Images) -> None:

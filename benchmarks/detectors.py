@@ -4,11 +4,12 @@
     python -m benchmarks.detectors --data ../data --detectors efficientad --seeds 0
 
 Tiles (mtd, all shots of a part on one side), commutators (ksdd), pills, bottles, screws (without masks, so
-without AU-PRO) and the generated parts of the demo; 100 photos train. Preset
-`fast`, defaults of params.yaml, nothing tuned on these photos; `short` is a preset of efficientad. `clean`:
-no hidden defect; `before`: a tenth are hidden defects; `after`: cleaned by the default rule and trained
-again. `mixed` knows the defects that are left over, the others none. Rows that results/detectors.csv has are
-not repeated; several processes may share it.
+without AU-PRO) and the generated parts of the demo; 100 photos train. Preset `fast`, defaults of params.yaml;
+`instant` and `short` are presets of efficientad. Nothing was tuned on these photos, but for efficientad's
+`fast` and `instant` what `python -m benchmarks.closed_form` chose on seed 0, the same without each product.
+`clean`: no hidden defect; `before`: a tenth are hidden defects; `after`: cleaned by the default rule and
+trained again. `mixed` knows the defects that are left over, the others none. Rows that results/detectors.csv
+has are not repeated; several processes may share it.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ PRODUCTS: dict[str, dict[str, Any]] = {
     "screws": {"name": "folder", "root": "screw"},
     "parts": {"name": "demo"},
 }
-DETECTORS = ("padim", "differnet", "mixed", "glass", "uflow", "efficientad", "short")
+DETECTORS = ("padim", "differnet", "mixed", "glass", "uflow", "efficientad", "instant", "short")
 NAMES = {
     "glass": "GLASS on EfficientNet-Lite",
     "uflow": "U-Flow on EfficientNet-Lite",
+    "instant": "efficientad, instant",
     "short": "efficientad, short",
 }
 TRAINED = 100  # photos
@@ -82,8 +84,8 @@ def main() -> None:
 def case(data: Path, product: str, detector: str, seed: int) -> Iterator[dict[str, Any]]:
     """The rows of one product, detector and seed."""
     section: dict[str, Any] = {"seed": seed} if detector != "padim" else {}
-    if detector == "short":
-        detector, section = "efficientad", {"preset": "short", "seed": seed}
+    if detector in ("instant", "short"):
+        detector, section = "efficientad", {"preset": detector, "seed": seed}
     for level in (0.0, LEVEL):
         params = params_of(data, product, {"detector": detector, detector: section}, level, seed)
         table, inputs = prepared.prepare(params, twins=True)

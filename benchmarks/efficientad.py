@@ -169,7 +169,8 @@ def drawn(data: prepared.Prepared, n_train: int, n_test: int) -> Data:
 def settings_of(args: argparse.Namespace, training: str, seed: int) -> Settings:
     """The section `efficientad` of one training."""
     given = {name: getattr(args, name) for name in ("preset", "side", "tiles", "init", "steps")}
-    return Settings.model_validate({**given, "holdout": 0.0, "seed": seed, **TRAININGS[training]})
+    fixed = {"holdout": 0.0, "normalize": "photo", "seed": seed}
+    return Settings.model_validate({**given, **fixed, **TRAININGS[training]})
 
 
 class Copied(nn.Module):

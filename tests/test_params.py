@@ -283,7 +283,7 @@ def test_a_cluster_is_local_or_the_address_of_a_scheduler(place):
         ),
         (
             "efficientad",
-            {"finetune_steps": 5},
+            {"preset": "instant", "finetune_steps": 5},
             "`efficientad.finetune_steps` has no effect here: set efficientad.steps to 1 or more",
         ),
         (

@@ -38,7 +38,7 @@ TINY: dict[str, dict[str, Any]] = {
     "differnet": {"hidden": 16, "blocks": 2, "epochs": 3},
     "ddad": {"side": 32, "channels": 8, "levels": [1, 2], "steps": 25, "learning_rate": 2e-3, "start": 50},
     "efficientad": {"preset": "short", "side": 64, "steps": 2, "batch_size": 1, "holdout": 0},
-    "efficientad instant": {"preset": "fast", "side": 64},
+    "efficientad instant": {"preset": "instant", "side": 64},
     "efficientad steps": {"preset": "fast", "side": 64, "steps": 10},
     "anomalib": {"args": {"pre_trained": False}, "epochs": 1, "side": 64},
 }

@@ -39,6 +39,7 @@ LAYERS = (2, 4, 10)  # blocks of EfficientNet-Lite0 at strides 4, 8 and 16; the 
 STRIDE = 8  # pixels between two positions
 MIRRORED = 32  # pixels around a photo: its edge sees no zeros
 _CALM = 0.8  # share of the photos, the least odd ones, that say what is usual
+_EVEN = 1.0  # share of the mean deviation that is added to that of each place
 _TINY = 1e-9
 _WARM = 0.1  # of the rate, in a warm fit
 _STATE = "efficientad.pt"
@@ -123,7 +124,7 @@ class Instant(Detector):
 
     def take_usual(self, errors: np.ndarray) -> None:
         """Take what is usual at each place from `errors` (n, side, side), of all of them."""
-        self.usual, self.spread = usual(errors.mean(axis=0), errors.std(axis=0))
+        self.usual, self.spread = usual(errors.mean(axis=0), errors.std(axis=0), _EVEN)
 
     def _learn_rest(self, images: Images, fresh: bool) -> None:
         """A network in steps, of batches of whole photos; then the covariance of what it leaves."""

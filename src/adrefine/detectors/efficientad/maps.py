@@ -61,14 +61,14 @@ def smooth(values: np.ndarray) -> np.ndarray:
     return F.avg_pool2d(padded, 3, stride=1).numpy().reshape(values.shape)
 
 
-def usual(mean: np.ndarray, deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def usual(mean: np.ndarray, deviation: np.ndarray, even: float) -> tuple[np.ndarray, np.ndarray]:
     """What is usual at each place, and the unit of what is not, from both over photos (..., h, w).
 
-    Neighbours are averaged, and each place gets a share of the mean deviation: of few photos a place knows
+    Neighbours are averaged, and each place gets `even` times the mean deviation: of few photos a place knows
     little. Ours, no document.
     """
     spread = smooth(deviation)
-    return smooth(mean), spread + _EVEN * spread.mean(axis=(-2, -1), keepdims=True) + _TINY
+    return smooth(mean), spread + even * spread.mean(axis=(-2, -1), keepdims=True) + _TINY
 
 
 def usual_of(maps: Iterable[Maps]) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +78,7 @@ def usual_of(maps: Iterable[Maps]) -> tuple[np.ndarray, np.ndarray]:
         wide = one.astype(np.float64)
         count, total, squares = count + 1, total + wide, squares + wide**2
     mean = total / count
-    return usual(mean, np.sqrt(np.maximum(squares / count - mean**2, 0)))
+    return usual(mean, np.sqrt(np.maximum(squares / count - mean**2, 0)), _EVEN)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,10 +31,10 @@ _SHORT: dict[str, Any] = {
     "normalize": "places",
     "top": 0.0,
 }
-_CLOSED = _SHORT | {
+_FAST = _SHORT | {
     "teacher": "backbone",
     "side": 256,
-    "steps": 0,
+    "steps": 300,
     "batch_size": 8,
     "learning_rate": 3e-3,
     "finetune_steps": 30,
@@ -50,13 +50,14 @@ class Settings(DetectorSettings):
 
     `paper`: the document's; steps, rate and batch, which it does not name, are the original EfficientAD's.
     `short`: a CPU trains it in minutes; half the size, few steps of a higher rate, low layers that need not
-    be learned. `fast`, also called `instant`: no network is trained, unless `steps` is over 0; `instant.py`
-    has what is learned instead, and of the other keys only `side` and those of the steps count.
+    be learned. `fast` and `instant`: a student of a backbone in closed form (`instant.py`), in `fast` with a
+    small network that learns the rest in `steps`; of the other keys only `side`, `top` and those of the steps
+    count.
     """
 
     PRESETS: ClassVar = {
-        "fast": _CLOSED,
-        "instant": _CLOSED,
+        "fast": _FAST,
+        "instant": _FAST | {"steps": 0},
         "short": _SHORT,
         "paper": {
             "teacher": "pdn",
