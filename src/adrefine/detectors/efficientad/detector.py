@@ -19,6 +19,7 @@ from adrefine.detectors.efficientad.maps import (
     counted,
     framed,
     image_score,
+    of_files,
     raw,
     resized,
     usual_of,
@@ -114,12 +115,12 @@ class EfficientAD(Detector):
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """H of each image at the size of its file."""
-        return _of_files(self._fused(images, self._raw(images), self.alpha), files)
+        return of_files(self._fused(images, self._raw(images), self.alpha), files)
 
     def layers(self, images: Images, files: list[Path]) -> dict[str, np.ndarray]:
         """The student's map, of local defects, and the autoencoder's, of global ones (EAD figure 5.3)."""
         raw, parts = list(self._raw(images)), {"student": 1.0, "autoencoder": 0.0}
-        return {name: _of_files(self._fused(images, raw, alpha), files) for name, alpha in parts.items()}
+        return {name: of_files(self._fused(images, raw, alpha), files) for name, alpha in parts.items()}
 
     def apply(self, evaluate: Evaluate) -> None:
         self.alpha = evaluate.alpha  # EAD eq. 4.12
@@ -241,12 +242,3 @@ def _of_places(stored: Any) -> np.ndarray:
     """A scale's quantiles (2, h, w); a model from before has two numbers."""
     values = torch.as_tensor(stored, dtype=torch.float64).cpu().numpy()
     return values.reshape(2, 1, 1) if values.ndim == 1 else values
-
-
-def _of_files(maps: Iterable[Maps], files: list[Path]) -> np.ndarray:
-    """The maps at the sizes of the files."""
-    sized = [
-        resized(torch.from_numpy(one)[None, None], size_of(file))[0, 0].numpy()
-        for one, file in zip(maps, files, strict=True)
-    ]
-    return np.stack(sized) if sized else np.zeros((0, 1, 1), np.float32)

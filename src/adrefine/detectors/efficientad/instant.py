@@ -22,10 +22,10 @@ from adrefine.backbones.base import Backbone as Frozen
 from adrefine.backbones.engine import start
 from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
-from adrefine.detectors.efficientad.maps import counted, image_score, resized, smooth, usual, within
+from adrefine.detectors.efficientad.maps import counted, image_score, of_files, smooth, usual, within
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.student import Rest, Student, squares
-from adrefine.detectors.photos import Kept, Photos, Window, open_photos, size_of
+from adrefine.detectors.photos import Kept, Photos, Window, open_photos
 from adrefine.errors import UserError
 from adrefine.io import atomic_open, read_json, write_json
 from adrefine.params import Runtime
@@ -164,11 +164,7 @@ class Instant(Detector):
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Deviations at each place, at the size of the files."""
-        maps = [
-            resized(torch.from_numpy(one)[None, None], size_of(file))[0, 0].numpy()
-            for one, file in zip(self._deviations(images), files, strict=True)
-        ]
-        return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
+        return of_files(self._deviations(images), files)
 
     def clone(self) -> Instant:
         return copy.deepcopy(self)

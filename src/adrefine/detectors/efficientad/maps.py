@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from adrefine.areas.region import Region
 from adrefine.backbones.pdn import CHANNELS
+from adrefine.detectors.photos import size_of
 
 Maps = NDArray[np.float32]
 _COUNTED = 128**2  # pixels of a map that enter its quantiles, or a little more
@@ -46,6 +48,15 @@ def framed(maps: torch.Tensor, size: int) -> torch.Tensor:
 def resized(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Maps (b, k, h', w') as (b, k, h, w), bilinear."""
     return F.interpolate(maps, size, mode="bilinear", align_corners=False)
+
+
+def of_files(maps: Iterable[Maps], files: list[Path]) -> Maps:
+    """Maps (n, h, w) at the size of the files, which is one."""
+    sized = [
+        resized(torch.from_numpy(one)[None, None], size_of(file))[0, 0].numpy()
+        for one, file in zip(maps, files, strict=True)
+    ]
+    return np.stack(sized) if sized else np.zeros((0, 1, 1), np.float32)
 
 
 def within(maps: Maps, region: Region) -> Maps:
