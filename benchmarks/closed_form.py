@@ -34,6 +34,7 @@ from adrefine.benchmark.tables import cell
 from adrefine.detectors.base import Images
 from adrefine.detectors.efficientad import instant, student
 from adrefine.detectors.efficientad.instant import Instant
+from adrefine.detectors.efficientad.maps import image_scores
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.io import write_text
 from adrefine.metrics import detection
@@ -69,7 +70,7 @@ class Variant:
 
     Attributes:
         constants: of `student.py`. usual: which errors of the training photos say what is usual at a place.
-            held: of held-out photos. out_of_fold: of models without a fold. even: `instant._EVEN`. steps: of
+            held: of held-out photos. out_of_fold: of models without a fold. even: see `maps.usual`. steps: of
             the network that learns the rest. top: share of the positions, the most unusual ones, whose
             mean is the image's score; 0: only the most unusual one.
     """
@@ -163,7 +164,7 @@ def case(data: Path, product: str, level: float, seed: int, variants: list[str])
                 fitted = models[of_student]
                 say_usual(fitted, variant, images, held_out)
                 model, errors = fitted.model, fitted.errors(tested)
-                scores = [of_image((one - model.usual) / model.spread, variant.top) for one in errors]
+                scores = image_scores((errors - model.usual) / model.spread, variant.top, None)
                 yield {
                     "variant": name,
                     "auroc": detection.auroc(test["label"], scores),
@@ -188,23 +189,17 @@ class Fitted:
         return self._errors[images.ids]
 
 
-def of_image(deviations: np.ndarray, top: float) -> float:
-    """Mean of the largest share `top` of them, at least of one."""
-    return float(np.sort(deviations, axis=None)[-max(1, round(top * deviations.size)) :].mean())
-
-
 @contextmanager
 def constants(variant: Variant) -> Iterator[None]:
-    """Within the block EfficientAD's modules have the variant's constants."""
-    values = [(student, *one) for one in variant.constants.items()] + [(instant, "_EVEN", variant.even)]
-    before = [getattr(module, name) for module, name, _ in values]
-    for module, name, value in values:
-        setattr(module, name, value)
+    """Within the block `student.py` has the variant's constants."""
+    before = {name: getattr(student, name) for name in variant.constants}
+    for name, value in variant.constants.items():
+        setattr(student, name, value)
     try:
         yield
     finally:
-        for (module, name, _), value in zip(values, before, strict=True):
-            setattr(module, name, value)
+        for name, value in before.items():
+            setattr(student, name, value)
 
 
 def say_usual(fitted: Fitted, variant: Variant, images: Images, held: Images) -> None:
@@ -213,7 +208,7 @@ def say_usual(fitted: Fitted, variant: Variant, images: Images, held: Images) ->
         errors = out_of_fold(fitted.model, images)
     else:
         errors = fitted.errors(held if variant.held else images)
-    fitted.model.take_usual(variant.usual(errors))
+    fitted.model.take_usual(variant.usual(errors), variant.even)
 
 
 def out_of_fold(model: Instant, images: Images) -> Errors:

@@ -45,16 +45,18 @@ def rows_of(target: Path, keys: Sequence[str]) -> pd.DataFrame:
 def add_rows(target: Path, rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """The table `target` with `rows` in it, sorted by the keys; those with the same keys are replaced.
 
-    Several processes may share the table.
+    Several processes may share the table. Where there are no rows, nothing changes.
     """
     with FileLock(f".adrefine/{target.stem}.lock"):
-        if target.exists():
-            before = pd.read_csv(target)
-            new = pd.MultiIndex.from_frame(rows[list(keys)])
-            rows = pd.concat([before[~pd.MultiIndex.from_frame(before[list(keys)]).isin(new)], rows])
-        rows = rows.sort_values(list(keys), kind="stable")
-        write_csv(target, rows)
-    return rows
+        before = rows_of(target, keys)
+        if rows.empty:
+            return before
+        old, new = (pd.MultiIndex.from_frame(table[list(keys)]) for table in (before, rows))
+        kept = before[~old.isin(new)]
+        table = pd.concat([kept, rows]) if len(kept) else rows
+        table = table.sort_values(list(keys), kind="stable")
+        write_csv(target, table)
+    return table
 
 
 def code_of(checkout: Path) -> dict[str, str]:

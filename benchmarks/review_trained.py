@@ -65,8 +65,7 @@ def main() -> None:
         done = rows_of(target, KEYS)
         if not (done[KEYS] == list(one)).all(axis=1).any():
             rows = pd.DataFrame(dict(zip(KEYS, one, strict=True)) | row for row in trained(args.data, *one))
-            if not rows.empty:
-                add_rows(target, rows, KEYS)
+            add_rows(target, rows, KEYS)
     write_text(target.with_suffix(".md"), report(pd.read_csv(target)))
 
 

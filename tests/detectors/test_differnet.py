@@ -281,3 +281,11 @@ def test_a_model_of_another_shape_is_refused(fitted, tmp_path):
     (tmp_path / "settings.json").write_text(settings.replace('"hidden": 8', '"hidden": 9'))
     with pytest.raises(UserError, match="dvc repro train"):
         DifferNet(Settings()).load(tmp_path)
+
+
+def test_settings_kept_before_some_keys_came_are_those_of_fast():
+    told = Settings().stored()
+    later = ("clamp_slope", "train_views", "warm_from")
+    assert Settings.restored({key: told[key] for key in told if key not in later}).stored() == told
+    with pytest.raises(KeyError, match="hidden"):
+        Settings.restored({key: told[key] for key in told if key != "hidden"})

@@ -84,6 +84,7 @@ class DetectorSettings(Section):
         FEWEST: training images that it needs.
         learns_twins: whether it learns from photos with a synthetic defect, and so needs one of every photo.
         CHOOSING: keys that decide which of the others count.
+        BEFORE: keys that came later, with the values that a model has that was kept before.
     """
 
     if TYPE_CHECKING:  # a class says it once, or a property for each preset
@@ -98,6 +99,7 @@ class DetectorSettings(Section):
     FEWEST: ClassVar[int] = 2
     WEIGHS: ClassVar[bool] = False  # as its detector's `weighs`
     CHOOSING: ClassVar[tuple[str, ...]] = ("preset",)
+    BEFORE: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
     def create(self) -> Detector:
@@ -180,6 +182,7 @@ class DetectorSettings(Section):
         Raises:
             KeyError, ValueError: one is missing, or is none of this detector's.
         """
+        content = {**cls.BEFORE, **content}
         missing = set(cls.model_fields) - {"preset"} - set(content)
         if missing:
             raise KeyError(*sorted(missing))

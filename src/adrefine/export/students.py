@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -51,7 +50,7 @@ class Students(nn.Module):
         self.register_buffer("std", teacher.std * std)
         self.shrink, self.quarter = _shrunk(size, side), side // STRIDE
         self.within = _Lowest(region, self.quarter) if region else nn.Identity()
-        self.count = _counted(detector.settings.top, self.quarter, region)
+        self.count = h_maps.share_of((self.quarter, self.quarter), detector.settings.top, region)
         self.enlarge = _enlarged(self.quarter, size) if maps else None
 
     def forward(self, image: torch.Tensor) -> Found:
@@ -91,7 +90,7 @@ class Regression(nn.Module):
         self.register_buffer("spread", torch.from_numpy(detector.spread).float())
         self.even = Resample(of_torch(_mean_of_three, self.quarter))
         self.within = _Lowest(region, self.quarter) if region else nn.Identity()
-        self.count = _counted(detector.settings.top, self.quarter, region)
+        self.count = h_maps.share_of((self.quarter, self.quarter), detector.settings.top, region)
         self.enlarge = _enlarged(self.quarter, size) if maps else None
 
     def forward(self, image: torch.Tensor) -> Found:
@@ -133,10 +132,6 @@ def image_score(fused: torch.Tensor, count: int) -> torch.Tensor:
     highest = fused.flatten().topk(count).values.mean()
     low = h_maps.BEND * torch.exp((highest / h_maps.BEND - 1).clamp(-700.0, 0.0))
     return torch.where(highest >= h_maps.BEND, highest, low).view(1)
-
-
-def _counted(top: float, side: int, region: Region | None) -> int:
-    return h_maps.counted(top, np.empty((side, side), np.float32), region)
 
 
 def _shrunk(size: int, side: int) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from adrefine.detectors.base import DetectorSettings
 from adrefine.paths import FEATURES
@@ -55,6 +55,7 @@ class Settings(DetectorSettings):
         },
     }
     reads: ClassVar = (FEATURES,)
+    BEFORE: ClassVar = {"clamp_slope": 3.0, "train_views": 0, "warm_from": "cold"}
 
     preset: Literal["fast", "paper"] = "fast"
     standardize: bool = FROM_PRESET
@@ -73,13 +74,6 @@ class Settings(DetectorSettings):
     warm_from: Literal["cold", "last"] = FROM_PRESET
     batch_size: AtLeastOne = 96
     seed: int = 0
-
-    @classmethod
-    def restored(cls, content: dict[str, Any]) -> Self:
-        """As of any detector; a model from before there were these keys is as `fast`."""
-        fast = cls.PRESETS["fast"]
-        later = {key: fast[key] for key in ("clamp_slope", "train_views", "warm_from")}
-        return super().restored({**later, **content})
 
     def create(self) -> DifferNet:
         from adrefine.detectors.differnet.detector import DifferNet

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,8 @@ from adrefine.detectors.efficientad import tiling
 from adrefine.detectors.efficientad.maps import (
     Maps,
     Scale,
-    counted,
     framed,
-    image_score,
+    image_scores,
     of_files,
     raw,
     resized,
@@ -97,21 +96,19 @@ class EfficientAD(Detector):
     def calibrate(self, images: Images) -> None:
         """Take what normalizes the maps from `images`, taken as good: quantiles of all places (EAD
         sect. 4.7), with `normalize: places` of the deviations from what is usual at each place, which takes
-        some photos to know."""
-        quantiles, inside = (self.settings.q_a, self.settings.q_b), self._inside(images)
+        some photos to know. Places make the maps twice: all at once they may not fit into memory."""
+        quantiles, region = (self.settings.q_a, self.settings.q_b), self._photos(images).region
         if self.settings.normalize == "photo" or len(images) < _FEWEST:
-            self.scale = Scale.of((inside(one) for one in self._raw(images)), *quantiles)
+            self.scale = Scale.of((within(one, region) for one in self._raw(images)), *quantiles)
             return
         mean, spread = usual_of(self._raw(images))
-        deviations = (inside((one - mean) / spread) for one in self._raw(images))
+        deviations = (within((one - mean) / spread, region) for one in self._raw(images))
         self.scale = Scale.of(deviations, *quantiles).at(mean, spread)
 
     def score(self, images: Images) -> Scores:
         """max H of each image, or the mean of its largest; positive, see `maps.image_score`."""
-        region, top = self._photos(images).region, self.settings.top
         fused = self._fused(images, self._raw(images), self.alpha)
-        scores = [image_score(one, counted(top, one, region)) for one in fused]
-        return Scores(np.array(scores, dtype=np.float64))
+        return Scores(image_scores(fused, self.settings.top, self._photos(images).region))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """H of each image at the size of its file."""
@@ -131,7 +128,8 @@ class EfficientAD(Detector):
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         state = {key: value.cpu() for key, value in self._ready().state_dict().items()}
-        scale = {name: torch.from_numpy(of) for name, of in (vars(self.scale) if self.scale else {}).items()}
+        assert self.scale is not None
+        scale = {"low": torch.from_numpy(self.scale.low), "high": torch.from_numpy(self.scale.high)}
         channels = dict(zip(("mean", "std"), self.channels or (), strict=False))
         with atomic_open(folder / _STATE) as file:
             torch.save({"networks": state, "size": self.size, "channels": channels, **scale}, file)
@@ -196,15 +194,10 @@ class EfficientAD(Detector):
         """H (h, w) of the raw maps of each image, one after the other; outside the region of interest the
         lowest inside."""
         self._ready()
-        inside = self._inside(images)
+        region = self._photos(images).region
         for one in maps:
             assert self.scale is not None
-            yield inside(self.scale.fused(one, alpha)[None])[0]
-
-    def _inside(self, images: Images) -> Callable[[Maps], Maps]:
-        """`within` the region of interest, if there is one."""
-        region = self._photos(images).region
-        return lambda maps: maps if region is None else within(maps, region)
+            yield within(self.scale.fused(one, alpha), region)
 
     def _raw(self, images: Images) -> Iterator[Maps]:
         """Raw maps (2, h, w) of each image, one after the other: at a quarter of the training size, or of a

@@ -22,7 +22,7 @@ from adrefine.backbones.base import Backbone as Frozen
 from adrefine.backbones.engine import start
 from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
-from adrefine.detectors.efficientad.maps import counted, image_score, of_files, smooth, usual, within
+from adrefine.detectors.efficientad.maps import image_scores, of_files, smooth, usual, within
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.student import Rest, Student, squares
 from adrefine.detectors.photos import Kept, Photos, Window, open_photos
@@ -122,9 +122,9 @@ class Instant(Detector):
         """Take what is usual at each place from `images`; the oddest of them have no say."""
         self.take_usual(calmest(np.stack(list(self._errors(images)))))
 
-    def take_usual(self, errors: np.ndarray) -> None:
-        """Take what is usual at each place from `errors` (n, side, side), of all of them."""
-        self.usual, self.spread = usual(errors.mean(axis=0), errors.std(axis=0), _EVEN)
+    def take_usual(self, errors: np.ndarray, even: float = _EVEN) -> None:
+        """Take `maps.usual` at each place from `errors` (n, side, side), of all of them."""
+        self.usual, self.spread = usual(errors.mean(axis=0), errors.std(axis=0), even)
 
     def _learn_rest(self, images: Images, fresh: bool) -> None:
         """A network in steps, of batches of whole photos; then the covariance of what it leaves."""
@@ -158,9 +158,8 @@ class Instant(Detector):
 
     def score(self, images: Images) -> Scores:
         """Mean of the largest deviations in each image; positive, see `maps.image_score`."""
-        region, top = self._photos(images.prepared).region, self.settings.top
-        found = [image_score(one, counted(top, one, region)) for one in self._deviations(images)]
-        return Scores(np.array(found, dtype=np.float64))
+        region = self._photos(images.prepared).region
+        return Scores(image_scores(self._deviations(images), self.settings.top, region))
 
     def maps(self, images: Images, files: list[Path]) -> np.ndarray | None:
         """Deviations at each place, at the size of the files."""
@@ -254,8 +253,7 @@ class Instant(Detector):
         """(side, side) of each image; outside the region of interest the lowest inside."""
         region = self._photos(images.prepared).region
         for errors in self._errors(images):
-            deviations = ((errors - self.usual) / self.spread).astype(np.float32)
-            yield deviations if region is None else within(deviations[None], region)[0]
+            yield within(((errors - self.usual) / self.spread).astype(np.float32), region)
 
 
 def calmest(errors: np.ndarray, share: float = _CALM) -> np.ndarray:

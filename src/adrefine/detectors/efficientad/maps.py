@@ -59,10 +59,12 @@ def of_files(maps: Iterable[Maps], files: list[Path]) -> Maps:
     return np.stack(sized) if sized else np.zeros((0, 1, 1), np.float32)
 
 
-def within(maps: Maps, region: Region) -> Maps:
-    """Maps (k, h, w) that outside `region` have their lowest values inside."""
+def within(maps: Maps, region: Region | None) -> Maps:
+    """Maps (..., h, w) that outside `region`, if there is one, have their lowest values inside."""
+    if region is None:
+        return maps
     inside = region.of_shape(maps.shape)
-    return np.where(inside, maps, maps[:, inside].min(axis=1)[:, None, None])
+    return np.where(inside, maps, maps[..., inside].min(axis=-1)[..., None, None])
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
@@ -128,11 +130,20 @@ def _thinned(maps: Maps) -> Maps:
     return maps[:, ::step, ::step].reshape(2, -1)
 
 
-def counted(top: float, maps: Maps, region: Region | None) -> int:
-    """How many positions of (..., h, w) the share `top` of those in the region are, at least one."""
-    shape = maps.shape[-2:]
-    inside = shape[0] * shape[1] if region is None else int(region.of_shape(shape).sum())
+def share_of(positions: tuple[int, int], top: float, region: Region | None) -> int:
+    """How many of a map's positions (h, w) the share `top` of those in the region are, at least one."""
+    inside = positions[0] * positions[1] if region is None else int(region.of_shape(positions).sum())
     return max(1, round(top * inside))
+
+
+def image_scores(fused: Iterable[Maps], top: float, region: Region | None) -> NDArray[np.float64]:
+    """`image_score` of maps (h, w) of one shape, by the share `top` of the positions in the region."""
+    scores: list[float] = []
+    count = 0
+    for one in fused:
+        count = count or share_of(one.shape, top, region)
+        scores.append(image_score(one, count))
+    return np.array(scores, dtype=np.float64)
 
 
 def image_score(fused: Maps, count: int = 1) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,9 +42,6 @@ _FAST = _SHORT | {
 }
 
 
-_BEFORE = {"normalize": "photo", "top": 0.0}  # of models that have not kept these keys
-
-
 class Settings(DetectorSettings):
     """A preset with the explicit keys of params.yaml laid over it.
 
@@ -77,6 +74,7 @@ class Settings(DetectorSettings):
     }
     reads: ClassVar = (PIXELS,)
     CHOOSING: ClassVar = ("preset", "teacher")
+    BEFORE: ClassVar = {"normalize": "photo", "top": 0.0}
 
     preset: Literal["fast", "instant", "short", "paper"] = "fast"
     teacher: Literal["pdn", "backbone"] = FROM_PRESET
@@ -132,11 +130,6 @@ class Settings(DetectorSettings):
         if self.tiles and self.teacher == "backbone":
             raise ValueError("`efficientad.tiles` = true needs `efficientad.teacher` = pdn")
         return self
-
-    @classmethod
-    def restored(cls, content: dict[str, Any]) -> Self:
-        """See `DetectorSettings.restored`; a model from before lacks `normalize` and `top`."""
-        return super().restored(_BEFORE | content)
 
     @property
     def learns_twins(self) -> bool:
