@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from adrefine.benchmark import figures, published, render, tables
+from adrefine.benchmark.curves import line_of, styles_of
 from adrefine.benchmark.summary import groups
 from benchmark.made_up import filled, results, row, written
 
@@ -191,3 +192,16 @@ def test_the_share_of_a_tiny_gap_does_not_squeeze_the_others(tmp_path):
     assert drawn[0][0] > -0.2
     assert drawn[1] == (-1.1, drawn[1][1])
     assert drawn[1][1] <= 1.6
+
+
+def test_no_mark_of_a_curve_is_as_white_as_the_paper(tmp_path):
+    from matplotlib.colors import to_rgb
+    from matplotlib.figure import Figure
+
+    content = {"datasets": [{"name": "a", "layout": "demo"}], "levels": [0.1], "seeds": [0]}
+    config, _ = filled(written(tmp_path, {**content, "strategies": STRATEGIES}))
+    for style in styles_of(config).values():
+        (line,) = Figure().subplots().plot([0], [0], **line_of(style))
+        cross = line.get_marker() in ("x", "+")
+        shown = line.get_markeredgecolor() if cross else line.get_markerfacecolor()
+        assert to_rgb(shown) == to_rgb(style["color"])

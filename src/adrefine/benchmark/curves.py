@@ -54,7 +54,8 @@ def curve(panel: Any, group: Group, strategy: str, column: str, style: Style) ->
 
 def line_of(style: Style) -> Style:
     """What matplotlib needs to know of a style."""
-    return {"ms": 5.5, "mec": "white", "mew": 0.8, **{k: v for k, v in style.items() if k != "shift"}}
+    edge = style["color"] if style["marker"] == "x" else "white"  # a cross is nothing but its edge
+    return {"ms": 5.5, "mec": edge, "mew": 0.8, **{k: v for k, v in style.items() if k != "shift"}}
 
 
 def published_curve(panel: Any, group: Group, method: str | None, colour: str) -> None:
