@@ -71,12 +71,13 @@ class Results:
         return {cell: runs for cell, runs in missing.items() if runs}
 
     def add(self, *rows: Mapping[str, Any]) -> None:
-        """Put rows in the place of earlier ones of the same runs, and write the file."""
+        """Put rows in the place of earlier ones of the same runs, write the file, and keep its digits."""
         for row in rows:
             whole = {name: row.get(name, "" if kind == "str" else None) for name, kind in COLUMNS.items()}
             self.rows[_key(whole)] = whole
         table = _table(self.rows[key] for key in sorted(self.rows, key=self._place))
         write_csv(self.path, table.drop(columns=[name for name in ASKED if table[name].isna().all()]))
+        self.rows = {_key(row): row for row in _read(self.path)}
 
     def valid(self) -> pd.DataFrame:
         """The rows of the benchmark's runs that are not stale, in its order."""
