@@ -297,6 +297,29 @@ def test_outside_the_region_nothing_counts(
     assert within[10:].max() < everywhere[10:].min()
 
 
+def test_places_outside_the_region_teach_nothing(good: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = np.zeros((64, 64), bool)
+    inside[:, :40] = True
+    everywhere = untrained(steps=2)
+    everywhere.fit(good)
+    monkeypatch.setattr(everywhere._photos(good.prepared), "region", Region(inside))
+    detector = untrained(steps=2)
+    detector.fit(good)
+    photos, backbone = detector._photos(good.prepared), instant._backbone(good.prepared)
+    values = [backbone.of_photo(photos, photos.path(one)).reshape(8, 8, -1)[:, :5] for one in good.ids]
+    kept = np.concatenate([one.reshape(40, -1) for one in values])
+    np.testing.assert_allclose(detector.student.mean, kept.mean(axis=0), rtol=1e-9)
+    errors = np.concatenate([left.reshape(8, 8, -1)[:, :5].reshape(40, -1) for left in detector._left(good)])
+    of_all = instant.Rest(backbone.low, backbone.deep)
+    of_all.whiten(errors.T @ errors / len(errors))
+    np.testing.assert_allclose(detector.rest.white.cpu(), of_all.white, rtol=1e-4, atol=1e-6)
+    found = instant.calmest(np.stack(list(detector._errors(good))))
+    spread = smooth(found.std(axis=0))
+    np.testing.assert_allclose(detector.spread, spread + spread[:, :5].mean() + 1e-9, rtol=1e-9)
+    everywhere.fit(good, warm_start=True)  # its sums are of other places: it learns afresh
+    np.testing.assert_allclose(everywhere.student.mean, detector.student.mean, rtol=1e-9)
+
+
 def test_a_model_of_other_backbone_weights_is_refused(fitted: Instant, good: Images) -> None:
     other = fitted.clone()
     other.digest = "0" * 64

@@ -101,7 +101,7 @@ class EfficientAD(Detector):
         if self.settings.normalize == "photo" or len(images) < _FEWEST:
             self.scale = Scale.of((within(one, region) for one in self._raw(images)), *quantiles)
             return
-        mean, spread = usual_of(self._raw(images))
+        mean, spread = usual_of(self._raw(images), region)
         deviations = (within((one - mean) / spread, region) for one in self._raw(images))
         self.scale = Scale.of(deviations, *quantiles).at(mean, spread)
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from adrefine.areas.region import Region
 from adrefine.backbones.base import Backbone as Frozen
 from adrefine.backbones.engine import start
 from adrefine.backbones.lite import Lite
@@ -103,13 +104,15 @@ class Instant(Detector):
         if len(images) < 2:
             raise UserError(f"EfficientAD needs at least 2 training images, got {len(images)}")
         backbone = _backbone(images.prepared)
-        if not (warm_start and self.student):
+        inside = self._inside(images.prepared)
+        of_these_places = bool(self.ids) and self.sums[0, 0] == len(self.ids) * inside.sum()
+        if not (warm_start and of_these_places):
             size = 1 + backbone.low + backbone.deep
             self.ids, self.sums, self.digest = frozenset(), np.zeros((size, size)), backbone.digest
         wanted = frozenset(images.ids)
         for sign, ids in ((-1, self.ids - wanted), (1, wanted - self.ids)):
             for values in self._values(images.prepared, tuple(sorted(ids))):
-                row = np.hstack([np.ones((len(values), 1)), values])
+                row = np.hstack([np.ones((len(values), 1)), values])[inside]
                 self.sums += sign * (row.T @ row)
         self.ids, self.student = wanted, Student.of(self.sums, backbone.low)
         self.log = [{"photos": float(len(images)), "unexplained": self.student.unexplained}]
@@ -120,11 +123,12 @@ class Instant(Detector):
 
     def calibrate(self, images: Images) -> None:
         """Take what is usual at each place from `images`; the oddest of them have no say."""
-        self.take_usual(calmest(np.stack(list(self._errors(images)))))
+        region = self._photos(images.prepared).region
+        self.take_usual(calmest(np.stack(list(self._errors(images)))), region=region)
 
-    def take_usual(self, errors: np.ndarray, even: float = _EVEN) -> None:
+    def take_usual(self, errors: np.ndarray, even: float = _EVEN, region: Region | None = None) -> None:
         """Take `maps.usual` at each place from `errors` (n, side, side), of all of them."""
-        self.usual, self.spread = usual(errors.mean(axis=0), errors.std(axis=0), even)
+        self.usual, self.spread = usual(errors.mean(axis=0), errors.std(axis=0), even, region)
 
     def _learn_rest(self, images: Images, fresh: bool) -> None:
         """A network in steps, of batches of whole photos; then the covariance of what it leaves."""
@@ -148,9 +152,9 @@ class Instant(Detector):
         steps, rate = (s.steps, s.learning_rate) if fresh else (s.finetune_steps, _WARM * s.learning_rate)
         with hardware.one_core_each():
             self.rest.to(device).learn(batch, steps, rate)
-        second = np.zeros((backbone.deep, backbone.deep))
+        second, inside = np.zeros((backbone.deep, backbone.deep)), self._inside(images.prepared)
         for error in self._left(images):
-            second += error.T @ error / len(error)
+            second += error[inside].T @ error[inside] / inside.sum()
         self.rest.whiten(second / len(ids))
         if fresh:
             self.cold = copy.deepcopy(self.rest)
@@ -232,6 +236,13 @@ class Instant(Detector):
 
     def _photos(self, prepared: Path) -> Photos:
         return open_photos(prepared / PIXELS, self.settings.side, False, 0.0)
+
+    def _inside(self, prepared: Path) -> np.ndarray:
+        """(positions,) whether each is in the region of interest: elsewhere all photos are alike."""
+        photos = self._photos(prepared)
+        side = photos.side // STRIDE
+        region = photos.region
+        return np.ones(side**2, bool) if region is None else region.of_shape((side, side)).ravel()
 
     def _errors(self, images: Images) -> Iterator[np.ndarray]:
         """(side, side) mean square of the whitened error at each position, over 3 x 3 of them."""

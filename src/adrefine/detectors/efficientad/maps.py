@@ -74,24 +74,27 @@ def smooth(values: np.ndarray) -> np.ndarray:
     return F.avg_pool2d(padded, 3, stride=1).numpy().reshape(values.shape)
 
 
-def usual(mean: np.ndarray, deviation: np.ndarray, even: float) -> tuple[np.ndarray, np.ndarray]:
+def usual(
+    mean: np.ndarray, deviation: np.ndarray, even: float, region: Region | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """What is usual at each place, and the unit of what is not, from both over photos (..., h, w).
 
-    Neighbours are averaged, and each place gets `even` times the mean deviation: of few photos a place knows
-    little. Ours, no document.
+    Neighbours are averaged, and each place gets `even` times the mean deviation of those in the region: of
+    few photos a place knows little. Ours, no document.
     """
     spread = smooth(deviation)
-    return smooth(mean), spread + even * spread.mean(axis=(-2, -1), keepdims=True) + _TINY
+    inside = np.ones(spread.shape[-2:], bool) if region is None else region.of_shape(spread.shape)
+    return smooth(mean), spread + even * spread[..., inside].mean(axis=-1)[..., None, None] + _TINY
 
 
-def usual_of(maps: Iterable[Maps]) -> tuple[np.ndarray, np.ndarray]:
+def usual_of(maps: Iterable[Maps], region: Region | None = None) -> tuple[np.ndarray, np.ndarray]:
     """`usual` of maps of one shape, which are read once, one after the other."""
     count, total, squares = 0, np.zeros(()), np.zeros(())
     for one in maps:
         wide = one.astype(np.float64)
         count, total, squares = count + 1, total + wide, squares + wide**2
     mean = total / count
-    return usual(mean, np.sqrt(np.maximum(squares / count - mean**2, 0)), _EVEN)
+    return usual(mean, np.sqrt(np.maximum(squares / count - mean**2, 0)), _EVEN, region)
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,8 +120,8 @@ class Settings(DetectorSettings):
     def _networks_learn(self) -> Settings:
         if self.teacher == "pdn" and not self.steps:
             raise ValueError(
-                "`efficientad.teacher` = pdn needs `efficientad.steps` of 1 or more: set them, or "
-                "`efficientad.preset` to short or paper"
+                "`efficientad.teacher` = pdn needs `efficientad.steps` of 1 or more: set them, or leave the "
+                "key empty with `efficientad.preset` = short or paper"
             )
         return self
 
