@@ -23,7 +23,7 @@ from adrefine.backbones.base import Backbone as Frozen
 from adrefine.backbones.engine import start
 from adrefine.backbones.lite import Lite
 from adrefine.detectors.base import Detector, Images, Scores, read_log, reading, write_log
-from adrefine.detectors.efficientad.maps import image_scores, of_files, smooth, usual, within
+from adrefine.detectors.efficientad.maps import image_scores, inside_of, of_files, smooth, usual, within
 from adrefine.detectors.efficientad.settings import Settings
 from adrefine.detectors.efficientad.student import Rest, Student, squares
 from adrefine.detectors.photos import Kept, Photos, Window, open_photos
@@ -241,8 +241,7 @@ class Instant(Detector):
         """(positions,) whether each is in the region of interest: elsewhere all photos are alike."""
         photos = self._photos(prepared)
         side = photos.side // STRIDE
-        region = photos.region
-        return np.ones(side**2, bool) if region is None else region.of_shape((side, side)).ravel()
+        return inside_of((side, side), photos.region).ravel()
 
     def _errors(self, images: Images) -> Iterator[np.ndarray]:
         """(side, side) mean square of the whitened error at each position, over 3 x 3 of them."""

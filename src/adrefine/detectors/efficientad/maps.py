@@ -59,6 +59,11 @@ def of_files(maps: Iterable[Maps], files: list[Path]) -> Maps:
     return np.stack(sized) if sized else np.zeros((0, 1, 1), np.float32)
 
 
+def inside_of(shape: tuple[int, ...], region: Region | None) -> NDArray[np.bool_]:
+    """Positions (h, w) of maps of shape (..., h, w) that count: all of them without a region."""
+    return np.ones(shape[-2:], bool) if region is None else region.of_shape(shape)
+
+
 def within(maps: Maps, region: Region | None) -> Maps:
     """Maps (..., h, w) that outside `region`, if there is one, have their lowest values inside."""
     if region is None:
@@ -83,7 +88,7 @@ def usual(
     few photos a place knows little. Ours, no document.
     """
     spread = smooth(deviation)
-    inside = np.ones(spread.shape[-2:], bool) if region is None else region.of_shape(spread.shape)
+    inside = inside_of(spread.shape, region)
     return smooth(mean), spread + even * spread[..., inside].mean(axis=-1)[..., None, None] + _TINY
 
 
@@ -135,8 +140,7 @@ def _thinned(maps: Maps) -> Maps:
 
 def share_of(positions: tuple[int, int], top: float, region: Region | None) -> int:
     """How many of a map's positions (h, w) the share `top` of those in the region are, at least one."""
-    inside = positions[0] * positions[1] if region is None else int(region.of_shape(positions).sum())
-    return max(1, round(top * inside))
+    return max(1, round(top * int(inside_of(positions, region).sum())))
 
 
 def image_scores(fused: Iterable[Maps], top: float, region: Region | None) -> NDArray[np.float64]:
